@@ -1,0 +1,1 @@
+"""Measures of two symbols whose ticks are not aligned."""

@@ -1,0 +1,426 @@
+"""How a kernel is declared: one plain function of one tick, and a decorator that says the rest.
+
+A kernel's function takes its state, then one argument per column that it reads, and then, by name, whichever it needs of
+its parameters and of what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool).
+
+- `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
+- `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window; the function
+  itself gives the result. The engine keeps the ring and evicts by rows or by time.
+- `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
+  (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
+- `pair=True` on any of them: ticks of two symbols arrive as one stream, and the function reads ``leg`` (0 or 1).
+- `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.kernels.parameters import REQUIRED, Parameter, Window
+from fintech_toolkit.schema import CANONICAL, dtype_of
+
+Function = Callable[..., Any]
+Fields = tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel's declaration; calling it computes on arrays, or makes a step of a pipeline from column names.
+
+    Attributes
+    ----------
+    name, family, kind : str
+        Its public name; the family that its module belongs to; tick, window, event, pair, plan or matrix.
+    reads : tuple of str
+        The columns that it reads. A canonical name is the default column; ``"*levels"`` stands for any number of columns.
+    gives : tuple of (str, str)
+        Names and dtypes of its output columns.
+    warmup : str
+        When the first result can be expected.
+    source : str
+        The paper, standard or library that defines it.
+    cases : tuple of mapping
+        Parameters under which its contract is tested.
+    """
+
+    function: Function
+    kind: str
+    reads: tuple[str, ...]
+    gives: tuple[tuple[str, str], ...]
+    parameters: tuple[Parameter, ...] = ()
+    state: Fields = ()
+    slots: Fields = ()
+    memory: tuple[str, ...] = ()
+    enter: Function | None = None
+    leave: Function | None = None
+    slide: Function | None = None
+    prepare: Function | None = None
+    enters: tuple[str, ...] = ()
+    flush: Function | None = None
+    skips_missing: bool = True
+    drifts: bool = False
+    pair: bool = False
+    looks_ahead: bool = False
+    warmup: str = "none"
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    cases: tuple[Mapping[str, Any], ...] = ({},)
+    oracles: list[Function] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__wrapped__", self.function)
+        object.__setattr__(self, "__module__", self.function.__module__)
+        object.__setattr__(self, "__name__", self.name)
+        object.__setattr__(self, "__qualname__", self.name)
+        object.__setattr__(self, "__signature__", self._signature())
+        object.__setattr__(self, "__doc__", self._document())
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def family(self) -> str:
+        return self.function.__module__.split(".")[2].replace("_", " ")
+
+    @property
+    def stateless(self) -> bool:
+        return not self.state and not self.has_slots
+
+    @property
+    def has_slots(self) -> bool:
+        return bool(self.slots) or self.enter is not None
+
+    @property
+    def emits(self) -> bool:
+        """Whether it gives rows of its own instead of a value for each row."""
+        return self.flush is not None
+
+    @property
+    def variadic(self) -> bool:
+        return bool(self.reads) and self.reads[-1].startswith("*")
+
+    @property
+    def rebuilt(self) -> tuple[str, ...]:
+        """The state's fields that follow from what is in the window alone."""
+        return tuple(name for name, *_ in self.state if name not in self.memory)
+
+    @cached_property
+    def loop_parameters(self) -> dict[str, str]:
+        """Names and dtypes of what the compiled loop takes."""
+        names: dict[str, str] = {}
+        for parameter in self.parameters:
+            names[parameter.name] = parameter.dtype
+            if isinstance(parameter, Window) and parameter.min_periods:
+                names["min_periods"] = "i8"
+        return names
+
+    @cached_property
+    def keywords(self) -> dict[str, Any]:
+        """The user's keywords and their defaults."""
+        return {
+            name: default for parameter in self.parameters for name, default in parameter.keywords.items()
+        }
+
+    def input_dtype(self, name: str) -> np.dtype[Any]:
+        """Return the dtype of a column that it reads (or of a value that enters its window)."""
+        plain = name.lstrip("*")
+        if ":" in plain:
+            return np.dtype(plain.split(":")[1])
+        return np.dtype("i8") if plain in ("ts", "leg") else dtype_of(plain)
+
+    @property
+    def asks_for_time(self) -> bool:
+        """Whether one of its functions takes ``ts``."""
+        functions = (self.function, self.enter, self.leave, self.slide, self.prepare, self.flush)
+        return any("ts" in inspect.signature(function).parameters for function in functions if function)
+
+    def read_names(self, width: int) -> list[str]:
+        """Return what it reads as declared, a variadic read once per column."""
+        return [*self.reads[:-1], *[self.reads[-1]] * width] if self.variadic else list(self.reads)
+
+    def input_names(self, width: int) -> list[str]:
+        """Return the names of what it reads."""
+        return [name.lstrip("*").split(":")[0] for name in self.read_names(width)]
+
+    def input_count(self, width: int) -> int:
+        return len(self.read_names(width))
+
+    def output_count(self, width: int) -> int:
+        return len(self.gives) if not self.gives[0][0].endswith("*") else width
+
+    def output_names(self, width: int) -> list[str]:
+        first = self.gives[0][0]
+        return (
+            [f"{first[:-1]}_{j}" for j in range(width)]
+            if first.endswith("*")
+            else [name for name, _ in self.gives]
+        )
+
+    def output_dtypes(self, width: int) -> list[np.dtype[Any]]:
+        dtypes = [np.dtype(kind) for _, kind in self.gives]
+        return dtypes * width if self.gives[0][0].endswith("*") else dtypes
+
+    @property
+    def row_dtype(self) -> np.dtype[Any]:
+        """The record of one emitted row."""
+        return np.dtype(list(self.gives), align=True)
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the user's keywords and return the values of the loop's parameters."""
+        for name in given:
+            if name not in self.keywords:
+                raise ParameterError(
+                    f"{self.name} has no parameter {name!r}. {did_you_mean(name, self.keywords)}"
+                )
+        merged = self.keywords | dict(given)
+        resolved: dict[str, Any] = {}
+        try:
+            for parameter in self.parameters:
+                resolved |= parameter.resolve(merged)
+        except ParameterError as error:
+            raise ParameterError(f"{self.name}: {error}") from None
+        return resolved
+
+    def by_time(self, given: Mapping[str, Any]) -> bool:
+        """Whether the user's window is a length of time."""
+        return any(isinstance(p, Window) for p in self.parameters) and Window.is_duration(given.get("window"))
+
+    def oracle(self, function: Function) -> Function:
+        """Register the slow, readable definition that the tests hold this kernel to.
+
+        It takes the columns of one symbol as float arrays (``ts`` as int64) and the user's parameters, and returns the
+        outputs: an array, a tuple of arrays, or for events a list of rows (dicts).
+        """
+        self.oracles.append(function)
+        return function
+
+    def __call__(self, *columns: Any, **keywords: Any) -> Any:
+        arrays = [value for value in columns if not isinstance(value, str)]
+        arrays += [
+            keywords[name]
+            for name in self._read_keywords()
+            if name in keywords and not isinstance(keywords[name], str)
+        ]
+        if self.kind in ("plan", "matrix"):
+            return self.function(*columns, **keywords)
+        if not arrays:
+            return self.step(*columns, **keywords)
+        from fintech_toolkit.kernels.arrays import compute
+
+        return compute(self, columns, keywords)
+
+    def _read_keywords(self) -> list[str]:
+        return [name.split(":")[0] for name in self.reads if not name.startswith("*")] + ["ts"]
+
+    def bind_columns(self, columns: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
+        """Take the columns out of a call, by position and by name, defaults where canonical."""
+        names = [name.split(":")[0] for name in self.reads if not name.startswith("*")]
+        if len(columns) > len(names) and not self.variadic:
+            raise PipelineError(
+                f"{self.name} reads {', '.join(names) or 'no columns'}; got {len(columns)} columns."
+            )
+        bound: dict[str, Any] = dict(zip(names, columns, strict=False))
+        for name in names:
+            if name in keywords:
+                if name in bound:
+                    raise ColumnError(f"{self.name} got column {name!r} twice.")
+                bound[name] = keywords.pop(name)
+            elif name not in bound:
+                if name not in CANONICAL or any(not isinstance(value, str) for value in columns):
+                    raise ColumnError(
+                        f"{self.name} needs a column for {name!r}, for example {self.name}({name}='mid')."
+                    )
+                bound[name] = name
+        rest = list(columns[len(names) :])
+        if self.variadic and not rest:
+            raise ColumnError(f"{self.name} needs at least one column.")
+        return [bound[name] for name in names] + rest
+
+    def step(self, *columns: str, **keywords: Any) -> Step:
+        """Return this kernel as a step of a pipeline, on columns by name."""
+        bound = self.bind_columns(columns, keywords)
+        if any(not isinstance(column, str) for column in bound):
+            raise ColumnError(f"{self.name}: give either arrays or column names, not both.")
+        resolved = self.resolve(keywords)
+        for name, value in resolved.items():
+            if np.ndim(value):
+                raise ParameterError(
+                    f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays."
+                )
+        return Step(self, tuple(bound), tuple(keywords.items()))
+
+    def _signature(self) -> inspect.Signature:
+        if self.kind in ("plan", "matrix"):
+            return inspect.signature(self.function)
+        kind = inspect.Parameter
+        parameters = []
+        for name in self.reads:
+            plain = name.lstrip("*").split(":")[0]
+            if name.startswith("*"):
+                parameters.append(kind(plain, kind.VAR_POSITIONAL))
+            else:
+                default = plain if plain in CANONICAL else kind.empty
+                parameters.append(kind(plain, kind.POSITIONAL_OR_KEYWORD, default=default))
+        seen_default = False
+        for j, parameter in enumerate(parameters):
+            seen_default |= parameter.default is not kind.empty
+            if (
+                seen_default
+                and parameter.default is kind.empty
+                and parameter.kind is kind.POSITIONAL_OR_KEYWORD
+            ):
+                parameters[j] = parameter.replace(default=None)
+        for name, default in self.keywords.items():
+            default = kind.empty if default is REQUIRED else default
+            parameters.append(kind(name, kind.KEYWORD_ONLY, default=default))
+        return inspect.Signature(parameters)
+
+    def _document(self) -> str:
+        """Put the declaration into the docstring, so that it is written once."""
+        text = inspect.cleandoc(self.function.__doc__ or "")
+        if self.kind in ("plan", "matrix"):
+            return text
+        lines = ["Parameters", "----------"]
+        for name in self.reads:
+            plain = name.lstrip("*").split(":")[0]
+            meaning = CANONICAL[plain].doc if plain in CANONICAL else "a column of numbers"
+            if plain == "leg":
+                meaning = "0 or 1: which symbol of the pair a tick belongs to; filled in by the engine"
+            lines += [f"{name.split(':')[0]} : str or array_like", f"    {meaning}"]
+        for parameter in self.parameters:
+            for head, meaning in parameter.documentation:
+                lines += [head, f"    {meaning}"]
+        lines += ["", "Returns", "-------"]
+        lines += [f"{name} : {np.dtype(kind)}" for name, kind in self.gives]
+        notes = [
+            f"Kind: {self.kind}{', stateless' if self.stateless else ''}. Warm-up: {self.warmup}.",
+            f"Source: {self.source}.",
+        ]
+        head, marker, tail = text.partition("\nExamples\n--------")
+        return "\n".join([head.rstrip(), "", *lines, "", "Notes", "-----", *notes]) + (
+            f"\n{marker}{tail}" if marker else ""
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """A kernel on named columns, as part of a pipeline. `named` renames what it gives."""
+
+    kernel: Kernel
+    columns: tuple[str, ...]
+    given: tuple[tuple[str, Any], ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many columns the variadic read stands for."""
+        return len(self.columns) - len(self.kernel.reads) + 1 if self.kernel.variadic else 0
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the columns it gives."""
+        return self.names or tuple(self.kernel.output_names(self.width))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as the user gave them."""
+        return dict(self.given)
+
+    def named(self, *names: str) -> Step:
+        """Return the step with other output names: one per output, or one prefix for several.
+
+        Examples
+        --------
+        >>> import fintech_toolkit as ft
+        >>> ft.ewma("mid", span=9).named("fast").outputs
+        ('fast',)
+        >>> ft.macd("mid").named("slow").outputs
+        ('slow_macd', 'slow_signal', 'slow_hist')
+        """
+        defaults = self.kernel.output_names(self.width)
+        if len(names) == 1 and len(defaults) > 1:
+            names = tuple(f"{names[0]}_{name}" for name in defaults)
+        if len(names) != len(defaults) or not all(isinstance(name, str) and name for name in names):
+            raise PipelineError(f"{self.kernel.name} gives {len(defaults)} columns; got names {names!r}.")
+        return Step(self.kernel, self.columns, self.given, tuple(names))
+
+    def __repr__(self) -> str:
+        arguments = [repr(column) for column in self.columns] + [
+            f"{name}={value!r}" for name, value in self.given
+        ]
+        renamed = f".named({', '.join(map(repr, self.names))})" if self.names else ""
+        return f"{self.kernel.name}({', '.join(arguments)}){renamed}"
+
+
+def _tuple(value: str | Iterable[Any]) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _outputs(gives: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Read ``"name"`` or ``"name:dtype"``."""
+    return tuple((name, kind or "f8") for name, _, kind in (text.partition(":") for text in _tuple(gives)))
+
+
+def tick_kernel(*, reads: Any, gives: Any, kind: str = "tick", **rest: Any) -> Callable[[Function], Kernel]:
+    """Declare a kernel that gives a value for every tick. See `Kernel` for the keywords."""
+
+    def declare(function: Function) -> Kernel:
+        return Kernel(function, kind, _tuple(reads), _outputs(gives), **_frozen(rest))
+
+    return declare
+
+
+def window_kernel(
+    *,
+    reads: Any,
+    gives: Any,
+    enter: Function,
+    leave: Function | None = None,
+    kind: str = "window",
+    **rest: Any,
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
+
+    `enters` names what goes into the ring if `prepare` makes other values of the tick; `drifts=True` says that entering and
+    leaving accumulate rounding errors, so that the engine sums afresh from time to time; `memory` names fields of the
+    state that outlive the window.
+    """
+    names = _tuple(reads)
+
+    def declare(function: Function) -> Kernel:
+        rest.setdefault("enters", names)
+        return Kernel(function, kind, names, _outputs(gives), enter=enter, leave=leave, **_frozen(rest))
+
+    return declare
+
+
+def event_kernel(
+    *, reads: Any, gives: Any, flush: Function, kind: str = "event", **rest: Any
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel that emits rows of its own; `flush` emits what is unfinished at the end."""
+
+    def declare(function: Function) -> Kernel:
+        return Kernel(function, kind, _tuple(reads), _outputs(gives), flush=flush, **_frozen(rest))
+
+    return declare
+
+
+def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[[Function], Kernel]:
+    """List a function of whole arrays (`kind` is plan or matrix) with the kernels."""
+
+    def declare(function: Function) -> Kernel:
+        return Kernel(function, kind, _tuple(reads), _outputs(gives), source=source)
+
+    return declare
+
+
+def _frozen(rest: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in rest.items()}

@@ -1,0 +1,427 @@
+"""From a kernel's plain functions to its compiled loop over the ticks of many symbols.
+
+The loop is generated as source, because a loop that captures the kernel in a closure is compiled again in every process,
+while one that is compiled under the kernel's own file name is found in Numba's cache. Its name carries a digest of all
+that it calls, so that a change in a shared helper is never answered from an old cache.
+
+All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
+which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol owns
+the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and for
+event kernels the rows that were emitted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import warnings
+from collections.abc import Callable, Iterable
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from fintech_toolkit.kernels.declare import Kernel
+
+helper = numba.njit(error_model="numpy", nogil=True)
+"""Decorator for small functions that kernels share; compiled into the loops that call them."""
+
+REBUILD_AFTER = 8
+"""Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
+
+
+@helper
+def nth_slot(s, j):  # type: ignore[no-untyped-def]
+    """Return where in the pool a symbol's j-th oldest slot is."""
+    k = s.head + j
+    if k >= s.capacity:
+        k -= s.capacity
+    return s.start + k
+
+
+@helper
+def advance(s):  # type: ignore[no-untyped-def]
+    """Step over the oldest slot of a ring."""
+    s.head = 0 if s.head + 1 == s.capacity else s.head + 1
+
+
+@helper
+def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
+    """Return the pool, or a copy that has at least `needed` slots."""
+    if slots.shape[0] >= needed:
+        return slots
+    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
+    larger[: slots.shape[0]] = slots
+    return larger
+
+
+@helper
+def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
+    """Move a symbol's ring to a stretch of `capacity` slots at the end of the pool, oldest first."""
+    start = used[0]
+    slots = grow_pool(slots, start + capacity)
+    for j in range(s.count):
+        slots[start + j] = slots[nth_slot(s, j)]
+    used[0] = start + capacity
+    s.start = start
+    s.capacity = capacity
+    s.head = 0
+    return slots
+
+
+@helper
+def grow_rows(rows):  # type: ignore[no-untyped-def]
+    """Return a copy of an output buffer with twice its length."""
+    larger = np.empty(2 * rows.shape[0], rows.dtype)
+    larger[: rows.shape[0]] = rows
+    return larger
+
+
+SLOT_HEADER = [("start", "i8"), ("capacity", "i4"), ("head", "i4"), ("count", "i4"), ("age", "i4")]
+
+
+def state_dtype(kernel: Kernel, width: int, *, session: bool) -> np.dtype[Any]:
+    """Return the record that holds a symbol's state; the engine's own fields come first."""
+    fields: list[Any] = [("session", "i8")] if session else []
+    if kernel.has_slots:
+        fields += SLOT_HEADER
+    fields += [(name, kind, *((width,) if shape else ())) for name, kind, *shape in kernel.state]
+    return np.dtype(fields, align=True)
+
+
+def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
+    """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
+    fields: list[Any] = []
+    if kernel.enter is not None:
+        fields += [(f"v{j}", kernel.input_dtype(name)) for j, name in enumerate(kernel.enters)]
+        fields += [("ts", "i8")] if by_time else []
+    return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)
+
+
+def _arguments(function: Callable[..., Any], positional: Iterable[str], named: dict[str, str]) -> str:
+    """Return the argument list of a call: the positional ones, then those that the function asks for by name."""
+    given = list(positional)
+    names = list(inspect.signature(function).parameters)
+    rest = names[len(given) :]
+    unknown = [name for name in rest if name not in named]
+    if unknown:
+        raise TypeError(f"{function.__qualname__} asks for {unknown}; the engine offers {sorted(named)}.")
+    return ", ".join([*given, *(named[name] for name in rest)])
+
+
+class _Source:
+    """The pieces of a kernel's loop, as text."""
+
+    def __init__(self, kernel: Kernel, width: int, *, session: bool, by_time: bool) -> None:
+        self.kernel, self.session, self.by_time = kernel, session, by_time
+        self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
+        self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
+        self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
+        self.named = {name: f"p_{name}" for name in kernel.loop_parameters}
+        self.named |= {
+            "ts": "ts[i]",
+            "slots": "slots[s.start : s.start + s.capacity]",
+            "again": "again",
+            "ended": "ended",
+        }
+        values = [f"{x}[i]" for x in self.inputs]
+        fixed = len(kernel.reads) - kernel.variadic
+        # A trailing comma keeps a single column a tuple.
+        self.values = values[:fixed] + ([f"({', '.join(values[fixed:])},)"] if kernel.variadic else [])
+
+    def call(self, function: Callable[..., Any], role: str, positional: Iterable[str]) -> str:
+        return f"{role}({_arguments(function, positional, self.named)})"
+
+    def clear(self, names: Iterable[str]) -> str:
+        lines = [
+            f"s.{name}[:] = 0" if shape else f"s.{name} = 0"
+            for name, _, *shape in self.kernel.state
+            if name in names
+        ]
+        return "\n".join(lines) or "pass"
+
+    def on_new_session(self, before: str) -> str:
+        if not self.session:
+            return ""
+        all_fields = [field[0] for field in self.kernel.state]
+        ring = "s.head = 0\ns.count = 0\ns.age = 0\n" if self.kernel.has_slots else ""
+        body = f"{before}s.session = session[i]\n{ring}{self.clear(all_fields)}"
+        return f"if s.session != session[i]:\n{indent(body, '    ')}\n"
+
+    def store(self, result: str) -> str:
+        return f"{', '.join(f'{o}[i]' for o in self.outputs)} = {result}"
+
+    def tick(self) -> str:
+        kernel = self.kernel
+        if kernel.stateless:
+            return self.store(self.call(kernel.function, "tick", self.values))
+        body = "s = state[codes[i]]\n" + self.on_new_session("")
+        if kernel.has_slots:
+            body += ROOM
+        return body + self.store(self.call(kernel.function, "tick", ["s", *self.values]))
+
+    def event(self) -> str:
+        ended = self.flush("True")
+        return (
+            "s = state[codes[i]]\n"
+            + self.on_new_session(ended)
+            + (ROOM if self.kernel.has_slots else "")
+            + self.emit(
+                self.call(self.kernel.function, "tick", ["s", "rows[k]", *self.values]), "codes[i]", "i"
+            )
+        )
+
+    def flush(self, ended: str) -> str:
+        assert self.kernel.flush is not None
+        call = self.call(self.kernel.flush, "flush", ["s", "rows[k]"])
+        return f"ended = {ended}\n" + self.emit(call, "codes[i]", "i")
+
+    @staticmethod
+    def emit(call: str, code: str, at: str) -> str:
+        return EMIT.format(call=call, code=code, at=at)
+
+    def window(self) -> str:
+        kernel = self.kernel
+        assert kernel.enter is not None
+        entering = [f"v{j}" for j in range(len(kernel.enters))]
+        stored = [f"slots[k].{name}" for name in entering]
+        values = ", ".join(self.values)
+        if kernel.prepare is not None:
+            values = self.call(kernel.prepare, "prepare", ["s", *self.values])
+        enter = self.guarded(self.call(kernel.enter, "enter", ["s", *entering]), entering)
+        leave = self.call(kernel.leave, "leave", ["s", *stored]) if kernel.leave else "pass"
+        leave = self.guarded(leave, stored)
+        write = "\n".join(f"{slot} = {value}" for slot, value in zip(stored, entering, strict=True))
+        if self.by_time:
+            write += "\nslots[k].ts = ts[i]"
+        rebuild = REBUILD.format(
+            clear=self.clear(kernel.rebuilt),
+            enter=indent(self.guarded(self.call(kernel.enter, "enter", ["s", *stored]), stored), "    "),
+        )
+        push = PUSH.format(
+            capacity="max(16, 2 * s.capacity)" if self.by_time else "min(p_window, max(16, 2 * s.capacity))",
+            regrown=indent(rebuild if kernel.slots else "pass", "    "),
+            write=write,
+            enter=enter,
+        )
+        if self.by_time:
+            move = WINDOW_BY_TIME.format(leave=indent(leave, "    "), push=push)
+        else:
+            swap = f"{leave}\n{enter}"
+            if kernel.slide is not None:
+                slide = self.call(kernel.slide, "slide", ["s", *stored, *entering])
+                swap = f"if {self.finite(stored + entering)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
+            move = WINDOW_BY_ROWS.format(
+                enter=indent(enter, "    "),
+                push=indent(push, "    "),
+                swap=indent(f"{swap}\n{write}", "    "),
+            )
+        refresh = REFRESH.format(rebuild=indent(rebuild, "    ")) if kernel.drifts else ""
+        result = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
+        names = ", ".join(entering)
+        return f"s = state[codes[i]]\n{self.on_new_session('')}{names} = {values}\n{move}{refresh}{result}"
+
+    def finite(self, names: list[str]) -> str:
+        return " and ".join(f"np.isfinite({name})" for name in names)
+
+    def guarded(self, call: str, names: list[str]) -> str:
+        """Calls a window's function only with finite values: anything else is missing, as in pandas' rolling."""
+        return f"if {self.finite(names)}:\n    {call}" if self.kernel.skips_missing else call
+
+    def render(self, name: str) -> str:
+        header = ", ".join(
+            ["codes, session, ts, state, slots, used", *self.inputs, *self.parameters, *self.outputs]
+        )
+        if not self.kernel.emits:
+            body = self.window() if self.kernel.enter is not None else self.tick()
+            return f"def {name}({header}):\n    for i in range(codes.shape[0]):\n{indent(body, ' ' * 8)}\n    return slots\n"
+        flush_body = "s = state[codes[i]]\n" + self.flush("False")
+        loop = EVENT_LOOP.format(
+            name=name,
+            header=header,
+            body=indent(self.event(), " " * 12),
+            flush=indent(flush_body, " " * 12),
+        )
+        return loop
+
+
+ROOM = """\
+if s.count >= s.capacity:
+    slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
+"""
+
+EMIT = """\
+again = False
+while True:
+    if k == rows.shape[0]:
+        rows = grow_rows(rows)
+        code = grow_rows(code)
+        at = grow_rows(at)
+    if not {call}:
+        break
+    code[k] = {code}
+    at[k] = {at}
+    k += 1
+    again = True
+"""
+
+# `flushing`: codes are the symbols to flush, each once, and no tick is read.
+EVENT_LOOP = """\
+def {name}(flushing, rows, {header}):
+    code = np.empty(rows.shape[0], np.uint32)
+    at = np.empty(rows.shape[0], np.int64)
+    k = 0
+    for i in range(codes.shape[0]):
+        if flushing:
+{flush}
+        else:
+{body}
+    return slots, rows[:k], code[:k], at[:k]
+"""
+
+REBUILD = """\
+s.age = 0
+{clear}
+for j in range(s.count):
+    k = nth_slot(s, j)
+{enter}
+"""
+
+REFRESH = """\
+if s.age >= 64 and s.age >= REBUILD_AFTER * s.count:
+{rebuild}
+"""
+
+PUSH = """\
+if s.count == s.capacity:
+    slots = grow_ring(s, slots, used, {capacity})
+{regrown}
+k = nth_slot(s, s.count)
+{write}
+s.count += 1
+{enter}
+"""
+
+# A full ring is as long as its window, so the newest value takes the slot of the oldest.
+WINDOW_BY_ROWS = """\
+if p_window == 0:
+{enter}
+elif s.count == p_window:
+    k = nth_slot(s, 0)
+{swap}
+    advance(s)
+    s.age += 1
+else:
+{push}
+"""
+
+WINDOW_BY_TIME = """\
+while s.count > 0 and slots[nth_slot(s, 0)].ts <= ts[i] - p_window:
+    k = nth_slot(s, 0)
+    advance(s)
+    s.count -= 1
+    s.age += 1
+{leave}
+{push}
+"""
+
+
+SERIES = """\
+def {name}({arguments}):
+    {inputs}, = {contiguous},
+    n = x0.shape[0]
+{buffers}
+    state, slots, used = np.zeros(1, STATE), np.empty(0, SLOT), np.zeros(1, np.int64)
+    loop(np.zeros(n, np.uint32), np.empty(0, np.int64), ts, state, slots, used, {rest})
+{stored}
+"""
+
+
+def _fingerprint(function: Any, seen: set[int], digest: Any) -> None:
+    """Digest a function and, through its globals, all compiled helpers and constants that it uses."""
+    function = function.py_func if isinstance(function, Dispatcher) else function
+    if id(function) in seen:
+        return
+    seen.add(id(function))
+    code = function.__code__
+    digest.update(code.co_code + repr((code.co_consts, code.co_names, code.co_varnames)).encode())
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, Dispatcher):
+            _fingerprint(value, seen, digest)
+        elif isinstance(value, int | float | str):
+            digest.update(repr((name, value)).encode())
+
+
+_warned_about_cache = False
+
+
+def compile_cached(function: Callable[..., Any]) -> Any:
+    """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written."""
+    global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        if not _warned_about_cache:
+            _warned_about_cache = True
+            warnings.warn(
+                "Compiled kernels cannot be kept on disk, so each process compiles anew (about a second a kernel): "
+                "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
+                stacklevel=2,
+            )
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
+    """Return the compiled loop of a kernel over a keyed stream of ticks."""
+    source = _Source(kernel, width, session=session, by_time=by_time)
+    functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
+    functions = {role: function for role, function in functions.items() if function is not None}
+    functions["tick"] = kernel.function
+    digest = hashlib.sha256(source.render("loop").encode())
+    for function in (*functions.values(), grow_ring, advance, grow_rows):
+        _fingerprint(function, set(), digest)
+    namespace = {
+        "np": np,
+        "grow_ring": grow_ring,
+        "nth_slot": nth_slot,
+        "advance": advance,
+        "grow_rows": grow_rows,
+        "REBUILD_AFTER": REBUILD_AFTER,
+        **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
+    }
+    return _compile(kernel, f"{kernel.name}_{digest.hexdigest()[:12]}", source.render, namespace)
+
+
+def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
+    """Return the same loop for the ticks of one symbol, from empty state: ``series(ts, *inputs, *parameters, *outputs)``."""
+    loop = compile_loop(kernel, width, session=False, by_time=by_time)
+    source = _Source(kernel, width, session=False, by_time=by_time)
+    parts = {
+        "arguments": ", ".join(["ts", *source.inputs, *source.parameters, *source.outputs]),
+        "contiguous": ", ".join(f"np.ascontiguousarray({name})" for name in ["ts", *source.inputs]),
+        "inputs": ", ".join(["ts", *source.inputs]),
+        "buffers": "\n".join(f"    b{name} = np.empty(n, {name}.dtype)" for name in source.outputs),
+        "rest": ", ".join([*source.inputs, *source.parameters, *(f"b{name}" for name in source.outputs)]),
+        "stored": "\n".join(f"    {name}[:] = b{name}" for name in source.outputs),
+    }
+    namespace = {
+        "np": np,
+        "loop": loop,
+        "STATE": state_dtype(kernel, width, session=False),
+        "SLOT": slot_dtype(kernel, by_time=by_time),
+    }
+    return _compile(
+        kernel, f"{loop.__name__}_series", lambda name: SERIES.format(name=name, **parts), namespace
+    )
+
+
+def _compile(kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any]) -> Any:
+    namespace["__name__"] = kernel.function.__module__
+    exec(compile(render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
+    return compile_cached(namespace[name])

@@ -1,0 +1,1 @@
+"""Quotes, spreads and order flow."""

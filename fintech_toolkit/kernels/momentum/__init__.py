@@ -1,0 +1,1 @@
+"""Moving averages and oscillators, as charting libraries define them."""

@@ -1,0 +1,135 @@
+"""A step's compiled loop together with the state of every symbol: the one mechanism that all engines drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from fintech_toolkit.kernels.declare import Kernel, Step
+from fintech_toolkit.kernels.loops import compile_loop, slot_dtype, state_dtype
+from fintech_toolkit.schema import Array
+
+NO_SESSION = np.empty(0, np.int64)
+
+
+@dataclass
+class StepState:
+    """The state of one step: a record per symbol, and the pool in which the symbols' rings and tables lie."""
+
+    records: Array
+    slots: Array
+    used: Array
+
+    def copy(self) -> StepState:
+        """Return a state that can be advanced without touching this one."""
+        return StepState(self.records.copy(), self.slots.copy(), self.used.copy())
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Rows that an event kernel emitted: the records, whose they are, and the tick (row of the chunk) that caused them."""
+
+    rows: Array
+    codes: Array
+    at: Array
+
+
+@lru_cache(maxsize=None)
+def _loop(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
+    return compile_loop(kernel, width, session=session, by_time=by_time)
+
+
+class Scan:
+    """A step, ready to run over chunks of ticks.
+
+    Parameters
+    ----------
+    step : Step
+        The kernel, its columns and parameters.
+    session : bool
+        Whether states are reset when a symbol's session changes.
+    """
+
+    def __init__(self, step: Step, *, session: bool = False) -> None:
+        kernel, given = step.kernel, step.parameters
+        self.step = step
+        self.kernel = kernel
+        self.session = session
+        self.by_time = kernel.by_time(given)
+        resolved = kernel.resolve(given)
+        self.parameters = [
+            np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()
+        ]
+        self.input_dtypes = [kernel.input_dtype(name) for name in kernel.read_names(step.width)]
+        self.state_dtype = state_dtype(kernel, step.width, session=session)
+        self.slot_dtype = slot_dtype(kernel, by_time=self.by_time)
+
+    @property
+    def needs_time(self) -> bool:
+        """Whether it reads event times besides its columns."""
+        return self.by_time or self.kernel.asks_for_time
+
+    def fresh(self, symbols: int = 0) -> StepState:
+        """Return the state before the first tick."""
+        return StepState(
+            np.zeros(symbols if not self.kernel.stateless else 0, self.state_dtype),
+            np.zeros(0, self.slot_dtype),
+            np.zeros(1, np.int64),
+        )
+
+    def run(
+        self,
+        state: StepState,
+        symbols: int,
+        codes: Array,
+        session: Array,
+        ts: Array,
+        columns: Sequence[Array],
+    ) -> list[Array] | Emitted:
+        """Advance `state` over a chunk and return the output columns, or the rows that were emitted.
+
+        Parameters
+        ----------
+        state : StepState
+            Advanced in place.
+        symbols : int
+            How many symbols there are by now; unseen ones start from empty state.
+        codes : array of uint32
+            The symbol of every tick, as a row of the state.
+        session, ts : array of int64
+            The session of every tick (empty: no sessions), and its event time.
+        columns : sequence of array
+            The columns that the kernel reads.
+        """
+        self._make_room(state, symbols)
+        loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
+        inputs = [np.ascontiguousarray(c, dtype=d) for c, d in zip(columns, self.input_dtypes, strict=True)]
+        head = (codes, session, ts, state.records, state.slots, state.used)
+        if self.kernel.emits:
+            buffer = np.zeros(64, self.kernel.row_dtype)
+            state.slots, rows, code, at = loop(False, buffer, *head, *inputs, *self.parameters)
+            return Emitted(rows, code, at)
+        outputs = [np.empty(len(codes), dtype) for dtype in self.kernel.output_dtypes(self.step.width)]
+        state.slots = loop(*head, *inputs, *self.parameters, *outputs)
+        return outputs
+
+    def flush(self, state: StepState) -> Emitted:
+        """Emit what is unfinished, for every symbol; the state is used up."""
+        codes = np.arange(len(state.records), dtype=np.uint32)
+        nothing = [np.empty(0, dtype) for dtype in self.input_dtypes]
+        loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
+        no_time = np.empty(0, np.int64)
+        head = (codes, no_time, no_time, state.records, state.slots, state.used)
+        _, rows, code, at = loop(True, np.zeros(64, self.kernel.row_dtype), *head, *nothing, *self.parameters)
+        return Emitted(rows, code, at)
+
+    def _make_room(self, state: StepState, symbols: int) -> None:
+        if self.kernel.stateless or symbols <= len(state.records):
+            return
+        larger = np.zeros(max(symbols, 2 * len(state.records)), self.state_dtype)
+        larger[: len(state.records)] = state.records
+        state.records = larger

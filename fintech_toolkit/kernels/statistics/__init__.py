@@ -1,0 +1,1 @@
+"""Statistics of one or two columns, exponentially weighted or over windows."""
