@@ -1,0 +1,14 @@
+"""Synthetic quotes, securities and trades of a bond market: believable, and the same bytes for the same seed.
+
+>>> import data_generators
+>>> quotes = data_generators.sample("quotes", rows=1000)
+>>> list(quotes.columns)
+['symbol', 'ts', 'bid', 'ask', 'bid_size', 'ask_size', 'dealer']
+"""
+
+from data_generators.errors import GeneratorError
+from data_generators.faults import Faults
+from data_generators.sampling import sample, stream
+from data_generators.wire import to_wire
+
+__all__ = ["Faults", "GeneratorError", "sample", "stream", "to_wire"]

@@ -1,0 +1,193 @@
+"""The data sets that exist, and their rows by number: any range of rows can be made alone."""
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from data_generators import market, securities
+from data_generators.errors import GeneratorError
+from data_generators.faults import FAULTS_SCHEMA, Faults, fault_counts, inject
+from data_generators.market import Market
+from data_generators.randomness import generator
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the rest of the package needs to know of a data set.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"quotes"``.
+    schema : pyarrow.Schema
+        Canonical columns.
+    wire : dict of str to str
+        Canonical column to its name on the wire, in the order of the wire.
+    default_rows : int
+        Rows of the data set at its usual full size.
+    block_rows : int
+        Rows of a block, the unit that is drawn at once.
+    block : callable
+        From a market and the number of a block to its table.
+    """
+
+    name: str
+    schema: pa.Schema
+    wire: dict[str, str]
+    default_rows: int
+    block_rows: int
+    block: Callable[[Market, int], pa.Table]
+
+
+_QUOTES = Dataset(
+    "quotes",
+    market.QUOTES_SCHEMA,
+    {
+        "symbol": "instrumentId",
+        "dealer": "dealerId",
+        "bid": "bidPrice",
+        "ask": "offerPrice",
+        "bid_size": "bidSize",
+        "ask_size": "offerSize",
+        "ts": "timestamp",
+    },
+    1_200_000,
+    market.QUOTES_PER_DAY,
+    lambda where, day: where.day(day)[0],
+)
+_SECURITIES = Dataset(
+    "securities",
+    securities.SCHEMA,
+    {
+        "symbol": "instrumentId",
+        "name": "securityName",
+        "cusip": "cusip",
+        "isin": "isin",
+        "segment": "marketSegment",
+        "issuer": "issuer",
+        "sector": "sector",
+        "currency": "currency",
+        "coupon": "coupon",
+        "maturity": "maturity",
+        "issue_date": "issueDate",
+        "rating": "rating",
+        "country": "country",
+        "exchange": "exchange",
+        "status": "status",
+        "min_denomination": "minDenomination",
+    },
+    10_000_000,
+    securities.BLOCK_ROWS,
+    lambda where, number: securities.block(where.seed, number),
+)
+_TRADES = Dataset(
+    "trades",
+    market.TRADES_SCHEMA,
+    {
+        "trade_id": "tradeId",
+        "symbol": "instrumentId",
+        "price": "price",
+        "size": "quantity",
+        "ts": "timestamp",
+        "side": "buySellIndicator",
+        "dealer": "dealerId",
+        "venue": "venue",
+    },
+    1_000_000,
+    market.TRADES_PER_DAY,
+    lambda where, day: where.day(day)[1],
+)
+DATASETS = {dataset.name: dataset for dataset in (_QUOTES, _SECURITIES, _TRADES)}
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return the data set of that name, or raise `GeneratorError` with the names that exist."""
+    if name not in DATASETS:
+        raise GeneratorError(f"there is no data set {name!r}: choose one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def whole_number(value: object, name: str, least: int = 0) -> int:
+    """Return a whole number, also from a float such as 1.2e6, or raise `GeneratorError` naming it.
+
+    Examples
+    --------
+    >>> whole_number(1.2e6, "rows")
+    1200000
+    >>> whole_number(-5, "rows")
+    Traceback (most recent call last):
+    data_generators.errors.GeneratorError: rows must be a whole number of at least 0, not -5
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise GeneratorError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return number
+
+
+def row_range(
+    dataset: Dataset, where: Market, faults: Faults, start: int, stop: int
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield rows ``start`` to ``stop - 1`` of a data set, a block or a part of one at a time.
+
+    Parameters
+    ----------
+    dataset, where, faults
+        What to draw.
+    start, stop : int
+        Row numbers. A row does not depend on them: it is the same in every range that holds it.
+
+    Yields
+    ------
+    (pyarrow.Table, pyarrow.Table)
+        The rows in canonical columns, and the faults among them (`FAULTS_SCHEMA`).
+    """
+    size = dataset.block_rows + fault_counts(faults, dataset.block_rows)["duplicate"]
+    for number in range(start // size, -(-stop // size)):
+        table, listed = dataset.block(where, number), FAULTS_SCHEMA.empty_table()
+        first = number * size
+        if faults.any():
+            table, listed = inject(
+                table, faults, generator(where.seed, f"faults of {dataset.name}", number), first
+            )
+        low, high = max(start - first, 0), min(stop - first, size)
+        if (low, high) != (0, size):
+            table = table.slice(low, high - low)
+            row = listed["row"].to_numpy()
+            listed = listed.filter(pa.array((row >= first + low) & (row < first + high), pa.bool_()))
+        yield table, listed
+
+
+def rebatch(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Cut a stream of tables anew, so that each but the last has exactly ``rows`` rows."""
+    waiting: list[pa.Table] = []
+    held = 0
+    for table in tables:
+        while held + table.num_rows >= rows:
+            need = rows - held
+            yield pa.concat_tables([*waiting, table.slice(0, need)]).combine_chunks()
+            table = table.slice(need)  # noqa: PLW2901
+            waiting, held = [], 0
+        if table.num_rows:
+            waiting.append(table)
+            held += table.num_rows
+    if held:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def partition_bounds(rows: int, partitions: int) -> list[int]:
+    """Return the row numbers at which partitions of nearly equal size start and end.
+
+    Examples
+    --------
+    >>> partition_bounds(10, 3)
+    [0, 3, 6, 10]
+    """
+    return [int(bound) for bound in np.arange(partitions + 1, dtype=object) * rows // partitions]
