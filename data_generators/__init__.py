@@ -10,5 +10,6 @@ from data_generators.errors import GeneratorError
 from data_generators.faults import Faults
 from data_generators.sampling import sample, stream
 from data_generators.wire import to_wire
+from data_generators.writing import Report, write
 
-__all__ = ["Faults", "GeneratorError", "sample", "stream", "to_wire"]
+__all__ = ["Faults", "GeneratorError", "Report", "sample", "stream", "to_wire", "write"]

@@ -4,7 +4,6 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from data_generators import market, securities
@@ -30,6 +29,10 @@ class Dataset:
         Rows of the data set at its usual full size.
     block_rows : int
         Rows of a block, the unit that is drawn at once.
+    partition_blocks : int
+        Blocks of a partition, unless another number of partitions is asked for.
+    distinct : tuple of str
+        Columns whose values hardly repeat, so that a dictionary of them would not pay.
     block : callable
         From a market and the number of a block to its table.
     """
@@ -39,6 +42,8 @@ class Dataset:
     wire: dict[str, str]
     default_rows: int
     block_rows: int
+    partition_blocks: int
+    distinct: tuple[str, ...]
     block: Callable[[Market, int], pa.Table]
 
 
@@ -56,6 +61,8 @@ _QUOTES = Dataset(
     },
     1_200_000,
     market.QUOTES_PER_DAY,
+    1,
+    (),
     lambda where, day: where.day(day)[0],
 )
 _SECURITIES = Dataset(
@@ -81,6 +88,8 @@ _SECURITIES = Dataset(
     },
     10_000_000,
     securities.BLOCK_ROWS,
+    32,
+    ("symbol", "name", "cusip", "isin", "issuer"),
     lambda where, number: securities.block(where.seed, number),
 )
 _TRADES = Dataset(
@@ -98,6 +107,8 @@ _TRADES = Dataset(
     },
     1_000_000,
     market.TRADES_PER_DAY,
+    1,
+    (),
     lambda where, day: where.day(day)[1],
 )
 DATASETS = {dataset.name: dataset for dataset in (_QUOTES, _SECURITIES, _TRADES)}
@@ -132,6 +143,11 @@ def whole_number(value: object, name: str, least: int = 0) -> int:
     return number
 
 
+def block_size(dataset: Dataset, faults: Faults) -> int:
+    """Return the rows that a block has when its records have these faults: duplicates are additional rows."""
+    return dataset.block_rows + fault_counts(faults, dataset.block_rows)["duplicate"]
+
+
 def row_range(
     dataset: Dataset, where: Market, faults: Faults, start: int, stop: int
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -149,7 +165,7 @@ def row_range(
     (pyarrow.Table, pyarrow.Table)
         The rows in canonical columns, and the faults among them (`FAULTS_SCHEMA`).
     """
-    size = dataset.block_rows + fault_counts(faults, dataset.block_rows)["duplicate"]
+    size = block_size(dataset, faults)
     for number in range(start // size, -(-stop // size)):
         table, listed = dataset.block(where, number), FAULTS_SCHEMA.empty_table()
         first = number * size
@@ -180,14 +196,3 @@ def rebatch(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
             held += table.num_rows
     if held:
         yield pa.concat_tables(waiting).combine_chunks()
-
-
-def partition_bounds(rows: int, partitions: int) -> list[int]:
-    """Return the row numbers at which partitions of nearly equal size start and end.
-
-    Examples
-    --------
-    >>> partition_bounds(10, 3)
-    [0, 3, 6, 10]
-    """
-    return [int(bound) for bound in np.arange(partitions + 1, dtype=object) * rows // partitions]

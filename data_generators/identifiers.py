@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from data_generators.compilation import compiled
 from data_generators.errors import GeneratorError
 
 # I and O are never issued: they read like 1 and 0.
@@ -19,7 +19,7 @@ ISSUES_PER_ISSUER = len(_ISSUE_FIRST) * len(_ISSUE_SECOND)
 """How many two-character issue numbers of debt an issuer has."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _value(character: int) -> int:
     """Return 0-9 for a digit, 10-35 for a letter, -1 for anything else."""
     if 48 <= character <= 57:
@@ -29,7 +29,7 @@ def _value(character: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cusip_check(text: np.ndarray) -> int:
     total = 0
     for position in range(8):
@@ -40,7 +40,7 @@ def _cusip_check(text: np.ndarray) -> int:
     return (10 - total % 10) % 10
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _isin_check(text: np.ndarray) -> int:
     total = 0
     doubled = True
@@ -58,7 +58,7 @@ def _isin_check(text: np.ndarray) -> int:
     return (10 - total % 10) % 10
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _fill_identifiers(
     issuer: np.ndarray,
     issue: np.ndarray,
@@ -87,7 +87,7 @@ def _fill_identifiers(
         isin[row, 11] = 48 + _isin_check(isin[row])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _fill_numbered(start: int, letter: int, out: np.ndarray) -> None:
     for row in range(out.shape[0]):
         number = start + row

@@ -65,7 +65,7 @@ TRADES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Universe:
-    """The quoted instruments: one entry each, in the order of the security master."""
+    """The quoted instruments, one entry each, and how many rows of the security master hold them all."""
 
     symbol: pa.Array
     segment: Any
@@ -77,6 +77,7 @@ class Universe:
     activity: Any
     dealers: Any
     dealer_count: Any
+    master_rows: int
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _universe(seed: int, symbols: int) -> Universe:
         np.cumsum(activity) / activity.sum(),
         dealers.astype(np.int64),
         count,
+        int(rows[-1][-1]) + 1,
     )
 
 
@@ -209,7 +211,7 @@ def _activity(share: Any) -> Any:
 
 
 def _event_times(random: np.random.Generator, market: Market, events: int) -> tuple[Any, Any]:
-    """Draw instruments and times (µs since the open) of a day's events: bursts, more of them early and late."""
+    """Draw instruments and times (µs since the open) of a day's events: bursts, more at both ends."""
     grid = np.linspace(0, 1, 8193)
     mean_burst = 4
     bursts = events // mean_burst + 8 * int(np.sqrt(events))

@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from data_generators.compilation import compiled
 
 TICK = 0.001
 """Prices are percent of par in steps of a thousandth; whole ticks inside keep them exact."""
@@ -28,12 +29,12 @@ _SHARE_INSIDE = 0.62
 _SHARE_THROUGH = 0.06
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _in_denominations(size: float, denomination: float) -> Any:
     return max(1.0, np.round(size / denomination)) * denomination
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def simulate_day(
     instrument: np.ndarray,
     activity_time: np.ndarray,

@@ -1,0 +1,223 @@
+"""The commands that write data sets; mounted by the toolkit as ``fintech-toolkit generate``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data_generators.datasets import DATASETS
+from data_generators.errors import GeneratorError
+from data_generators.faults import Faults
+from data_generators.market import Market
+from data_generators.writing import Report, write
+
+app = typer.Typer(
+    name="generate",
+    help="Synthetic quotes, securities and trades of a bond market: the same bytes for the same seed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_console = Console(stderr=True)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """End with one clear line and a code other than 0 where a request cannot be met."""
+    try:
+        yield
+    except GeneratorError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted: finished files are kept; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+
+
+class Format(StrEnum):
+    """File formats."""
+
+    parquet = "parquet"
+    csv = "csv"
+    jsonl = "jsonl"
+    arrow = "arrow"
+
+
+def _count(text: str | int) -> int:
+    """Read a whole number that may be written as 1.2e6 or 1_200_000."""
+    try:
+        number = Decimal(str(text))
+        if number == number.to_integral_value() and abs(number) < 10**15:
+            return int(number)
+    except InvalidOperation:
+        pass
+    raise typer.BadParameter(f"{text!r} is not a whole number (1.2e6 is one too)")
+
+
+Out = Annotated[Path, typer.Option(help="Folder for the data; made if it does not exist.")]
+Rows = Annotated[int | None, typer.Option(parser=_count, metavar="N", help="Rows, such as 1.2e6.")]
+Seed = Annotated[int, typer.Option(parser=_count, metavar="N", help="The same seed gives the same bytes.")]
+Symbols = Annotated[int, typer.Option(parser=_count, metavar="N", help="Quoted instruments.")]
+FileFormat = Annotated[
+    Format,
+    typer.Option("--format", help="Parquet and Arrow: canonical columns; CSV and JSON lines: wire names."),
+]
+Partitions = Annotated[
+    int | None,
+    typer.Option(parser=_count, metavar="N", help="Files; by default one a trading day or 524,288 rows."),
+]
+Workers = Annotated[int, typer.Option(parser=_count, metavar="N", help="Processes that work side by side.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the files that the folder holds.")]
+Late = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that are late by 60 s or more.")]
+OutOfOrder = Annotated[
+    float, typer.Option(metavar="SHARE", help="Share of records that come after newer ones.")
+]
+Duplicate = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that come twice.")]
+Crossed = Annotated[float, typer.Option(metavar="SHARE", help="Share of quotes with the bid above the ask.")]
+Malformed = Annotated[float, typer.Option(metavar="SHARE", help="Share of records with an impossible value.")]
+
+_CORES = os.cpu_count() or 1
+
+
+@app.command()
+def quotes(
+    out: Out,
+    rows: Rows = None,
+    seed: Seed = 0,
+    symbols: Symbols = 1_000,
+    format: FileFormat = Format.parquet,
+    partitions: Partitions = None,
+    workers: Workers = _CORES,
+    late: Late = 0.0,
+    out_of_order: OutOfOrder = 0.0,
+    duplicate: Duplicate = 0.0,
+    crossed: Crossed = 0.0,
+    malformed: Malformed = 0.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write dealers' quotes (1.2 million by default)."""
+    with _errors():
+        faults = Faults(late, out_of_order, duplicate, crossed, malformed)
+        _write(["quotes"], [out], [rows], seed, symbols, format, partitions, workers, faults, overwrite)
+
+
+@app.command()
+def securities(
+    out: Out,
+    rows: Rows = None,
+    seed: Seed = 0,
+    format: FileFormat = Format.parquet,
+    partitions: Partitions = None,
+    workers: Workers = _CORES,
+    duplicate: Duplicate = 0.0,
+    malformed: Malformed = 0.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a security master (10 million securities by default)."""
+    with _errors():
+        faults = Faults(duplicate=duplicate, malformed=malformed)
+        _write(["securities"], [out], [rows], seed, 1_000, format, partitions, workers, faults, overwrite)
+
+
+@app.command()
+def trades(
+    out: Out,
+    rows: Rows = None,
+    seed: Seed = 0,
+    symbols: Symbols = 1_000,
+    format: FileFormat = Format.parquet,
+    partitions: Partitions = None,
+    workers: Workers = _CORES,
+    late: Late = 0.0,
+    out_of_order: OutOfOrder = 0.0,
+    duplicate: Duplicate = 0.0,
+    malformed: Malformed = 0.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write trades on the quotes of the same seed and symbols (1 million by default)."""
+    with _errors():
+        faults = Faults(late, out_of_order, duplicate, 0.0, malformed)
+        _write(["trades"], [out], [rows], seed, symbols, format, partitions, workers, faults, overwrite)
+
+
+@app.command("all")
+def everything(
+    out: Out,
+    quotes_rows: Rows = None,
+    securities_rows: Rows = None,
+    trades_rows: Rows = None,
+    seed: Seed = 0,
+    symbols: Symbols = 1_000,
+    format: FileFormat = Format.parquet,
+    workers: Workers = _CORES,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write all three, a folder each (12.2 million rows by default)."""
+    with _errors():
+        rows = {"quotes": quotes_rows, "securities": securities_rows, "trades": trades_rows}
+        needed = Market(seed, symbols).universe.master_rows
+        if securities_rows is not None and securities_rows < needed:
+            raise GeneratorError(
+                f"the {symbols:,} quoted instruments need a security master of at least {needed:,} rows"
+            )
+        _write(
+            list(DATASETS),
+            [out / name for name in DATASETS],
+            [rows[name] for name in DATASETS],
+            seed,
+            symbols,
+            format,
+            None,
+            workers,
+            Faults(),
+            overwrite,
+        )
+
+
+def _write(
+    names: list[str],
+    folders: list[Path],
+    rows: list[int | None],
+    seed: int,
+    symbols: int,
+    format: Format,
+    partitions: int | None,
+    workers: int,
+    faults: Faults,
+    overwrite: bool,
+) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console) as bars:
+        for name, folder, count in zip(names, folders, rows, strict=True):
+            bar = bars.add_task(name, total=DATASETS[name].default_rows if count is None else count)
+            report = write(
+                name,
+                folder,
+                count,
+                seed=seed,
+                symbols=symbols,
+                format=format.value,
+                partitions=partitions,
+                workers=workers,
+                faults=faults,
+                overwrite=overwrite,
+                progress=partial(bars.advance, bar),
+            )
+            typer.echo(_sentence(name, report))
+
+
+def _sentence(name: str, report: Report) -> str:
+    size = f"{report.partitions} files, {report.size / 1e6:,.1f} MB"
+    held = f"{report.rows:,} {name} in {report.folder} ({size})"
+    if report.found == report.partitions:
+        return f"nothing to do: {held}"
+    if report.found:
+        return f"went on from {report.found} finished files: {held}"
+    return f"wrote {held}"
