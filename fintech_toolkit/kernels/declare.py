@@ -8,7 +8,8 @@ its parameters and of what the engine offers: ``ts`` (event time, ns), ``slots``
   itself gives the result. The engine keeps the ring and evicts by rows or by time.
 - `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
   (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
-- `pair=True` on any of them: ticks of two symbols arrive as one stream, and the function reads ``leg`` (0 or 1).
+- A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg`` (0 or 1)
+  says whose tick it is.
 - `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
 """
 
@@ -66,7 +67,6 @@ class Kernel:
     flush: Function | None = None
     skips_missing: bool = True
     drifts: bool = False
-    pair: bool = False
     looks_ahead: bool = False
     warmup: str = "none"
     source: str = ""
@@ -134,7 +134,7 @@ class Kernel:
         plain = name.lstrip("*")
         if ":" in plain:
             return np.dtype(plain.split(":")[1])
-        return np.dtype("i8") if plain in ("ts", "leg") else dtype_of(plain)
+        return dtype_of(plain)
 
     @property
     def asks_for_time(self) -> bool:
@@ -191,7 +191,8 @@ class Kernel:
 
     def by_time(self, given: Mapping[str, Any]) -> bool:
         """Whether the user's window is a length of time."""
-        return any(isinstance(p, Window) for p in self.parameters) and Window.is_duration(given.get("window"))
+        merged = self.keywords | dict(given)
+        return any(isinstance(p, Window) and p.is_duration(merged[p.keyword]) for p in self.parameters)
 
     def oracle(self, function: Function) -> Function:
         """Register the slow, readable definition that the tests hold this kernel to.
@@ -292,8 +293,6 @@ class Kernel:
         for name in self.reads:
             plain = name.lstrip("*").split(":")[0]
             meaning = CANONICAL[plain].doc if plain in CANONICAL else "a column of numbers"
-            if plain == "leg":
-                meaning = "0 or 1: which symbol of the pair a tick belongs to; filled in by the engine"
             lines += [f"{name.split(':')[0]} : str or array_like", f"    {meaning}"]
         for parameter in self.parameters:
             for head, meaning in parameter.documentation:

@@ -200,18 +200,19 @@ class Window(Parameter):
     """How far a window reaches back: a number of rows, or a duration; `optional` ones may be left open.
 
     The loop receives `window` in rows or nanoseconds (0: never evict), and `min_periods`, which is the window
-    for rows and 1 for durations unless the user says otherwise.
+    for rows and 1 for durations unless the user says otherwise. `keyword` is what users call it.
     """
 
     name: str = "window"
     doc: str = ""
     default: Any = REQUIRED
     min_periods: bool = True
+    keyword: str = "window"
     dtype: ClassVar[str] = "i8"
 
     @property
     def keywords(self) -> Mapping[str, Any]:
-        return {"window": self.default} | ({"min_periods": None} if self.min_periods else {})
+        return {self.keyword: self.default} | ({"min_periods": None} if self.min_periods else {})
 
     @property
     def documentation(self) -> list[tuple[str, str]]:
@@ -219,8 +220,9 @@ class Window(Parameter):
         optional = "" if self.default is REQUIRED else f", default {self.default!r}"
         lines = [
             (
-                f"window : int or duration{optional}",
-                f"the last `window` rows of the symbol, or those of the last duration such as '5s', "
+                f"{self.keyword} : int or duration{optional}",
+                self.doc
+                or "the last `window` rows of the symbol, or those of the last duration such as '5s', "
                 f"open at its older end{open_ended}",
             )
         ]
@@ -239,17 +241,19 @@ class Window(Parameter):
         return window is not None and np.asarray(window).dtype.kind not in "iuf"
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        window = given["window"]
+        window = given[self.keyword]
         if window is REQUIRED:
-            raise ParameterError("window is required: a number of rows (100) or a duration ('5s').")
+            raise ParameterError(f"{self.keyword} is required: a number of rows (100) or a duration ('5s').")
         if window is None:
             if self.default is not None:
-                raise ParameterError("window=None is not allowed here: give rows (100) or a duration ('5s').")
+                raise ParameterError(
+                    f"{self.keyword}=None is not allowed here: give rows (100) or a duration ('5s')."
+                )
             size, least = 0, 1
         elif self.is_duration(window):
-            size, least = nanoseconds(window, "window"), 1
+            size, least = nanoseconds(window, self.keyword), 1
         else:
-            size = least = Count("window", "").check(window)
+            size = least = Count(self.keyword, "").check(window)
         if not self.min_periods:
             return {"window": size}
         if given["min_periods"] is not None:
