@@ -66,6 +66,8 @@ def as_values(column: Any, dtype: np.dtype[Any], what: str) -> Array:
         return values
     if values.dtype.kind not in "biuf":
         raise DataError(f"{what} must hold numbers, not {values.dtype}.")
+    if dtype.kind == "b" and values.dtype.kind != "b":
+        raise DataError(f"{what} must hold True or False, not {values.dtype}.")
     if dtype.kind == "i" and values.dtype.kind == "f":
         raise DataError(f"{what} must hold whole numbers (float64 cannot keep nanoseconds or ids exact).")
     return values.astype(dtype, copy=False)
@@ -105,9 +107,11 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
         )
     if ts is None:
         times = np.broadcast_to(times, inputs[0].shape[-1:])
-    results = gufunc(kernel, width, by_time)(
-        times, *inputs, *(resolved[name] for name in kernel.loop_parameters)
-    )
+    # What a kernel gives for NaN, infinities and zero divisors is its documented result, not something to warn of.
+    with np.errstate(all="ignore"):
+        results = gufunc(kernel, width, by_time)(
+            times, *inputs, *(resolved[name] for name in kernel.loop_parameters)
+        )
     arrays = [results] if kernel.output_count(width) == 1 else list(results)
     if scalar:
         arrays = [array[0] for array in arrays]

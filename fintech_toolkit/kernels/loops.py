@@ -137,8 +137,8 @@ class _Source:
 
     def clear(self, names: Iterable[str]) -> str:
         lines = [
-            f"s.{name}[:] = 0" if shape else f"s.{name} = 0"
-            for name, _, *shape in self.kernel.state
+            f"s.{name}[:] = 0" if shape or np.dtype(kind).shape else f"s.{name} = 0"
+            for name, kind, *shape in self.kernel.state
             if name in names
         ]
         return "\n".join(lines) or "pass"
@@ -168,20 +168,20 @@ class _Source:
         return (
             "s = state[codes[i]]\n"
             + self.on_new_session(ended)
-            + (ROOM if self.kernel.has_slots else "")
             + self.emit(
-                self.call(self.kernel.function, "tick", ["s", "rows[k]", *self.values]), "codes[i]", "i"
+                self.call(self.kernel.function, "tick", ["s", "rows[k]", *self.values]),
+                room=ROOM if self.kernel.has_slots else "",
             )
         )
 
     def flush(self, ended: str) -> str:
         assert self.kernel.flush is not None
         call = self.call(self.kernel.flush, "flush", ["s", "rows[k]"])
-        return f"ended = {ended}\n" + self.emit(call, "codes[i]", "i")
+        return f"ended = {ended}\n" + self.emit(call)
 
     @staticmethod
-    def emit(call: str, code: str, at: str) -> str:
-        return EMIT.format(call=call, code=code, at=at)
+    def emit(call: str, room: str = "") -> str:
+        return EMIT.format(call=call, room=indent(room, "    "))
 
     def window(self) -> str:
         kernel = self.kernel
@@ -260,10 +260,11 @@ while True:
         rows = grow_rows(rows)
         code = grow_rows(code)
         at = grow_rows(at)
+{room}
     if not {call}:
         break
-    code[k] = {code}
-    at[k] = {at}
+    code[k] = codes[i]
+    at[k] = i
     k += 1
     again = True
 """
