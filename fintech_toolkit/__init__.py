@@ -5,10 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from fintech_toolkit import kernels
+from fintech_toolkit.engines.pairs import to_pairs
+from fintech_toolkit.engines.runner import Run
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.errors import (
+    ColumnError,
+    DataError,
+    FintechToolkitError,
+    ParameterError,
+    PipelineError,
+    StateError,
+)
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.kernels.declare import Kernel, Step
+from fintech_toolkit.pipeline import Pipeline
 
-__all__ = ["Kernel", "Step", "catalogue"]
+__all__ = [
+    "ColumnError",
+    "DataError",
+    "FintechToolkitError",
+    "Kernel",
+    "ParameterError",
+    "Pipeline",
+    "PipelineError",
+    "Run",
+    "State",
+    "StateError",
+    "Step",
+    "catalogue",
+    "to_pairs",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -81,6 +81,12 @@ class Scan:
             np.zeros(1, np.int64),
         )
 
+    def outputs(self, rows: int) -> list[Array]:
+        """Return room for the output columns of so many ticks; none if the kernel emits rows of its own."""
+        if self.kernel.emits:
+            return []
+        return [np.empty(rows, dtype) for dtype in self.kernel.output_dtypes(self.step.width)]
+
     def run(
         self,
         state: StepState,
@@ -89,6 +95,7 @@ class Scan:
         session: Array,
         ts: Array,
         columns: Sequence[Array],
+        outputs: list[Array] | None = None,
     ) -> list[Array] | Emitted:
         """Advance `state` over a chunk and return the output columns, or the rows that were emitted.
 
@@ -104,6 +111,8 @@ class Scan:
             The session of every tick (empty: no sessions), and its event time.
         columns : sequence of array
             The columns that the kernel reads.
+        outputs : list of array, optional
+            Where to put the output columns.
         """
         self._make_room(state, symbols)
         loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
@@ -113,7 +122,8 @@ class Scan:
             buffer = np.zeros(64, self.kernel.row_dtype)
             state.slots, rows, code, at = loop(False, buffer, *head, *inputs, *self.parameters)
             return Emitted(rows, code, at)
-        outputs = [np.empty(len(codes), dtype) for dtype in self.kernel.output_dtypes(self.step.width)]
+        if outputs is None:
+            outputs = self.outputs(len(codes))
         state.slots = loop(*head, *inputs, *self.parameters, *outputs)
         return outputs
 

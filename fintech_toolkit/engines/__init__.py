@@ -1,0 +1,1 @@
+"""How a pipeline runs: on arrays and frames in memory, on Dask, live. All drive the same scans."""

@@ -1,0 +1,267 @@
+"""pandas frames, Arrow tables and dicts of arrays, seen alike: columns out, columns appended, nothing changed in place."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
+from fintech_toolkit.schema import Array
+
+NAT = np.iinfo(np.int64).min
+
+
+class Frame(Protocol):
+    """What an engine needs of a frame."""
+
+    names: list[str]
+    rows: int
+
+    def column(self, name: str) -> Any:
+        """Return a column as it is."""
+
+    def values(self, name: str) -> Array:
+        """Return a column of numbers as a NumPy array, nulls as NaN."""
+
+    def append(self, columns: dict[str, Array]) -> Any:
+        """Return the frame with columns added at the end."""
+
+    def take(self, rows: Array) -> Any:
+        """Return the frame with only these rows."""
+
+    def build(self, columns: dict[str, Any]) -> Any:
+        """Return a new frame of the same sort."""
+
+
+def wrap(frame: Any) -> Frame:
+    """Return the view of a frame that the engines work on.
+
+    Raises
+    ------
+    PipelineError
+        If it is none of the frames that are known.
+    """
+    if isinstance(frame, pd.DataFrame):
+        return PandasFrame(frame)
+    if isinstance(frame, pa.Table | pa.RecordBatch):
+        return ArrowFrame(frame)
+    if isinstance(frame, Mapping):
+        return DictFrame(frame)
+    raise PipelineError(
+        f"A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, or a dict of arrays; not {type(frame).__name__}."
+    )
+
+
+def is_dask(frame: Any) -> bool:
+    """Whether a frame is a Dask collection, without importing Dask."""
+    return type(frame).__module__.partition(".")[0] == "dask"
+
+
+def require(frame: Frame, name: str, what: str = "") -> None:
+    """Raise unless the frame has the column."""
+    if name not in frame.names:
+        raise ColumnError(f"There is no column {name!r}{what}. {did_you_mean(name, map(str, frame.names))}")
+
+
+class PandasFrame:
+    """A pandas DataFrame."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.names = list(frame.columns)
+        self.rows = len(frame)
+        if len(set(self.names)) < len(self.names):
+            twice = next(name for name in self.names if self.names.count(name) > 1)
+            raise ColumnError(f"The frame has two columns called {twice!r}; rename one.")
+
+    def column(self, name: str) -> pd.Series[Any]:
+        return self.frame[name]
+
+    def values(self, name: str) -> Array:
+        column = self.frame[name]
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
+            return column.to_numpy()
+        return _numbers(pa.array(column, from_pandas=True), name)
+
+    def append(self, columns: dict[str, Array]) -> pd.DataFrame:
+        added = pd.DataFrame(columns, index=self.frame.index, copy=False)
+        result = pd.concat([self.frame, added], axis=1)
+        result.attrs = dict(self.frame.attrs)
+        return result
+
+    def take(self, rows: Array) -> pd.DataFrame:
+        return self.frame.iloc[rows]
+
+    def build(self, columns: dict[str, Any]) -> pd.DataFrame:
+        return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()})
+
+
+class ArrowFrame:
+    """An Arrow table or record batch."""
+
+    def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
+        self.table = table
+        self.names = list(table.schema.names)
+        self.rows = table.num_rows
+
+    def column(self, name: str) -> Any:
+        return self.table.column(name)
+
+    def values(self, name: str) -> Array:
+        return _numbers(self.table.column(name), name)
+
+    def append(self, columns: dict[str, Array]) -> Any:
+        table = self.table
+        for name, values in columns.items():
+            table = table.append_column(name, pa.array(values))
+        return table
+
+    def take(self, rows: Array) -> Any:
+        return self.table.take(pa.array(rows))
+
+    def build(self, columns: dict[str, Any]) -> Any:
+        table = pa.table({name: pa.array(values) for name, values in columns.items()})
+        if isinstance(self.table, pa.RecordBatch):
+            batches = table.combine_chunks().to_batches()
+            return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+        return table
+
+
+class DictFrame:
+    """A dict of arrays of one length."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.arrays = {
+            name: v if isinstance(v, pa.Array | pa.ChunkedArray | pd.Series) else np.asarray(v)
+            for name, v in arrays.items()
+        }
+        self.names = list(self.arrays)
+        lengths = {name: len(values) for name, values in self.arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"The arrays differ in length: {lengths}.")
+        self.rows = next(iter(lengths.values()), 0)
+
+    def column(self, name: str) -> Any:
+        return self.arrays[name]
+
+    def values(self, name: str) -> Array:
+        values = self.arrays[name]
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
+            return values
+        return _numbers(
+            values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True),
+            name,
+        )
+
+    def append(self, columns: dict[str, Array]) -> dict[str, Any]:
+        return {**self.arrays, **columns}
+
+    def take(self, rows: Array) -> dict[str, Any]:
+        return {name: np.asarray(values)[rows] for name, values in self.arrays.items()}
+
+    def build(self, columns: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: values if isinstance(values, np.ndarray) else values.to_numpy(zero_copy_only=False)
+            for name, values in columns.items()
+        }
+
+
+def _pandas_column(values: Any) -> Any:
+    if isinstance(values, np.ndarray):
+        return values
+    return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())
+
+
+def _numbers(values: Any, name: str) -> Array:
+    """Return an Arrow column of numbers as NumPy: nulls become NaN, decimals float64.
+
+    Raises
+    ------
+    DataError
+        If it does not hold numbers; the message names the column and the first value.
+    """
+    kind = values.type
+    if pa.types.is_decimal(kind):
+        values = values.cast(pa.float64())
+    elif pa.types.is_timestamp(kind):
+        if values.null_count:
+            raise DataError(f"Column {name!r} has no time at row {_first_null(values)}; drop or fill it.")
+        return (
+            values.cast(pa.timestamp("ns", kind.tz))
+            .cast(pa.int64())
+            .to_numpy(zero_copy_only=False)
+            .view("M8[ns]")
+        )  # type: ignore[no-any-return]
+    elif pa.types.is_null(kind):
+        values = values.cast(pa.float64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        first = next((value.as_py() for value in values if value.is_valid), None)
+        if not isinstance(first, decimal.Decimal | int | float):
+            raise DataError(f"Column {name!r} must hold numbers, not {kind}; its first value is {first!r}.")
+    if values.null_count:
+        values = values.cast(pa.float64())
+    result = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
+    return result  # type: ignore[no-any-return]
+
+
+def _first_null(values: Any) -> int:
+    return int(pc.index(pc.is_null(values), True).as_py())
+
+
+def times(frame: Frame, name: str) -> tuple[Array, str]:
+    """Return event times as int64 UTC nanoseconds, and their kind: aware, naive or int. Missing times are `NAT`.
+
+    Raises
+    ------
+    DataError
+        If the column holds neither times nor int64 nanoseconds.
+    """
+    column = frame.column(name)
+    if isinstance(column, pd.Series):
+        dtype = column.dtype
+        if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
+            kind = "aware" if isinstance(dtype, pd.DatetimeTZDtype) else "naive"
+            return column.dt.as_unit("ns").array.asi8, kind  # type: ignore[attr-defined]
+        column = pa.array(column, from_pandas=True)
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind == "M":
+            return column.astype("M8[ns]").view("i8"), "naive"
+        if column.dtype.kind in "iu":
+            return column.astype("i8", copy=False), "int"
+        raise DataError(
+            f"Column {name!r} must hold times, not {column.dtype}; convert it with pandas.to_datetime(…, utc=True)."
+        )
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+        if values.null_count:
+            values = pc.fill_null(values, NAT)
+        return _int64(values), "aware" if kind.tz else "naive"
+    if pa.types.is_integer(kind):
+        return _int64(pc.fill_null(column.cast(pa.int64()), NAT)), "int"
+    raise DataError(
+        f"Column {name!r} must hold times, not {kind}; convert it with pandas.to_datetime(…, utc=True)."
+    )
+
+
+def _int64(values: Any) -> Array:
+    result: Array = (
+        values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
+    )
+    return result
+
+
+def as_times(ts: Array, kind: str) -> Any:
+    """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing."""
+    if kind == "int":
+        return ts
+    missing = ts == NAT
+    return pa.array(ts, mask=missing if missing.any() else None).cast(
+        pa.timestamp("ns", "UTC" if kind == "aware" else None)
+    )

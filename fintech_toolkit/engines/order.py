@@ -1,0 +1,33 @@
+"""Event times must not go backwards within a symbol; across symbols they may."""
+
+from __future__ import annotations
+
+import numba
+
+from fintech_toolkit.engines.frames import NAT
+from fintech_toolkit.engines.symbols import NULL
+from fintech_toolkit.schema import Array
+
+_NAT, _NULL = int(NAT), int(NULL)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
+    for i in range(codes.shape[0]):
+        code = codes[i]
+        if code == _NULL:
+            ok[i] = False
+        elif ts.shape[0] > 0:
+            if ts[i] == _NAT or ts[i] < last[code]:
+                ok[i] = False
+            else:
+                last[code] = ts[i]
+
+
+def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
+    """Clear `ok` where a row has no symbol or no time, or is earlier than a row of its symbol before it.
+
+    `last` holds the latest time of every symbol (the least int64 if none) and is advanced; without times (`ts` empty)
+    only symbols are checked.
+    """
+    _mark(codes, ts, last, ok)

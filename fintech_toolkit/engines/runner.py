@@ -1,0 +1,290 @@
+"""A run of a pipeline: it holds the state and advances it frame by frame, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
+from fintech_toolkit.engines.order import mark_disorder
+from fintech_toolkit.engines.sessions import session_ids
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.symbols import NULL, SymbolTable, encode
+from fintech_toolkit.engines.wavefront import morsels, run_wavefront
+from fintech_toolkit.errors import ColumnError, DataError, PipelineError, StateError
+from fintech_toolkit.kernels.arrays import as_values
+from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.schema import Array
+
+if TYPE_CHECKING:
+    from fintech_toolkit.pipeline import Pipeline
+
+NO_TIME = np.empty(0, np.int64)
+
+
+class Run:
+    """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
+
+    A frame that cannot be used raises and leaves the state as it was.
+    """
+
+    def __init__(self, pipeline: Pipeline, state: State | None = None) -> None:
+        self.pipeline = pipeline
+        if state is not None and state.identity != pipeline.identity:
+            raise StateError(
+                f"This state belongs to another pipeline:\n  {state.identity}\nnot to\n  {pipeline.identity}\n"
+                "Start that one, or start this one without a state."
+            )
+        self._state = state.copy() if state is not None else self._fresh()
+        self._lazy: Any = None  # the state after a Dask frame, until somebody asks for it
+
+    def _fresh(self) -> State:
+        return State(
+            self.pipeline.identity,
+            SymbolTable(),
+            NO_TIME.copy(),
+            [scan.fresh() for scan in self.pipeline.scans],
+        )
+
+    @property
+    def state(self) -> State:
+        """The state after the last frame; it prints as a frame by symbol. After a Dask frame, asking for it computes."""
+        if self._lazy is not None:
+            self._state, self._lazy = self._lazy.compute(), None
+        return self._state
+
+    def __call__(self, frame: Any) -> Any:
+        """Return the frame with the steps' columns appended, or the rows that the last step emitted.
+
+        Raises
+        ------
+        ColumnError, DataError
+            If a column is missing, clashes or cannot be used; the message names the column, the first row, and what to do.
+        """
+        if is_dask(frame):
+            from fintech_toolkit.engines import distributed
+
+            before = self._state if self._lazy is None else self._lazy
+            result, self._lazy = distributed.apply(self.pipeline, frame, state=before)
+            return result
+        return self._advance(self.state, frame)
+
+    def peek(self, frame: Any) -> Any:
+        """Return what the frame would give, unfinished rows included, without advancing the state."""
+        state = self.state.copy()
+        result = self._advance(state, frame)
+        return _join(wrap(frame), result, self._flush(state, frame)) if self.pipeline.emits else result
+
+    def accept(self, frame: Any) -> tuple[Any, pd.DataFrame]:
+        """Use the rows that can be used, and return them enriched, and the others with the reason why not.
+
+        Returns
+        -------
+        frame
+            What `run` gives for the good rows.
+        DataFrame
+            `row` (position in the input, int64) and `reason` (str) of the rejected ones.
+        """
+        view = wrap(frame)
+        codes, _, ts, ok = self._codes_and_times(self.state, view, self.state.last.copy())
+        if ok.all():
+            return self(frame), pd.DataFrame(
+                {"row": np.empty(0, np.int64), "reason": pd.Series([], dtype="str")}
+            )
+        rejected = np.flatnonzero(~ok)
+        reasons = [self._reason(view, int(row), codes, ts) for row in rejected]
+        return self(view.take(np.flatnonzero(ok))), pd.DataFrame({"row": rejected, "reason": reasons})
+
+    def flush(self) -> Any:
+        """Return the rows that are still unfinished, as a pandas frame, and start afresh.
+
+        Raises
+        ------
+        PipelineError
+            If the pipeline gives a value for every row, so that nothing is ever unfinished.
+        """
+        if not self.pipeline.emits:
+            raise PipelineError("This pipeline has no event step: nothing is left to flush.")
+        rows = self._flush(self.state, pd.DataFrame())
+        self._state = self._fresh()
+        return rows
+
+    def whole(self, frame: Any) -> Any:
+        """Return what a frame gives from empty state, unfinished rows included."""
+        result = self(frame)
+        return _join(wrap(frame), result, self._flush(self._state, frame)) if self.pipeline.emits else result
+
+    def _codes_and_times(self, state: State, view: Frame, last: Array) -> tuple[Array, Array, Array, Array]:
+        """Return codes, the advanced `last` times, times, and which rows can be used."""
+        pipeline = self.pipeline
+        codes, ok = np.zeros(view.rows, np.uint32), np.ones(view.rows, np.bool_)
+        ts = NO_TIME
+        if pipeline.time is not None:
+            require(view, pipeline.time, " for event times; without one, say time=None if rows are in order")
+            ts, kind = times(view, pipeline.time)
+            if state.time_kind not in (None, kind):
+                raise DataError(
+                    f"Column {pipeline.time!r} has {kind} times, the frames before had {state.time_kind} ones."
+                )
+            if view.rows:
+                state.time_kind = kind
+        if pipeline.symbol is not None:
+            require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
+        elif view.rows:
+            state.table.add("")
+        column = view.column(pipeline.symbol) if pipeline.symbol is not None else None
+        chunks = morsels(view.rows)
+        grown = [last]
+
+        def translate(c: int) -> None:
+            at = chunks[c]
+            if column is not None:
+                codes[at] = state.table.codes(local[c])
+                local[c] = None
+            if len(state.table) > len(grown[0]):
+                more = max(len(state.table), 2 * len(grown[0])) - len(grown[0])
+                grown[0] = np.concatenate([grown[0], np.full(more, NAT)])
+            mark_disorder(codes[at], ts[at], grown[0], ok[at])
+
+        local: list[Any] = [None] * len(chunks)
+
+        def encode_chunk(c: int) -> None:
+            part = column.iloc[chunks[c]] if isinstance(column, pd.Series) else column[chunks[c]]  # type: ignore[index]
+            local[c] = encode(part, str(pipeline.symbol))
+
+        steps = [(True, translate)] if column is None else [(False, encode_chunk), (True, translate)]
+        run_wavefront(len(chunks), steps)
+        return codes, grown[0][: len(state.table)], ts, ok
+
+    def _reason(self, view: Frame, row: int, codes: Array, ts: Array) -> str:
+        if codes[row] == NULL:
+            return f"Column {self.pipeline.symbol!r} has no symbol at row {row}; drop such rows or fill them."
+        if ts[row] == NAT:
+            return f"Column {self.pipeline.time!r} has no time at row {row}; drop such rows or fill them."
+        symbol = self._state.table.symbols[codes[row]]
+        now = pd.Timestamp(int(ts[row]), unit="ns")
+        return (
+            f"Column {self.pipeline.time!r} goes backwards for symbol {symbol!r} at row {row} ({now}); "
+            "sort the rows of a symbol by time."
+        )
+
+    def _advance(self, state: State, frame: Any) -> Any:
+        view = wrap(frame)
+        pipeline = self.pipeline
+        self._check_columns(view)
+        known, kind = len(state.table), state.time_kind
+        try:
+            sources = {name: view.values(pipeline.source(name)) for name in pipeline.numeric_reads}
+            codes, last, ts, ok = self._codes_and_times(state, view, state.last.copy())
+            if not ok.all():
+                raise DataError(self._reason(view, int(np.argmin(ok)), codes, ts))
+            for scan in pipeline.scans:
+                for name, dtype in zip(scan.step.columns, scan.input_dtypes, strict=True):
+                    if name in sources:
+                        sources[name] = as_values(sources[name], dtype, f"Column {pipeline.source(name)!r}")
+        except BaseException:
+            state.table.truncate(known)
+            state.time_kind = kind
+            raise
+        state.last = last
+        sessions = session_ids(ts, pipeline.session) if pipeline.session else NO_SESSION
+        return self._scan(state, view, sources, codes, sessions, ts)
+
+    def _scan(
+        self, state: State, view: Frame, columns: dict[str, Array], codes: Array, sessions: Array, ts: Array
+    ) -> Any:
+        chunks = morsels(view.rows)
+        symbols = len(state.table)
+        emitted: list[Emitted | None] = [None] * len(chunks)
+        outputs: dict[str, Array] = {}
+        steps = []
+        for s, scan in enumerate(self.pipeline.scans):
+            room = scan.outputs(view.rows)
+            inputs = [columns[name] for name in scan.step.columns]
+            step_outputs = dict(zip(scan.step.outputs, room, strict=False)) if room else {}
+            columns = columns | step_outputs
+            outputs |= step_outputs
+
+            def step(
+                c: int,
+                s: int = s,
+                scan: Scan = scan,
+                inputs: Sequence[Array] = inputs,
+                room: Sequence[Array] = room,
+            ) -> None:
+                at = chunks[c]
+                sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
+                rows = scan.run(state.steps[s], symbols, codes[at], sessions[at], ts[at], sliced, filled)
+                if isinstance(rows, Emitted):
+                    emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
+
+            steps.append((not scan.kernel.stateless, step))
+        run_wavefront(len(chunks), steps)
+        if not self.pipeline.emits:
+            return view.append(outputs)
+        known = [rows for rows in emitted if rows is not None]
+        at = np.concatenate([rows.at for rows in known])
+        found = np.concatenate([rows.rows for rows in known])
+        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), ts[at])
+
+    def _flush(self, state: State, frame: Any) -> Any:
+        scan = self.pipeline.scans[-1]
+        found = scan.flush(state.steps[-1])
+        return self._rows(state, wrap(frame), found.rows, found.codes, np.full(len(found.rows), NAT))
+
+    def _rows(self, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
+        """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
+        pipeline = self.pipeline
+        kind = state.time_kind or "aware"
+        result: dict[str, Any] = {}
+        if pipeline.symbol is not None:
+            symbols = np.array(state.table.symbols, dtype=object)
+            values = symbols[codes] if len(symbols) else np.empty(0, object)
+            result[pipeline.symbol] = _symbol_array(values)
+        for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
+            values = np.ascontiguousarray(rows[given])
+            result[name] = as_times(values, kind) if given == "ts" else values
+        if pipeline.time is not None:
+            result["known_at"] = as_times(known_at, kind)
+        return view.build(result)
+
+    def _check_columns(self, view: Frame) -> None:
+        pipeline = self.pipeline
+        for name in pipeline.numeric_reads:
+            require(view, pipeline.source(name))
+        if pipeline.emits:
+            return
+        for name in pipeline.gives:
+            if name in view.names:
+                raise ColumnError(
+                    f"The frame already has a column {name!r}; rename the step's output with .named('…')."
+                )
+
+
+def _symbol_array(values: Array) -> Any:
+    import pyarrow as pa
+
+    integers = len(values) > 0 and isinstance(values[0], int)
+    return pa.array(values, pa.int64() if integers else pa.string())
+
+
+def _join(view: Frame, first: Any, second: Any) -> Any:
+    """Return two frames of emitted rows as one."""
+    import pyarrow as pa
+
+    if isinstance(first, pd.DataFrame):
+        return pd.concat([first, second], ignore_index=True)
+    if isinstance(first, dict):
+        return {name: np.concatenate([first[name], second[name]]) for name in first}
+    joined = pa.concat_tables(
+        [
+            pa.table(part) if isinstance(part, pa.Table) else pa.Table.from_batches([part])
+            for part in (first, second)
+        ]
+    )
+    return wrap(view.frame if hasattr(view, "frame") else view.table).build(
+        dict(zip(joined.schema.names, joined.columns, strict=True))
+    )  # type: ignore[attr-defined]

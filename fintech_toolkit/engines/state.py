@@ -1,0 +1,240 @@
+"""The state of a pipeline: a row per symbol, which can be looked at, saved and carried on."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fintech_toolkit.engines.frames import NAT, as_times
+from fintech_toolkit.engines.symbols import Symbol, SymbolTable
+from fintech_toolkit.errors import StateError
+from fintech_toolkit.kernels.scan import Scan, StepState
+from fintech_toolkit.schema import Array
+
+IDENTITY = b"fintech_toolkit.pipeline"
+TIME_KIND = b"fintech_toolkit.time_kind"
+
+
+@dataclass
+class State:
+    """What a pipeline knows after the ticks so far: for each symbol its last time and a record per step.
+
+    Attributes
+    ----------
+    identity : str
+        The pipeline it belongs to, as JSON; another pipeline refuses it.
+    time_kind : str or None
+        Whether times came as aware or naive timestamps or as integers; they must not be mixed.
+    """
+
+    identity: str
+    table: SymbolTable
+    last: Array
+    steps: list[StepState]
+    time_kind: str | None = None
+
+    @property
+    def symbols(self) -> list[Symbol]:
+        """The symbols seen, in order of arrival."""
+        return self.table.symbols
+
+    def copy(self) -> State:
+        """Return a state that can be advanced without touching this one."""
+        steps = [step.copy() for step in self.steps]
+        return State(self.identity, self.table.copy(), self.last.copy(), steps, self.time_kind)
+
+    def select(self, symbols: Iterable[Symbol]) -> State:
+        """Return the state of some symbols only; unknown ones are left out."""
+        return State.from_rows(self, [(self, self.table.indices_of(symbols))])
+
+    @staticmethod
+    def merge(states: Sequence[State]) -> State:
+        """Return the state of all symbols of several states, which must not share any.
+
+        Raises
+        ------
+        StateError
+            If they belong to different pipelines or hold the same symbol twice.
+        """
+        if len({state.identity for state in states}) != 1:
+            raise StateError("These states belong to different pipelines.")
+        seen: set[Symbol] = set()
+        for state in states:
+            twice = seen.intersection(state.symbols)
+            if twice:
+                raise StateError(f"Two of these states hold symbol {min(map(str, twice))!r}.")
+            seen.update(state.symbols)
+        return State.from_rows(states[0], [(state, np.arange(len(state.table))) for state in states])
+
+    @staticmethod
+    def from_rows(like: State, parts: list[tuple[State, Array]]) -> State:
+        """Return a state made of rows of others."""
+        symbols = [state.symbols[row] for state, rows in parts for row in rows]
+        last = np.concatenate([state.last[rows] for state, rows in parts])
+        steps = []
+        for s, step in enumerate(like.steps):
+            if step.records.dtype.names is None or not any(len(state.steps[s].records) for state, _ in parts):
+                steps.append(StepState(step.records[:0].copy(), step.slots[:0].copy(), np.zeros(1, np.int64)))
+                continue
+            chosen = [
+                (state.steps[s], rows[rows < len(state.steps[s].records)], len(rows)) for state, rows in parts
+            ]
+            steps.append(_gather(chosen))
+        kinds = {state.time_kind for state, _ in parts} - {None}
+        if len(kinds) > 1:
+            raise StateError(f"These states mix kinds of times: {', '.join(sorted(map(str, kinds)))}.")
+        return State(like.identity, SymbolTable(symbols), last, steps, next(iter(kinds), None))
+
+    def frame(self) -> pd.DataFrame:
+        """Return the state as a frame, one row per symbol, one column per field of each step's record."""
+        table = _to_table(self, slots=False)
+        return table.to_pandas().set_index("symbol")
+
+    def __repr__(self) -> str:
+        return repr(self.frame())
+
+    def _repr_html_(self) -> str:
+        return str(self.frame().to_html(max_rows=20))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a Parquet file: aside first, synced, then renamed over `path`, pages checksummed."""
+        target = Path(path)
+        metadata = {IDENTITY: self.identity.encode(), TIME_KIND: (self.time_kind or "").encode()}
+        table = _to_table(self, slots=True).replace_schema_metadata(metadata)
+        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                pq.write_table(
+                    table, file, compression="zstd", use_dictionary=False, write_page_checksum=True
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, target)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> State:
+        """Read a state that `save` wrote.
+
+        Raises
+        ------
+        StateError
+            If the file is damaged, cut short, or not a saved state.
+        """
+        from fintech_toolkit.pipeline import Pipeline
+
+        try:
+            # From memory: a file that is cut short must not fail later, while a mapped page is read.
+            data = pa.BufferReader(Path(path).read_bytes())
+            table = pq.read_table(data, page_checksum_verification=True)
+            metadata = table.schema.metadata or {}
+            identity = metadata[IDENTITY].decode()
+            kind = metadata[TIME_KIND].decode() or None
+            scans = Pipeline.from_json(identity).scans
+            return _from_table(table, identity, kind, scans)
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AssertionError) as error:
+            raise StateError(
+                f"{path} is not a whole state file ({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                "go back to an older one."
+            ) from error
+
+
+def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
+    """Collect rows of step states into one, each symbol's slots after the other's."""
+    records = np.concatenate(
+        [
+            np.concatenate([step.records[rows], np.zeros(n - len(rows), step.records.dtype)])
+            for step, rows, n in parts
+        ]
+    )
+    first = parts[0][0]
+    if "capacity" not in (records.dtype.names or ()):
+        return StepState(records, first.slots[:0].copy(), np.zeros(1, np.int64))
+    pieces = [
+        step.slots[record["start"] : record["start"] + record["capacity"]]
+        for step, rows, _ in parts
+        for record in step.records[rows]
+    ]
+    slots = np.concatenate([first.slots[:0], *pieces])
+    ends = np.cumsum(records["capacity"].astype(np.int64))
+    records["start"] = ends - records["capacity"]
+    return StepState(records, slots, np.array([len(slots)], np.int64))
+
+
+def _prefix(s: int, scan: Scan) -> str:
+    return f"{s}.{scan.step.outputs[0] if scan.step.outputs else scan.kernel.name}"
+
+
+def _to_table(state: State, *, slots: bool) -> pa.Table:
+    from fintech_toolkit.pipeline import Pipeline
+
+    scans = Pipeline.from_json(state.identity).scans
+    whole = State.from_rows(state, [(state, np.arange(len(state.table)))])
+    symbols: list[Any] = whole.symbols
+    last = as_times(whole.last, whole.time_kind or "int")
+    columns: dict[str, Any] = {"symbol": pa.array(symbols, None if symbols else pa.string()), "last": last}
+    for s, (scan, step) in enumerate(zip(scans, whole.steps, strict=True)):
+        prefix = _prefix(s, scan)
+        for name in step.records.dtype.names or ():
+            if name == "start" and scan.kernel.has_slots:
+                continue
+            if slots or name not in ("capacity", "head", "age", "session"):
+                columns[f"{prefix}.{name}"] = _arrow(step.records[name])
+        if slots and scan.kernel.has_slots:
+            capacities = step.records["capacity"] if len(step.records) else np.zeros(0, np.int64)
+            offsets = pa.array(np.concatenate([[0], np.cumsum(capacities)]), pa.int64())
+            for name in step.slots.dtype.names or ():
+                columns[f"{prefix}.slots.{name}"] = pa.LargeListArray.from_arrays(
+                    offsets, _arrow(step.slots[name])
+                )
+    rows = len(symbols)
+    return pa.table(
+        {name: values if len(values) == rows else pa.nulls(rows) for name, values in columns.items()}
+    )
+
+
+def _arrow(values: Array) -> Any:
+    contiguous = np.ascontiguousarray(values)
+    if contiguous.ndim == 1:
+        return pa.array(contiguous)
+    return pa.FixedSizeListArray.from_arrays(pa.array(contiguous.reshape(-1)), contiguous.shape[1])
+
+
+def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:
+    symbols = SymbolTable(table["symbol"].to_pylist())
+    last = table["last"].cast(pa.int64()).fill_null(NAT).to_numpy()
+    steps = []
+    for s, scan in enumerate(scans):
+        prefix = _prefix(s, scan)
+        step = scan.fresh(len(symbols))
+        for name in step.records.dtype.names or ():
+            if (name == "start" and scan.kernel.has_slots) or not len(step.records):
+                continue
+            column = table[f"{prefix}.{name}"].combine_chunks()
+            shape = step.records[name].shape
+            flat = column.flatten() if len(shape) > 1 else column
+            step.records[name] = flat.to_numpy(zero_copy_only=False).reshape(shape)
+        if scan.kernel.has_slots and len(step.records):
+            capacities = step.records["capacity"].astype(np.int64)
+            step.records["start"] = np.cumsum(capacities) - capacities
+            step.slots = np.zeros(int(capacities.sum()), scan.slot_dtype)
+            for name in step.slots.dtype.names or ():
+                step.slots[name] = (
+                    table[f"{prefix}.slots.{name}"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                )
+            step.used[0] = len(step.slots)
+        steps.append(step)
+    return State(identity, symbols, last.copy(), steps, kind)

@@ -1,0 +1,53 @@
+"""Steps over chunks, side by side: a step of a chunk waits only for the same step of the chunk before.
+
+No chunk waits for a chunk behind it, so threads that take the chunks in order cannot block each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numba
+
+MORSEL = 131_072
+"""Rows of a chunk: its columns stay in a core's cache from step to step."""
+
+
+def morsels(rows: int) -> list[slice]:
+    """Cut rows into chunks; a small frame is one."""
+    return [slice(start, min(start + MORSEL, rows)) for start in range(0, rows, MORSEL)] or [slice(0, 0)]
+
+
+def run_wavefront(chunks: int, steps: list[tuple[bool, Callable[[int], None]]]) -> None:
+    """Run every step on every chunk.
+
+    Parameters
+    ----------
+    chunks : int
+        How many chunks.
+    steps : list of (bool, callable)
+        Whether the step carries state from chunk to chunk, and what it does with chunk number c.
+    """
+    if chunks == 1:
+        for _, step in steps:
+            step(0)
+        return
+    done: list[list[Future[None]]] = [[Future() for _ in range(chunks)] for _ in steps]
+
+    def process(c: int) -> None:
+        s = 0
+        try:
+            for s, (stateful, step) in enumerate(steps):
+                if stateful and c > 0:
+                    done[s][c - 1].result()
+                step(c)
+                done[s][c].set_result(None)
+        except BaseException as error:
+            for row in done[s:]:
+                row[c].set_exception(error)
+            raise
+
+    with ThreadPoolExecutor(min(chunks, numba.config.NUMBA_NUM_THREADS)) as pool:
+        for future in [pool.submit(process, c) for c in range(chunks)]:
+            future.result()

@@ -1,0 +1,301 @@
+"""Pipelines: kernels in a row, on any kind of frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from html import escape
+from typing import Any
+
+from fintech_toolkit import kernels
+from fintech_toolkit.engines.frames import is_dask
+from fintech_toolkit.engines.runner import Run
+from fintech_toolkit.engines.sessions import parse_session
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.kernels.declare import Step
+from fintech_toolkit.kernels.scan import Scan
+
+FORMAT = 1
+
+
+class Pipeline:
+    """Kernels applied one after the other to the ticks of every symbol.
+
+    Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and a live
+    stream, and gives the same numbers to the last bit.
+
+    Parameters
+    ----------
+    *steps : Step
+        What kernels give when they are called with column names. A step may read what earlier ones give. An event step (bars)
+        must be the last; the pipeline then gives a frame of its own.
+    symbol : str or None
+        The column that says whose tick a row is, strings or integers; None if all rows are of one symbol.
+    time : str or None
+        The column of event times, which must not go backwards within a symbol; None if there is none.
+    session : str, optional
+        Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does not
+        start at midnight, ``"America/Chicago 17:00"``.
+    columns : mapping, optional
+        Names in the frame of columns that the steps know by other names, such as ``{"bid": "best_bid"}``.
+
+    Raises
+    ------
+    PipelineError
+        If the steps do not fit together: two give the same column, or one stands after an event step.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> quotes = pd.DataFrame({
+    ...     "symbol": ["A", "B", "A"],
+    ...     "ts": pd.to_datetime([0, 1, 2], unit="s", utc=True),
+    ...     "bid": [10.0, 20.0, 10.2],
+    ...     "ask": [10.2, 20.4, 10.4],
+    ... })
+    >>> features = ft.Pipeline(ft.midprice(), ft.ewma("mid", alpha=0.5, adjust=False))
+    >>> features(quotes)[["symbol", "mid", "ewma"]]
+      symbol   mid  ewma
+    0      A  10.1  10.1
+    1      B  20.2  20.2
+    2      A  10.3  10.2
+    """
+
+    def __init__(
+        self,
+        *steps: Step,
+        symbol: str | None = "symbol",
+        time: str | None = "ts",
+        session: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
+        if session is not None:
+            parse_session(session)
+        if session is not None and time is None:
+            raise PipelineError("Sessions need a time column; time=None leaves them without one.")
+        self.steps = tuple(steps)
+        self.symbol = symbol
+        self.time = time
+        self.session = session
+        self.columns = dict(columns or {})
+        self._check()
+
+    def _check(self) -> None:
+        seen: dict[str, Step] = {}
+        for j, step in enumerate(self.steps):
+            if not isinstance(step, Step):
+                raise PipelineError(
+                    f"Step {j + 1} is {step!r}, not a step; call a kernel with column names, as in ft.ewma('mid', span=20)."
+                )
+            if j and self.steps[j - 1].kernel.emits:
+                raise PipelineError(
+                    f"{self.steps[j - 1]!r} emits rows of its own, so it must be the last step; {step!r} follows it."
+                )
+            for name in step.outputs if not step.kernel.emits else ():
+                if name in seen:
+                    raise PipelineError(
+                        f"{seen[name]!r} and {step!r} both give {name!r}; rename one with .named('…')."
+                    )
+                seen[name] = step
+            if self.time is None and (step.kernel.asks_for_time or step.kernel.by_time(step.parameters)):
+                raise PipelineError(f"{step!r} needs event times; time=None leaves it without them.")
+
+    @cached_property
+    def scans(self) -> list[Scan]:
+        """The steps, ready to run."""
+        return [Scan(step, session=self.session is not None) for step in self.steps]
+
+    @property
+    def emits(self) -> bool:
+        """Whether it gives rows of its own instead of more columns."""
+        return bool(self.steps) and self.steps[-1].kernel.emits
+
+    @property
+    def stateless(self) -> bool:
+        """Whether a row's result depends on that row alone."""
+        return all(step.kernel.stateless for step in self.steps)
+
+    @cached_property
+    def gives(self) -> list[str]:
+        """The columns that it appends (or, if it ends in an event step, those of its rows)."""
+        if self.emits:
+            return [
+                *([self.symbol] if self.symbol else []),
+                *self.steps[-1].outputs,
+                *(["known_at"] if self.time else []),
+            ]
+        return [name for step in self.steps for name in step.outputs]
+
+    @cached_property
+    def numeric_reads(self) -> list[str]:
+        """The columns of numbers that its steps read and no earlier step gives, by the steps' names."""
+        made: set[str] = set()
+        reads: dict[str, None] = {}
+        for step in self.steps:
+            reads |= {name: None for name in step.columns if name not in made}
+            made.update(step.outputs)
+        return list(reads)
+
+    @cached_property
+    def reads(self) -> list[str]:
+        """The columns that a frame must have."""
+        keys = [name for name in (self.symbol, self.time) if name is not None]
+        return list(dict.fromkeys([*keys, *map(self.source, self.numeric_reads)]))
+
+    def source(self, name: str) -> str:
+        """Return the frame's name of a column."""
+        return self.columns.get(name, name)
+
+    def __call__(self, frame: Any, *, plan: str | None = None) -> Any:
+        """Run over a whole frame, from empty state.
+
+        Parameters
+        ----------
+        frame : DataFrame, Table, RecordBatch, dict or Dask DataFrame
+            Ticks in time order within each symbol; symbols may be interleaved. It is not changed.
+        plan : {"chain", "by_symbol", "shuffle"}, optional
+            For Dask frames: how to run (see `explain`); chosen from the frame if left out.
+
+        Returns
+        -------
+        same type as `frame`
+            All rows in their order, index and dtypes kept, with the steps' columns appended; or the emitted rows, the unfinished
+            ones last. Lazy for Dask frames.
+
+        Raises
+        ------
+        ColumnError, DataError
+            If a column is missing, clashes or cannot be used.
+        """
+        if is_dask(frame):
+            from fintech_toolkit.engines import distributed
+
+            return distributed.apply(self, frame, plan=plan)[0]
+        if plan is not None:
+            raise PipelineError("plan= is for Dask frames.")
+        return Run(self).whole(frame)
+
+    def start(self, state: State | None = None) -> Run:
+        """Return a run that continues, frame by frame, from a state (or from nothing).
+
+        Raises
+        ------
+        StateError
+            If the state belongs to another pipeline.
+        """
+        return Run(self, state)
+
+    def explain(self, frame: Any, plan: str | None = None) -> Any:
+        """Return how the pipeline would run on a Dask frame: which plan, why, and where each step runs. Nothing is computed."""
+        from fintech_toolkit.engines import distributed
+
+        return distributed.explain(self, frame, plan)
+
+    def live(self, stream: Any, state: State | None = None) -> Any:
+        """Return a streamz stream of enriched frames, made from a stream of frames."""
+        from fintech_toolkit.live.pipeline import live
+
+        return live(self, stream, state)
+
+    def __or__(self, other: Pipeline | Step) -> Pipeline:
+        """Return this pipeline followed by another one, or by a step."""
+        if isinstance(other, Step):
+            return self._with([*self.steps, other])
+        if not isinstance(other, Pipeline):
+            return NotImplemented
+        mine, theirs = self._options(), other._options()
+        if mine != theirs:
+            raise PipelineError(f"These pipelines do not fit together: {mine} and {theirs}.")
+        return self._with([*self.steps, *other.steps])
+
+    def __ror__(self, step: Step) -> Pipeline:
+        return self._with([step, *self.steps]) if isinstance(step, Step) else NotImplemented
+
+    def _with(self, steps: Iterable[Step]) -> Pipeline:
+        return Pipeline(*steps, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {"symbol": self.symbol, "time": self.time, "session": self.session, "columns": self.columns}
+
+    def to_json(self) -> str:
+        """Return the pipeline as JSON, from which `from_json` makes it again."""
+        steps = [
+            {
+                "kernel": step.kernel.name,
+                "columns": step.columns,
+                "parameters": step.parameters,
+                "names": step.names,
+            }
+            for step in self.steps
+        ]
+        return json.dumps(
+            {"format": FORMAT, **self._options(), "steps": steps}, sort_keys=True, allow_nan=False
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Pipeline:
+        """Return the pipeline that `to_json` wrote.
+
+        Raises
+        ------
+        PipelineError
+            If the text is not such a pipeline.
+        """
+        try:
+            data = json.loads(text)
+            if data["format"] != FORMAT:
+                raise PipelineError(
+                    f"This pipeline was written in format {data['format']!r}; this version reads {FORMAT}."
+                )
+            steps = []
+            for step in data["steps"]:
+                made = kernels.get(step["kernel"]).step(*step["columns"], **step["parameters"])
+                steps.append(made.named(*step["names"]) if step["names"] else made)
+            options = {name: data[name] for name in ("symbol", "time", "session", "columns")}
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise PipelineError(f"This is not a pipeline's JSON: {error}.") from error
+        return cls(*steps, **options)
+
+    @property
+    def identity(self) -> str:
+        """What tells this pipeline from others; a state belongs to one."""
+        return self.to_json()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pipeline) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def __reduce__(self) -> Any:
+        # A pipeline travels as its names and parameters, never as compiled code.
+        return Pipeline.from_json, (self.to_json(),)
+
+    def __repr__(self) -> str:
+        defaults = {"symbol": "symbol", "time": "ts", "session": None, "columns": {}}
+        options = [f"{name}={value!r}" for name, value in self._options().items() if value != defaults[name]]
+        return "Pipeline(\n" + "".join(f"    {item},\n" for item in [*map(repr, self.steps), *options]) + ")"
+
+    def _repr_html_(self) -> str:
+        head = "".join(
+            f"<th style='text-align:left'>{title}</th>"
+            for title in ("step", "reads", "gives", "warm-up", "stateless")
+        )
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td style='text-align:left'>{escape(cell)}</td>"
+                for cell in (
+                    repr(step),
+                    ", ".join(step.columns),
+                    ", ".join(step.outputs),
+                    step.kernel.warmup,
+                    "yes" if step.kernel.stateless else "no",
+                )
+            )
+            + "</tr>"
+            for step in self.steps
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
