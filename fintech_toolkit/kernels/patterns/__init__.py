@@ -1,0 +1,1 @@
+"""Complex events: what has to happen, in which order, and how soon."""
