@@ -52,8 +52,8 @@ class EmbeddedBroker:
             If the process ended before it gave its address.
         """
         if self._process is None:
-            # The file and not the module: it needs nothing of the package, whose import takes seconds. -P keeps
-            # this folder off the import path; in a session of its own it does not see the parent's Ctrl-C.
+            # The file and not the module: it needs nothing of the package, whose import takes seconds. -P
+            # keeps this folder off the import path; in its own session it does not see the parent's Ctrl-C.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", __file__],
                 stdin=subprocess.PIPE,
@@ -66,9 +66,7 @@ class EmbeddedBroker:
             if not self.bootstrap_servers:
                 code = self._process.wait()
                 self._process = None
-                raise RuntimeError(
-                    f"the embedded broker ended with exit code {code} before it had an address"
-                )
+                raise RuntimeError(f"the embedded broker ended with exit code {code} before it had an address")
         return self
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
+from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.live.properties import CONSUMER, KNOWN, PRODUCER
 
 _SECRET = re.compile(r"password|passphrase|secret|key\.pem|oauthbearer\.(config|extensions)")
@@ -39,7 +40,7 @@ class KafkaConfig(Mapping[str, Any]):
 
     Raises
     ------
-    ValueError
+    ParameterError
         For a name that librdkafka does not know (with the nearest that it does), a value that it does not
         take, a file that is not a properties file, or if no source says ``bootstrap.servers``.
 
@@ -50,7 +51,7 @@ class KafkaConfig(Mapping[str, Any]):
     >>> KafkaConfig({"boostrap.servers": "localhost:9092"}, environ={})
     Traceback (most recent call last):
     ...
-    ValueError: unknown Kafka property 'boostrap.servers': did you mean 'bootstrap.servers'?
+    fintech_toolkit.errors.ParameterError: unknown Kafka property 'boostrap.servers': did you mean 'bootstrap.servers'?
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class KafkaConfig(Mapping[str, Any]):
         for name, value in self._values.items():
             _check(name, value)
         if not {"bootstrap.servers", "metadata.broker.list"} & self._values.keys():
-            raise ValueError(
+            raise ParameterError(
                 "no broker to connect to: set KAFKA_BOOTSTRAP_SERVERS, or 'bootstrap.servers' in the config"
             )
 
@@ -110,14 +111,14 @@ def _read_file(path: Path) -> dict[str, Any]:
         # A properties file is one section of an INI file, whose header is line 1.
         parser.read_string("[kafka]\n" + path.read_text(encoding="utf-8"), source=str(path))
     except configparser.DuplicateOptionError as error:
-        raise ValueError(f"{path}, line {(error.lineno or 1) - 1}: {error.option!r} is set twice") from None
+        raise ParameterError(f"{path}, line {(error.lineno or 1) - 1}: {error.option!r} is set twice") from None
     except configparser.ParsingError as error:
         line = error.errors[0][0] - 1  # the text itself may hold a secret
-        raise ValueError(f"{path}, line {line}: not of the form name=value") from None
+        raise ParameterError(f"{path}, line {line}: not of the form name=value") from None
     except configparser.Error:
-        raise ValueError(f"{path} is not a properties file: one name=value a line, no sections") from None
+        raise ParameterError(f"{path} is not a properties file: one name=value a line, no sections") from None
     if parser.sections() != ["kafka"]:
-        raise ValueError(f"{path} is not a properties file: one name=value a line, no sections")
+        raise ParameterError(f"{path} is not a properties file: one name=value a line, no sections")
     return dict(parser["kafka"])
 
 
@@ -129,7 +130,7 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if name := _BY_VARIABLE.get(variable):
             values[name] = value
         elif near := difflib.get_close_matches(variable, _BY_VARIABLE, n=1, cutoff=0.9):
-            raise ValueError(f"unknown environment variable {variable}: did you mean {near[0]}?")
+            raise ParameterError(f"unknown environment variable {variable}: did you mean {near[0]}?")
     return values
 
 
@@ -145,7 +146,7 @@ def _check(name: str, value: Any) -> None:
         if "No such configuration property" in reason:
             near = difflib.get_close_matches(name, KNOWN, n=1)
             hint = f": did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"unknown Kafka property {name!r}{hint}") from None
-        raise ValueError(
+            raise ParameterError(f"unknown Kafka property {name!r}{hint}") from None
+        raise ParameterError(
             f"Kafka property {name!r}: " + ("invalid value" if _SECRET.search(name) else reason)
         ) from None
