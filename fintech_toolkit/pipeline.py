@@ -23,20 +23,23 @@ FORMAT = 1
 class Pipeline:
     """Kernels applied one after the other to the ticks of every symbol.
 
-    Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and a live
+    Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and
+    a live
     stream, and gives the same numbers to the last bit.
 
     Parameters
     ----------
     *steps : Step
-        What kernels give when they are called with column names. A step may read what earlier ones give. An event step (bars)
+        What kernels give when they are called with column names. A step may read what earlier ones give. An event
+        step (bars)
         must be the last; the pipeline then gives a frame of its own.
     symbol : str or None
         The column that says whose tick a row is, strings or integers; None if all rows are of one symbol.
     time : str or None
         The column of event times, which must not go backwards within a symbol; None if there is none.
     session : str, optional
-        Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does not
+        Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does
+        not
         start at midnight, ``"America/Chicago 17:00"``.
     columns : mapping, optional
         Names in the frame of columns that the steps know by other names, such as ``{"bid": "best_bid"}``.
@@ -87,7 +90,7 @@ class Pipeline:
         for j, step in enumerate(self.steps):
             if not isinstance(step, Step):
                 raise PipelineError(
-                    f"Step {j + 1} is {step!r}, not a step; call a kernel with column names, as in ft.ewma('mid', span=20)."
+                    f"Step {j + 1} is {step!r}, not a step; call a kernel with column names: ft.ewma('mid', span=20)."
                 )
             if j and self.steps[j - 1].kernel.emits:
                 raise PipelineError(
@@ -95,9 +98,7 @@ class Pipeline:
                 )
             for name in step.outputs if not step.kernel.emits else ():
                 if name in seen:
-                    raise PipelineError(
-                        f"{seen[name]!r} and {step!r} both give {name!r}; rename one with .named('…')."
-                    )
+                    raise PipelineError(f"{seen[name]!r} and {step!r} both give {name!r}; rename one with .named('…').")
                 seen[name] = step
             if self.time is None and (step.kernel.asks_for_time or step.kernel.by_time(step.parameters)):
                 raise PipelineError(f"{step!r} needs event times; time=None leaves it without them.")
@@ -161,7 +162,8 @@ class Pipeline:
         Returns
         -------
         same type as `frame`
-            All rows in their order, index and dtypes kept, with the steps' columns appended; or the emitted rows, the unfinished
+            All rows in their order, index and dtypes kept, with the steps' columns appended; or the emitted rows,
+            the unfinished
             ones last. Lazy for Dask frames.
 
         Raises
@@ -188,7 +190,9 @@ class Pipeline:
         return Run(self, state)
 
     def explain(self, frame: Any, plan: str | None = None) -> Any:
-        """Return how the pipeline would run on a Dask frame: which plan, why, and where each step runs. Nothing is computed."""
+        """Return how the pipeline would run on a Dask frame: which plan, why, and where each step runs. Nothing is
+        computed.
+        """
         from fintech_toolkit.engines import distributed
 
         return distributed.explain(self, frame, plan)
@@ -230,9 +234,7 @@ class Pipeline:
             }
             for step in self.steps
         ]
-        return json.dumps(
-            {"format": FORMAT, **self._options(), "steps": steps}, sort_keys=True, allow_nan=False
-        )
+        return json.dumps({"format": FORMAT, **self._options(), "steps": steps}, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Pipeline:
@@ -274,14 +276,13 @@ class Pipeline:
         return Pipeline.from_json, (self.to_json(),)
 
     def __repr__(self) -> str:
-        defaults = {"symbol": "symbol", "time": "ts", "session": None, "columns": {}}
+        defaults: dict[str, Any] = {"symbol": "symbol", "time": "ts", "session": None, "columns": {}}
         options = [f"{name}={value!r}" for name, value in self._options().items() if value != defaults[name]]
         return "Pipeline(\n" + "".join(f"    {item},\n" for item in [*map(repr, self.steps), *options]) + ")"
 
     def _repr_html_(self) -> str:
         head = "".join(
-            f"<th style='text-align:left'>{title}</th>"
-            for title in ("step", "reads", "gives", "warm-up", "stateless")
+            f"<th style='text-align:left'>{title}</th>" for title in ("step", "reads", "gives", "warm-up", "stateless")
         )
         rows = "".join(
             "<tr>"

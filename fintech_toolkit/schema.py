@@ -7,6 +7,7 @@ with ``Pipeline(..., columns={"bid": "best_bid"})``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,4 +81,4 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
     return int(value.value)
 
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]

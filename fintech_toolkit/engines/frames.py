@@ -1,4 +1,6 @@
-"""pandas frames, Arrow tables and dicts of arrays, seen alike: columns out, columns appended, nothing changed in place."""
+"""pandas frames, Arrow tables and dicts of arrays, seen alike: columns out, columns appended, nothing changed in
+place.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,9 @@ class Frame(Protocol):
     def build(self, columns: dict[str, Any]) -> Any:
         """Return a new frame of the same sort."""
 
+    def join(self, first: Any, second: Any) -> Any:
+        """Return two frames of this sort, one after the other."""
+
 
 def wrap(frame: Any) -> Frame:
     """Return the view of a frame that the engines work on.
@@ -54,7 +59,8 @@ def wrap(frame: Any) -> Frame:
     if isinstance(frame, Mapping):
         return DictFrame(frame)
     raise PipelineError(
-        f"A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, or a dict of arrays; not {type(frame).__name__}."
+        "A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, or a dict of arrays; "
+        f"not {type(frame).__name__}."
     )
 
 
@@ -101,6 +107,9 @@ class PandasFrame:
     def build(self, columns: dict[str, Any]) -> pd.DataFrame:
         return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()})
 
+    def join(self, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([first, second], ignore_index=True)
+
 
 class ArrowFrame:
     """An Arrow table or record batch."""
@@ -131,6 +140,11 @@ class ArrowFrame:
             batches = table.combine_chunks().to_batches()
             return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
         return table
+
+    def join(self, first: Any, second: Any) -> Any:
+        tables = [part if isinstance(part, pa.Table) else pa.Table.from_batches([part]) for part in (first, second)]
+        joined = pa.concat_tables(tables)
+        return self.build(dict(zip(joined.schema.names, joined.columns, strict=True)))
 
 
 class DictFrame:
@@ -171,6 +185,9 @@ class DictFrame:
             for name, values in columns.items()
         }
 
+    def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+        return {name: np.concatenate([first[name], second[name]]) for name in first}
+
 
 def _pandas_column(values: Any) -> Any:
     if isinstance(values, np.ndarray):
@@ -192,12 +209,7 @@ def _numbers(values: Any, name: str) -> Array:
     elif pa.types.is_timestamp(kind):
         if values.null_count:
             raise DataError(f"Column {name!r} has no time at row {_first_null(values)}; drop or fill it.")
-        return (
-            values.cast(pa.timestamp("ns", kind.tz))
-            .cast(pa.int64())
-            .to_numpy(zero_copy_only=False)
-            .view("M8[ns]")
-        )  # type: ignore[no-any-return]
+        return _numpy(values.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())).view("M8[ns]")
     elif pa.types.is_null(kind):
         values = values.cast(pa.float64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
@@ -206,8 +218,7 @@ def _numbers(values: Any, name: str) -> Array:
             raise DataError(f"Column {name!r} must hold numbers, not {kind}; its first value is {first!r}.")
     if values.null_count:
         values = values.cast(pa.float64())
-    result = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
-    return result  # type: ignore[no-any-return]
+    return _numpy(values)
 
 
 def _first_null(values: Any) -> int:
@@ -227,7 +238,7 @@ def times(frame: Frame, name: str) -> tuple[Array, str]:
         dtype = column.dtype
         if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
             kind = "aware" if isinstance(dtype, pd.DatetimeTZDtype) else "naive"
-            return column.dt.as_unit("ns").array.asi8, kind  # type: ignore[attr-defined]
+            return column.dt.as_unit("ns").array.asi8, kind
         column = pa.array(column, from_pandas=True)
     if isinstance(column, np.ndarray):
         if column.dtype.kind == "M":
@@ -242,18 +253,14 @@ def times(frame: Frame, name: str) -> tuple[Array, str]:
         values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
         if values.null_count:
             values = pc.fill_null(values, NAT)
-        return _int64(values), "aware" if kind.tz else "naive"
+        return _numpy(values), "aware" if kind.tz else "naive"
     if pa.types.is_integer(kind):
-        return _int64(pc.fill_null(column.cast(pa.int64()), NAT)), "int"
-    raise DataError(
-        f"Column {name!r} must hold times, not {kind}; convert it with pandas.to_datetime(…, utc=True)."
-    )
+        return _numpy(pc.fill_null(column.cast(pa.int64()), NAT)), "int"
+    raise DataError(f"Column {name!r} must hold times, not {kind}; convert it with pandas.to_datetime(…, utc=True).")
 
 
-def _int64(values: Any) -> Array:
-    result: Array = (
-        values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
-    )
+def _numpy(values: Any) -> Array:
+    result: Array = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
     return result
 
 

@@ -16,7 +16,8 @@ from fintech_toolkit.errors import ParameterError
 def to_pairs(frame: Any, pairs: Iterable[tuple[str, str]], symbol: str = "symbol") -> Any:
     """Map each tick to the pairs that its symbol belongs to.
 
-    A stateless step before kernels of kind `pair`: the rows of a pair ``("A", "B")`` get the symbol ``"A/B"``, and a column
+    A stateless step before kernels of kind `pair`: the rows of a pair ``("A", "B")`` get the symbol ``"A/B"``, and a
+    column
     ``leg`` says whose tick it is (0: A, 1: B). A tick of several pairs is repeated, of none left out; order is kept.
 
     Parameters
@@ -48,7 +49,7 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[str, str]], symbol: str = "symbol
     1    A/B    2.0    1
     3    A/B    4.0    0
     """
-    listed = [tuple(pair) for pair in pairs]
+    listed: list[Any] = [tuple(pair) for pair in pairs]
     for pair in listed:
         if len(pair) != 2 or not all(isinstance(leg, str) for leg in pair) or pair[0] == pair[1]:
             raise ParameterError(f"pairs: {pair!r} is not a pair of two different symbols.")
@@ -61,9 +62,7 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[str, str]], symbol: str = "symbol
     require(view, symbol)
     column = view.column(symbol)
     values = (
-        column.astype(object).to_numpy()
-        if isinstance(column, pd.Series)
-        else np.asarray(column.to_pylist(), object)
+        column.astype(object).to_numpy() if isinstance(column, pd.Series) else np.asarray(column.to_pylist(), object)
     )
     parts = []
     for j, pair in enumerate(listed):

@@ -51,7 +51,9 @@ class Run:
 
     @property
     def state(self) -> State:
-        """The state after the last frame; it prints as a frame by symbol. After a Dask frame, asking for it computes."""
+        """The state after the last frame; it prints as a frame by symbol. After a Dask frame, asking for it
+        computes.
+        """
         if self._lazy is not None:
             self._state, self._lazy = self._lazy.compute(), None
         return self._state
@@ -62,7 +64,8 @@ class Run:
         Raises
         ------
         ColumnError, DataError
-            If a column is missing, clashes or cannot be used; the message names the column, the first row, and what to do.
+            If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
+            to do.
         """
         if is_dask(frame):
             from fintech_toolkit.engines import distributed
@@ -76,7 +79,7 @@ class Run:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
         state = self.state.copy()
         result = self._advance(state, frame)
-        return _join(wrap(frame), result, self._flush(state, frame)) if self.pipeline.emits else result
+        return wrap(frame).join(result, self._flush(state, frame)) if self.pipeline.emits else result
 
     def accept(self, frame: Any) -> tuple[Any, pd.DataFrame]:
         """Use the rows that can be used, and return them enriched, and the others with the reason why not.
@@ -91,9 +94,7 @@ class Run:
         view = wrap(frame)
         codes, _, ts, ok = self._codes_and_times(self.state, view, self.state.last.copy())
         if ok.all():
-            return self(frame), pd.DataFrame(
-                {"row": np.empty(0, np.int64), "reason": pd.Series([], dtype="str")}
-            )
+            return self(frame), pd.DataFrame({"row": np.empty(0, np.int64), "reason": pd.Series([], dtype="str")})
         rejected = np.flatnonzero(~ok)
         reasons = [self._reason(view, int(row), codes, ts) for row in rejected]
         return self(view.take(np.flatnonzero(ok))), pd.DataFrame({"row": rejected, "reason": reasons})
@@ -115,7 +116,7 @@ class Run:
     def whole(self, frame: Any) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
         result = self(frame)
-        return _join(wrap(frame), result, self._flush(self._state, frame)) if self.pipeline.emits else result
+        return wrap(frame).join(result, self._flush(self._state, frame)) if self.pipeline.emits else result
 
     def _codes_and_times(self, state: State, view: Frame, last: Array) -> tuple[Array, Array, Array, Array]:
         """Return codes, the advanced `last` times, times, and which rows can be used."""
@@ -236,7 +237,9 @@ class Run:
         return self._rows(state, wrap(frame), found.rows, found.codes, np.full(len(found.rows), NAT))
 
     def _rows(self, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
-        """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
+        """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing:
+        unfinished).
+        """
         pipeline = self.pipeline
         kind = state.time_kind or "aware"
         result: dict[str, Any] = {}
@@ -269,22 +272,3 @@ def _symbol_array(values: Array) -> Any:
 
     integers = len(values) > 0 and isinstance(values[0], int)
     return pa.array(values, pa.int64() if integers else pa.string())
-
-
-def _join(view: Frame, first: Any, second: Any) -> Any:
-    """Return two frames of emitted rows as one."""
-    import pyarrow as pa
-
-    if isinstance(first, pd.DataFrame):
-        return pd.concat([first, second], ignore_index=True)
-    if isinstance(first, dict):
-        return {name: np.concatenate([first[name], second[name]]) for name in first}
-    joined = pa.concat_tables(
-        [
-            pa.table(part) if isinstance(part, pa.Table) else pa.Table.from_batches([part])
-            for part in (first, second)
-        ]
-    )
-    return wrap(view.frame if hasattr(view, "frame") else view.table).build(
-        dict(zip(joined.schema.names, joined.columns, strict=True))
-    )  # type: ignore[attr-defined]

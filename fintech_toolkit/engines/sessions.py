@@ -43,4 +43,5 @@ def session_ids(ts: Array, session: str) -> Array:
         pa.array(ts).cast(pa.timestamp("ns")).cast(pa.timestamp("ns", "UTC")).cast(pa.timestamp("ns", zone))
     )
     wall: Array = local.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return np.floor_divide(wall - begins, DAY)
+    ids: Array = np.floor_divide(wall - begins, DAY)
+    return ids

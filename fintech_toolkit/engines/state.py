@@ -85,9 +85,7 @@ class State:
             if step.records.dtype.names is None or not any(len(state.steps[s].records) for state, _ in parts):
                 steps.append(StepState(step.records[:0].copy(), step.slots[:0].copy(), np.zeros(1, np.int64)))
                 continue
-            chosen = [
-                (state.steps[s], rows[rows < len(state.steps[s].records)], len(rows)) for state, rows in parts
-            ]
+            chosen = [(state.steps[s], rows[rows < len(state.steps[s].records)], len(rows)) for state, rows in parts]
             steps.append(_gather(chosen))
         kinds = {state.time_kind for state, _ in parts} - {None}
         if len(kinds) > 1:
@@ -96,8 +94,8 @@ class State:
 
     def frame(self) -> pd.DataFrame:
         """Return the state as a frame, one row per symbol, one column per field of each step's record."""
-        table = _to_table(self, slots=False)
-        return table.to_pandas().set_index("symbol")
+        frame: pd.DataFrame = _to_table(self, slots=False).to_pandas()
+        return frame.set_index("symbol")
 
     def __repr__(self) -> str:
         return repr(self.frame())
@@ -113,9 +111,7 @@ class State:
         handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                pq.write_table(
-                    table, file, compression="zstd", use_dictionary=False, write_page_checksum=True
-                )
+                pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(aside, target)
@@ -147,7 +143,7 @@ class State:
             raise
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AssertionError) as error:
             raise StateError(
-                f"{path} is not a whole state file ({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                f"{path} is not a whole state file ({(str(error) or type(error).__name__).splitlines()[0]}); "
                 "go back to an older one."
             ) from error
 
@@ -155,10 +151,7 @@ class State:
 def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
     """Collect rows of step states into one, each symbol's slots after the other's."""
     records = np.concatenate(
-        [
-            np.concatenate([step.records[rows], np.zeros(n - len(rows), step.records.dtype)])
-            for step, rows, n in parts
-        ]
+        [np.concatenate([step.records[rows], np.zeros(n - len(rows), step.records.dtype)]) for step, rows, n in parts]
     )
     first = parts[0][0]
     if "capacity" not in (records.dtype.names or ()):
@@ -197,13 +190,9 @@ def _to_table(state: State, *, slots: bool) -> pa.Table:
             capacities = step.records["capacity"] if len(step.records) else np.zeros(0, np.int64)
             offsets = pa.array(np.concatenate([[0], np.cumsum(capacities)]), pa.int64())
             for name in step.slots.dtype.names or ():
-                columns[f"{prefix}.slots.{name}"] = pa.LargeListArray.from_arrays(
-                    offsets, _arrow(step.slots[name])
-                )
+                columns[f"{prefix}.slots.{name}"] = pa.LargeListArray.from_arrays(offsets, _arrow(step.slots[name]))
     rows = len(symbols)
-    return pa.table(
-        {name: values if len(values) == rows else pa.nulls(rows) for name, values in columns.items()}
-    )
+    return pa.table({name: values if len(values) == rows else pa.nulls(rows) for name, values in columns.items()})
 
 
 def _arrow(values: Array) -> Any:

@@ -40,9 +40,7 @@ def encode(column: Any, name: str) -> LocalCodes:
             return LocalCodes(column.cat.codes.to_numpy(), _checked(column.cat.categories.tolist(), name))
         column = column.array
     try:
-        values = (
-            column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, from_pandas=True)
-        )
+        values = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"Column {name!r} mixes types; symbols must be all strings or all integers ({error})."

@@ -5,10 +5,11 @@ No chunk waits for a chunk behind it, so threads that take the chunks in order c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
-import numba
+from numba.core import config
 
 MORSEL = 131_072
 """Rows of a chunk: its columns stay in a core's cache from step to step."""
@@ -19,7 +20,7 @@ def morsels(rows: int) -> list[slice]:
     return [slice(start, min(start + MORSEL, rows)) for start in range(0, rows, MORSEL)] or [slice(0, 0)]
 
 
-def run_wavefront(chunks: int, steps: list[tuple[bool, Callable[[int], None]]]) -> None:
+def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:
     """Run every step on every chunk.
 
     Parameters
@@ -48,6 +49,7 @@ def run_wavefront(chunks: int, steps: list[tuple[bool, Callable[[int], None]]]) 
                 row[c].set_exception(error)
             raise
 
-    with ThreadPoolExecutor(min(chunks, numba.config.NUMBA_NUM_THREADS)) as pool:
+    threads: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(min(chunks, threads)) as pool:
         for future in [pool.submit(process, c) for c in range(chunks)]:
             future.result()

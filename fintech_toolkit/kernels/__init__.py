@@ -30,9 +30,7 @@ def registry() -> dict[str, Kernel]:
                 continue
             for name in (value.name, *value.aliases):
                 if found.setdefault(name, value) is not value:
-                    raise TypeError(
-                        f"Two kernels are called {name}: {found[name].__module__} and {module.name}."
-                    )
+                    raise TypeError(f"Two kernels are called {name}: {found[name].__module__} and {module.name}.")
     return dict(sorted(found.items()))
 
 

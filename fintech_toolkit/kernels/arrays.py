@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections import namedtuple
+from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,7 +17,7 @@ from fintech_toolkit.kernels.scan import NO_SESSION, Scan
 from fintech_toolkit.schema import Array
 
 
-@lru_cache(maxsize=None)
+@cache
 def gufunc(kernel: Kernel, width: int, by_time: bool) -> Any:
     """Return the kernel as a NumPy generalised ufunc over the last axis: ``(n),…,(),…->(n),…``.
 
@@ -31,20 +32,18 @@ def gufunc(kernel: Kernel, width: int, by_time: bool) -> Any:
     types += [str(numba.from_dtype(np.dtype(kind))) for kind in kernel.loop_parameters.values()]
     types += [f"{numba.from_dtype(dtype)}[:]" for dtype in kernel.output_dtypes(width)]
     arguments = ", ".join(["ts", *inputs, *parameters, *outputs])
-    layout = (
-        ",".join(["(n)"] * (1 + len(inputs)) + ["()"] * len(parameters))
-        + "->"
-        + ",".join(["(n)"] * len(outputs))
-    )
+    layout = ",".join(["(n)"] * (1 + len(inputs)) + ["()"] * len(parameters)) + "->" + ",".join(["(n)"] * len(outputs))
     namespace = {"series": compile_series(kernel, width, by_time=by_time)}
     exec(f"def {kernel.name}({arguments}):\n    series({arguments})\n", namespace)  # noqa: S102
-    return numba.guvectorize([f"void({', '.join(types)})"], layout, nopython=True)(namespace[kernel.name])
+    build: Any = numba.guvectorize
+    return build([f"void({', '.join(types)})"], layout, nopython=True)(namespace[kernel.name])
 
 
-@lru_cache(maxsize=None)
+@cache
 def result_type(name: str, fields: tuple[str, ...]) -> type[Any]:
     """Return the named tuple in which a kernel with several outputs gives its arrays."""
-    return NamedTuple(name, [(field, Any) for field in fields])  # type: ignore[misc]
+    made: type[Any] = namedtuple(name, fields)  # type: ignore[misc]
+    return made
 
 
 def as_values(column: Any, dtype: np.dtype[Any], what: str) -> Array:
@@ -86,8 +85,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     resolved = kernel.resolve(keywords)
     index = next((c.index for c in bound if isinstance(c, pd.Series)), None)
     inputs = [
-        as_values(c, kernel.input_dtype(r), n)
-        for c, r, n in zip(bound, kernel.read_names(width), names, strict=True)
+        as_values(c, kernel.input_dtype(r), n) for c, r, n in zip(bound, kernel.read_names(width), names, strict=True)
     ]
     if needs_ts and ts is None:
         raise DataError(f"{kernel.name} needs event times here: pass ts=, int64 nanoseconds or datetime64.")
@@ -102,33 +100,21 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     inputs = [np.atleast_1d(values) for values in inputs]
     inputs = [np.moveaxis(values, axis, -1) if values.ndim > 1 else values for values in inputs]
     if len({values.shape[-1] for values in inputs}) > 1:
-        raise DataError(
-            f"{kernel.name}: columns differ in length: {[values.shape[-1] for values in inputs]}."
-        )
+        raise DataError(f"{kernel.name}: columns differ in length: {[values.shape[-1] for values in inputs]}.")
     if ts is None:
         times = np.broadcast_to(times, inputs[0].shape[-1:])
     # What a kernel gives for NaN, infinities and zero divisors is its documented result, not something to warn of.
     with np.errstate(all="ignore"):
-        results = gufunc(kernel, width, by_time)(
-            times, *inputs, *(resolved[name] for name in kernel.loop_parameters)
-        )
+        results = gufunc(kernel, width, by_time)(times, *inputs, *(resolved[name] for name in kernel.loop_parameters))
     arrays = [results] if kernel.output_count(width) == 1 else list(results)
     if scalar:
         arrays = [array[0] for array in arrays]
     else:
-        arrays = [
-            np.moveaxis(array, -1, axis) if array.ndim == inputs[0].ndim > 1 else array for array in arrays
-        ]
+        arrays = [np.moveaxis(array, -1, axis) if array.ndim == inputs[0].ndim > 1 else array for array in arrays]
     if index is not None and arrays[0].ndim == 1:
         outputs = kernel.output_names(width)
-        arrays = [
-            pd.Series(array, index=index, name=name) for array, name in zip(arrays, outputs, strict=True)
-        ]
-    return (
-        arrays[0]
-        if len(arrays) == 1
-        else result_type(kernel.name, tuple(kernel.output_names(width)))(*arrays)
-    )
+        arrays = [pd.Series(array, index=index, name=name) for array, name in zip(arrays, outputs, strict=True)]
+    return arrays[0] if len(arrays) == 1 else result_type(kernel.name, tuple(kernel.output_names(width)))(*arrays)
 
 
 def _emit(

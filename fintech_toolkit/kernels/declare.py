@@ -1,15 +1,16 @@
 """How a kernel is declared: one plain function of one tick, and a decorator that says the rest.
 
-A kernel's function takes its state, then one argument per column that it reads, and then, by name, whichever it needs of
-its parameters and of what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool).
+A kernel's function takes its state, then one argument per column that it reads, and then, by name, whichever it
+needs of its parameters and of what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of
+the pool).
 
 - `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
-- `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window; the function
-  itself gives the result. The engine keeps the ring and evicts by rows or by time.
+- `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
+  the function itself gives the result. The engine keeps the ring and evicts by rows or by time.
 - `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
   (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
-- A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg`` (0 or 1)
-  says whose tick it is.
+- A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg``
+  (0 or 1) says whose tick it is.
 - `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
 """
 
@@ -24,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
-from fintech_toolkit.kernels.parameters import REQUIRED, Parameter, Window
+from fintech_toolkit.kernels.documentation import document, signature
+from fintech_toolkit.kernels.parameters import Parameter, Window
 from fintech_toolkit.schema import CANONICAL, dtype_of
 
 Function = Callable[..., Any]
@@ -40,7 +42,8 @@ class Kernel:
     name, family, kind : str
         Its public name; the family that its module belongs to; tick, window, event, pair, plan or matrix.
     reads : tuple of str
-        The columns that it reads. A canonical name is the default column; ``"*levels"`` stands for any number of columns.
+        The columns that it reads. A canonical name is the default column; ``"*levels"`` stands for any number of
+        columns.
     gives : tuple of (str, str)
         Names and dtypes of its output columns.
     warmup : str
@@ -79,8 +82,8 @@ class Kernel:
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "__name__", self.name)
         object.__setattr__(self, "__qualname__", self.name)
-        object.__setattr__(self, "__signature__", self._signature())
-        object.__setattr__(self, "__doc__", self._document())
+        object.__setattr__(self, "__signature__", signature(self))
+        object.__setattr__(self, "__doc__", document(self))
 
     @property
     def name(self) -> str:
@@ -125,9 +128,7 @@ class Kernel:
     @cached_property
     def keywords(self) -> dict[str, Any]:
         """The user's keywords and their defaults."""
-        return {
-            name: default for parameter in self.parameters for name, default in parameter.keywords.items()
-        }
+        return {name: default for parameter in self.parameters for name, default in parameter.keywords.items()}
 
     def input_dtype(self, name: str) -> np.dtype[Any]:
         """Return the dtype of a column that it reads (or of a value that enters its window)."""
@@ -158,11 +159,7 @@ class Kernel:
 
     def output_names(self, width: int) -> list[str]:
         first = self.gives[0][0]
-        return (
-            [f"{first[:-1]}_{j}" for j in range(width)]
-            if first.endswith("*")
-            else [name for name, _ in self.gives]
-        )
+        return [f"{first[:-1]}_{j}" for j in range(width)] if first.endswith("*") else [name for name, _ in self.gives]
 
     def output_dtypes(self, width: int) -> list[np.dtype[Any]]:
         dtypes = [np.dtype(kind) for _, kind in self.gives]
@@ -177,9 +174,7 @@ class Kernel:
         """Check the user's keywords and return the values of the loop's parameters."""
         for name in given:
             if name not in self.keywords:
-                raise ParameterError(
-                    f"{self.name} has no parameter {name!r}. {did_you_mean(name, self.keywords)}"
-                )
+                raise ParameterError(f"{self.name} has no parameter {name!r}. {did_you_mean(name, self.keywords)}")
         merged = self.keywords | dict(given)
         resolved: dict[str, Any] = {}
         try:
@@ -206,9 +201,7 @@ class Kernel:
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
         arrays = [value for value in columns if not isinstance(value, str)]
         arrays += [
-            keywords[name]
-            for name in self._read_keywords()
-            if name in keywords and not isinstance(keywords[name], str)
+            keywords[name] for name in self._read_keywords() if name in keywords and not isinstance(keywords[name], str)
         ]
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
@@ -225,9 +218,7 @@ class Kernel:
         """Take the columns out of a call, by position and by name, defaults where canonical."""
         names = [name.split(":")[0] for name in self.reads if not name.startswith("*")]
         if len(columns) > len(names) and not self.variadic:
-            raise PipelineError(
-                f"{self.name} reads {', '.join(names) or 'no columns'}; got {len(columns)} columns."
-            )
+            raise PipelineError(f"{self.name} reads {', '.join(names) or 'no columns'}; got {len(columns)} columns.")
         bound: dict[str, Any] = dict(zip(names, columns, strict=False))
         for name in names:
             if name in keywords:
@@ -253,60 +244,8 @@ class Kernel:
         resolved = self.resolve(keywords)
         for name, value in resolved.items():
             if np.ndim(value):
-                raise ParameterError(
-                    f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays."
-                )
+                raise ParameterError(f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays.")
         return Step(self, tuple(bound), tuple(keywords.items()))
-
-    def _signature(self) -> inspect.Signature:
-        if self.kind in ("plan", "matrix"):
-            return inspect.signature(self.function)
-        kind = inspect.Parameter
-        parameters = []
-        for name in self.reads:
-            plain = name.lstrip("*").split(":")[0]
-            if name.startswith("*"):
-                parameters.append(kind(plain, kind.VAR_POSITIONAL))
-            else:
-                default = plain if plain in CANONICAL else kind.empty
-                parameters.append(kind(plain, kind.POSITIONAL_OR_KEYWORD, default=default))
-        seen_default = False
-        for j, parameter in enumerate(parameters):
-            seen_default |= parameter.default is not kind.empty
-            if (
-                seen_default
-                and parameter.default is kind.empty
-                and parameter.kind is kind.POSITIONAL_OR_KEYWORD
-            ):
-                parameters[j] = parameter.replace(default=None)
-        for name, default in self.keywords.items():
-            default = kind.empty if default is REQUIRED else default
-            parameters.append(kind(name, kind.KEYWORD_ONLY, default=default))
-        return inspect.Signature(parameters)
-
-    def _document(self) -> str:
-        """Put the declaration into the docstring, so that it is written once."""
-        text = inspect.cleandoc(self.function.__doc__ or "")
-        if self.kind in ("plan", "matrix"):
-            return text
-        lines = ["Parameters", "----------"]
-        for name in self.reads:
-            plain = name.lstrip("*").split(":")[0]
-            meaning = CANONICAL[plain].doc if plain in CANONICAL else "a column of numbers"
-            lines += [f"{name.split(':')[0]} : str or array_like", f"    {meaning}"]
-        for parameter in self.parameters:
-            for head, meaning in parameter.documentation:
-                lines += [head, f"    {meaning}"]
-        lines += ["", "Returns", "-------"]
-        lines += [f"{name} : {np.dtype(kind)}" for name, kind in self.gives]
-        notes = [
-            f"Kind: {self.kind}{', stateless' if self.stateless else ''}. Warm-up: {self.warmup}.",
-            f"Source: {self.source}.",
-        ]
-        head, marker, tail = text.partition("\nExamples\n--------")
-        return "\n".join([head.rstrip(), "", *lines, "", "Notes", "-----", *notes]) + (
-            f"\n{marker}{tail}" if marker else ""
-        )
 
 
 @dataclass(frozen=True)
@@ -352,9 +291,7 @@ class Step:
         return Step(self.kernel, self.columns, self.given, tuple(names))
 
     def __repr__(self) -> str:
-        arguments = [repr(column) for column in self.columns] + [
-            f"{name}={value!r}" for name, value in self.given
-        ]
+        arguments = [repr(column) for column in self.columns] + [f"{name}={value!r}" for name, value in self.given]
         renamed = f".named({', '.join(map(repr, self.names))})" if self.names else ""
         return f"{self.kernel.name}({', '.join(arguments)}){renamed}"
 
@@ -388,7 +325,8 @@ def window_kernel(
 ) -> Callable[[Function], Kernel]:
     """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
 
-    `enters` names what goes into the ring if `prepare` makes other values of the tick; `drifts=True` says that entering and
+    `enters` names what goes into the ring if `prepare` makes other values of the tick; `drifts=True` says that
+    entering and
     leaving accumulate rounding errors, so that the engine sums afresh from time to time; `memory` names fields of the
     state that outlive the window.
     """

@@ -1,11 +1,13 @@
 """From a kernel's plain functions to its compiled loop over the ticks of many symbols.
 
-The loop is generated as source, because a loop that captures the kernel in a closure is compiled again in every process,
+The loop is generated as source, because a loop that captures the kernel in a closure is compiled again in every
+process,
 while one that is compiled under the kernel's own file name is found in Numba's cache. Its name carries a digest of all
 that it calls, so that a change in a shared helper is never answered from an old cache.
 
 All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
-which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol owns
+which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a
+symbol owns
 the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and for
 event kernels the rows that were emitted.
 """
@@ -23,82 +25,21 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
+from fintech_toolkit.kernels.slots import (
+    advance,
+    grow_ring,
+    grow_rows,
+    helper,
+    nth_slot,
+    slot_dtype,
+    state_dtype,
+)
+
 if TYPE_CHECKING:
     from fintech_toolkit.kernels.declare import Kernel
 
-helper = numba.njit(error_model="numpy", nogil=True)
-"""Decorator for small functions that kernels share; compiled into the loops that call them."""
-
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
-
-
-@helper
-def nth_slot(s, j):  # type: ignore[no-untyped-def]
-    """Return where in the pool a symbol's j-th oldest slot is."""
-    k = s.head + j
-    if k >= s.capacity:
-        k -= s.capacity
-    return s.start + k
-
-
-@helper
-def advance(s):  # type: ignore[no-untyped-def]
-    """Step over the oldest slot of a ring."""
-    s.head = 0 if s.head + 1 == s.capacity else s.head + 1
-
-
-@helper
-def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
-    """Return the pool, or a copy that has at least `needed` slots."""
-    if slots.shape[0] >= needed:
-        return slots
-    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
-    larger[: slots.shape[0]] = slots
-    return larger
-
-
-@helper
-def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
-    """Move a symbol's ring to a stretch of `capacity` slots at the end of the pool, oldest first."""
-    start = used[0]
-    slots = grow_pool(slots, start + capacity)
-    for j in range(s.count):
-        slots[start + j] = slots[nth_slot(s, j)]
-    used[0] = start + capacity
-    s.start = start
-    s.capacity = capacity
-    s.head = 0
-    return slots
-
-
-@helper
-def grow_rows(rows):  # type: ignore[no-untyped-def]
-    """Return a copy of an output buffer with twice its length."""
-    larger = np.empty(2 * rows.shape[0], rows.dtype)
-    larger[: rows.shape[0]] = rows
-    return larger
-
-
-SLOT_HEADER = [("start", "i8"), ("capacity", "i4"), ("head", "i4"), ("count", "i4"), ("age", "i4")]
-
-
-def state_dtype(kernel: Kernel, width: int, *, session: bool) -> np.dtype[Any]:
-    """Return the record that holds a symbol's state; the engine's own fields come first."""
-    fields: list[Any] = [("session", "i8")] if session else []
-    if kernel.has_slots:
-        fields += SLOT_HEADER
-    fields += [(name, kind, *((width,) if shape else ())) for name, kind, *shape in kernel.state]
-    return np.dtype(fields, align=True)
-
-
-def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
-    """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
-    fields: list[Any] = []
-    if kernel.enter is not None:
-        fields += [(f"v{j}", kernel.input_dtype(name)) for j, name in enumerate(kernel.enters)]
-        fields += [("ts", "i8")] if by_time else []
-    return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)
 
 
 def _arguments(function: Callable[..., Any], positional: Iterable[str], named: dict[str, str]) -> str:
@@ -232,12 +173,11 @@ class _Source:
         return f"if {self.finite(names)}:\n    {call}" if self.kernel.skips_missing else call
 
     def render(self, name: str) -> str:
-        header = ", ".join(
-            ["codes, session, ts, state, slots, used", *self.inputs, *self.parameters, *self.outputs]
-        )
+        header = ", ".join(["codes, session, ts, state, slots, used", *self.inputs, *self.parameters, *self.outputs])
         if not self.kernel.emits:
             body = self.window() if self.kernel.enter is not None else self.tick()
-            return f"def {name}({header}):\n    for i in range(codes.shape[0]):\n{indent(body, ' ' * 8)}\n    return slots\n"
+            body = indent(body, " " * 8)
+            return f"def {name}({header}):\n    for i in range(codes.shape[0]):\n{body}\n    return slots\n"
         flush_body = "s = state[codes[i]]\n" + self.flush("False")
         loop = EVENT_LOOP.format(
             name=name,
@@ -400,7 +340,9 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
 
 
 def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
-    """Return the same loop for the ticks of one symbol, from empty state: ``series(ts, *inputs, *parameters, *outputs)``."""
+    """Return the same loop for the ticks of one symbol, from empty state: ``series(ts, *inputs, *parameters,
+    *outputs)``.
+    """
     loop = compile_loop(kernel, width, session=False, by_time=by_time)
     source = _Source(kernel, width, session=False, by_time=by_time)
     parts = {
@@ -417,9 +359,7 @@ def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
         "STATE": state_dtype(kernel, width, session=False),
         "SLOT": slot_dtype(kernel, by_time=by_time),
     }
-    return _compile(
-        kernel, f"{loop.__name__}_series", lambda name: SERIES.format(name=name, **parts), namespace
-    )
+    return _compile(kernel, f"{loop.__name__}_series", lambda name: SERIES.format(name=name, **parts), namespace)
 
 
 def _compile(kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any]) -> Any:

@@ -246,9 +246,7 @@ class Window(Parameter):
             raise ParameterError(f"{self.keyword} is required: a number of rows (100) or a duration ('5s').")
         if window is None:
             if self.default is not None:
-                raise ParameterError(
-                    f"{self.keyword}=None is not allowed here: give rows (100) or a duration ('5s')."
-                )
+                raise ParameterError(f"{self.keyword}=None is not allowed here: give rows (100) or a duration ('5s').")
             size, least = 0, 1
         elif self.is_duration(window):
             size, least = nanoseconds(window, self.keyword), 1
@@ -259,7 +257,5 @@ class Window(Parameter):
         if given["min_periods"] is not None:
             least = Count("min_periods", "", at_least=0).check(given["min_periods"])
             if window is not None and not self.is_duration(window) and np.any(np.greater(least, size)):
-                raise ParameterError(
-                    f"min_periods={given['min_periods']!r} must be at most window={window!r}."
-                )
+                raise ParameterError(f"min_periods={given['min_periods']!r} must be at most window={window!r}.")
         return {"window": size, "min_periods": least}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from fintech_toolkit.kernels.declare import Kernel, Step
-from fintech_toolkit.kernels.loops import compile_loop, slot_dtype, state_dtype
+from fintech_toolkit.kernels.loops import compile_loop
+from fintech_toolkit.kernels.slots import slot_dtype, state_dtype
 from fintech_toolkit.schema import Array
 
 NO_SESSION = np.empty(0, np.int64)
@@ -31,14 +32,16 @@ class StepState:
 
 @dataclass(frozen=True)
 class Emitted:
-    """Rows that an event kernel emitted: the records, whose they are, and the tick (row of the chunk) that caused them."""
+    """Rows that an event kernel emitted: the records, whose they are, and the tick (row of the chunk) that caused
+    them.
+    """
 
     rows: Array
     codes: Array
     at: Array
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loop(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
     return compile_loop(kernel, width, session=session, by_time=by_time)
 
@@ -61,9 +64,7 @@ class Scan:
         self.session = session
         self.by_time = kernel.by_time(given)
         resolved = kernel.resolve(given)
-        self.parameters = [
-            np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()
-        ]
+        self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
         self.input_dtypes = [kernel.input_dtype(name) for name in kernel.read_names(step.width)]
         self.state_dtype = state_dtype(kernel, step.width, session=session)
         self.slot_dtype = slot_dtype(kernel, by_time=self.by_time)

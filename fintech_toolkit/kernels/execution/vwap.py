@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.loops import helper
+from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Window
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.loops import advance, helper, nth_slot
+from fintech_toolkit.kernels.slots import advance, helper, nth_slot
 from fintech_toolkit.kernels.parameters import Count, Number
 
 ROUNDING = 1e-9

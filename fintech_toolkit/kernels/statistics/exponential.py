@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel
+from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Count, Decay, Flag
 
 DECAY = Decay()
@@ -20,16 +21,62 @@ IGNORE_NA = Flag(
     "ignore_na", "weigh by position among the valid values (True) or among all rows (False)", False
 )
 MIN_PERIODS = Count("min_periods", "valid rows needed for a result", 0, at_least=0)
+BIAS = Flag("bias", "leave the estimate biased (True) or correct it for the weights (False)", False)
+
+# `weight` is that of all values so far, in units of the newest; `freedom` is 1 - Σ w² / (Σ w)², kept as such because the
+# difference would lose its digits after a gap.
+MEAN = [("mean", "f8"), ("weight", "f8"), ("seen", "i8")]
+VARIANCE = [*MEAN, ("freedom", "f8"), ("var", "f8")]
+CASES = [{"alpha": 0.06}, {"span": 5, "adjust": False}, {"com": 2, "ignore_na": True, "min_periods": 3}]
+CASES_OF_BIAS = [*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}]
+
+
+@helper
+def share_of_new(s, alpha, adjust):  # type: ignore[no-untyped-def]
+    """Weigh a new value in: return its share of all weights, which is 1 for the first, and that of the others."""
+    s.seen += 1
+    old = s.weight * (1.0 - alpha)
+    new = 1.0 if adjust else alpha
+    total = old + new
+    s.weight = total if adjust else 1.0
+    return new / total, old / total
+
+
+@helper
+def age_weights(s, alpha, ignore_na):  # type: ignore[no-untyped-def]
+    """Let a row without a value pass."""
+    if not ignore_na:
+        s.weight *= 1.0 - alpha
+
+
+@helper
+def _enter_variance(s, x, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
+    if np.isfinite(x):
+        share, rest = share_of_new(s, alpha, adjust)
+        delta = x - s.mean
+        s.mean += share * delta
+        s.var = rest * (s.var + share * delta * delta)
+        s.freedom = rest * (2.0 * share + rest * s.freedom)
+    else:
+        age_weights(s, alpha, ignore_na)
+
+
+@helper
+def unbiased(s, moment, min_periods, bias):  # type: ignore[no-untyped-def]
+    """Correct a second moment for the loss of the mean, once two values are there."""
+    if s.seen < max(min_periods, 1 if bias else 2):
+        return np.nan
+    return moment if bias else moment / s.freedom
 
 
 @tick_kernel(
     reads="x",
     gives="ewma",
     parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS],
-    state=[("mean", "f8"), ("weight", "f8"), ("seen", "i8")],
+    state=MEAN,
     warmup="min_periods valid rows",
     source="pandas, Series.ewm(...).mean()",
-    cases=[{"alpha": 0.06}, {"span": 5, "adjust": False}, {"com": 2, "ignore_na": True, "min_periods": 3}],
+    cases=CASES,
 )
 def ewma(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int) -> float:
     """Exponentially weighted moving average.
@@ -48,17 +95,11 @@ def ewma(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_peri
            [1.  , 2.  , 3.  ]])
     """
     if np.isfinite(x):
-        if s.seen == 0:
-            s.mean = x
-            s.weight = 1.0
-        else:
-            s.weight *= 1.0 - alpha
-            new = 1.0 if adjust else alpha
-            s.mean = (s.weight * s.mean + new * x) / (s.weight + new)
-            s.weight = s.weight + new if adjust else 1.0
-        s.seen += 1
-    elif s.seen > 0 and not ignore_na:
-        s.weight *= 1.0 - alpha
+        # The mean moves by a share of the difference: equal values leave it exactly where it is.
+        share, _ = share_of_new(s, alpha, adjust)
+        s.mean += share * (x - s.mean)
+    else:
+        age_weights(s, alpha, ignore_na)
     return s.mean if s.seen > 0 and s.seen >= min_periods else np.nan
 
 
@@ -67,3 +108,75 @@ def _(x: Any, **ewm: Any) -> Any:
     import pandas as pd
 
     return pd.Series(x).ewm(**ewm).mean().to_numpy()
+
+
+@tick_kernel(
+    reads="x",
+    gives="ewvar",
+    parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS, BIAS],
+    state=VARIANCE,
+    warmup="two valid rows, or min_periods if that is more",
+    source="pandas, Series.ewm(...).var()",
+    cases=CASES_OF_BIAS,
+)
+def ewvar(
+    s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool
+) -> float:
+    """Exponentially weighted variance, ``Σ w (x - mean)² / Σ w``, the weights being those of `ewma`.
+
+    Unless `bias`, divided by ``1 - Σ w² / (Σ w)²``, which makes it unbiased. A row without a value (NaN or infinite) gives
+    the variance so far; it ages the old weights unless ``ignore_na``. Equal values have a variance of exactly 0.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.ewvar(np.array([1.0, 2.0, 4.0]), alpha=0.5)
+    array([       nan, 0.5       , 2.26190476])
+    """
+    _enter_variance(s, x, alpha, adjust, ignore_na)
+    return unbiased(s, s.var, min_periods, bias)
+
+
+def _from_two(result: Any, valid: Any, bias: bool) -> Any:
+    """One value has no variance; pandas calls it 0 where rounding in its weights has it so."""
+    return np.where(np.cumsum(valid) >= (1 if bias else 2), result, np.nan)
+
+
+@ewvar.oracle
+def _(x: Any, bias: bool = False, **ewm: Any) -> Any:
+    import pandas as pd
+
+    return _from_two(pd.Series(x).ewm(**ewm).var(bias=bias).to_numpy(), np.isfinite(x), bias)
+
+
+@tick_kernel(
+    reads="x",
+    gives="ewstd",
+    parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS, BIAS],
+    state=VARIANCE,
+    warmup="two valid rows, or min_periods if that is more",
+    source="pandas, Series.ewm(...).std()",
+    cases=CASES_OF_BIAS,
+)
+def ewstd(
+    s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool
+) -> float:
+    """Exponentially weighted standard deviation, the square root of `ewvar`.
+
+    A row without a value (NaN or infinite) gives the deviation so far; it ages the old weights unless ``ignore_na``.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.ewstd(np.array([1.0, 2.0, 4.0]), alpha=0.5)
+    array([       nan, 0.70710678, 1.50396301])
+    """
+    _enter_variance(s, x, alpha, adjust, ignore_na)
+    return np.sqrt(unbiased(s, s.var, min_periods, bias))
+
+
+@ewstd.oracle
+def _(x: Any, bias: bool = False, **ewm: Any) -> Any:
+    import pandas as pd
+
+    return _from_two(pd.Series(x).ewm(**ewm).std(bias=bias).to_numpy(), np.isfinite(x), bias)

@@ -6,25 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.loops import helper
+from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
+from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Count, Window
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)
 CASES = [{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}]
-STATE = [("mean", "f8"), ("m2", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")]
 
 
 @helper
 def _repeat(s, x):  # type: ignore[no-untyped-def]
-    """Count how often the newest value came in a row: a window of equal values has no variance, to the last bit."""
+    """Count how often the newest value came in a row: a window of equal values is known to the last bit."""
     s.same = s.same + 1 if x == s.last else 1
     s.last = x
 
 
 @helper
-def enter_moments(s, x):  # type: ignore[no-untyped-def]
+def _enter_sum(s, x):  # type: ignore[no-untyped-def]
+    _repeat(s, x)
+    s.n += 1
+    s.sum += x
+
+
+@helper
+def _leave_sum(s, x):  # type: ignore[no-untyped-def]
+    s.n -= 1
+    s.sum -= x
+
+
+@helper
+def _slide_sum(s, old, new):  # type: ignore[no-untyped-def]
+    _repeat(s, new)
+    s.sum += new - old
+
+
+@helper
+def _enter_moments(s, x):  # type: ignore[no-untyped-def]
     """Welford's update (1962)."""
     _repeat(s, x)
     s.n += 1
@@ -34,7 +52,7 @@ def enter_moments(s, x):  # type: ignore[no-untyped-def]
 
 
 @helper
-def leave_moments(s, x):  # type: ignore[no-untyped-def]
+def _leave_moments(s, x):  # type: ignore[no-untyped-def]
     """Welford's update, backwards."""
     s.n -= 1
     if s.n == 0:
@@ -47,7 +65,7 @@ def leave_moments(s, x):  # type: ignore[no-untyped-def]
 
 
 @helper
-def slide_moments(s, old, new):  # type: ignore[no-untyped-def]
+def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
     """One value for another: the count stays."""
     _repeat(s, new)
     before = s.mean
@@ -56,8 +74,7 @@ def slide_moments(s, old, new):  # type: ignore[no-untyped-def]
 
 
 @helper
-def variance(s, ddof):  # type: ignore[no-untyped-def]
-    """Return the variance of what is in the window."""
+def _variance(s, ddof):  # type: ignore[no-untyped-def]
     if s.n <= ddof:
         return np.nan
     if s.same >= s.n:
@@ -65,24 +82,80 @@ def variance(s, ddof):  # type: ignore[no-untyped-def]
     return max(s.m2, 0.0) / (s.n - ddof)
 
 
-def _rolling(function: Any, ddof: bool = True) -> Any:
-    return window_kernel(
-        reads="x",
-        gives=function.__name__ if function.__name__ != "rolling_zscore" else "zscore",
-        enter=enter_moments,
-        leave=leave_moments,
-        slide=slide_moments,
-        drifts=True,
-        state=STATE,
-        parameters=[WINDOW, DDOF] if ddof else [WINDOW],
-        warmup="min_periods valid rows in the window",
-        source="pandas, Series.rolling(...)",
-        cases=CASES,
-    )(function)
+ROLLING: dict[str, Any] = {
+    "reads": "x",
+    "drifts": True,
+    "warmup": "min_periods valid rows in the window",
+    "source": "pandas, Series.rolling(...)",
+    "cases": CASES,
+}
+SUM: dict[str, Any] = ROLLING | {
+    "enter": _enter_sum,
+    "leave": _leave_sum,
+    "slide": _slide_sum,
+    "state": [("sum", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
+}
+MOMENTS: dict[str, Any] = ROLLING | {
+    "enter": _enter_moments,
+    "leave": _leave_moments,
+    "slide": _slide_moments,
+    "state": [("mean", "f8"), ("m2", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
+}
 
 
+def _pandas(x: Any, ts: Any, rolling: Any) -> Any:
+    import pandas as pd
+
+    return pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts)).rolling(**rolling)
+
+
+@window_kernel(gives="rolling_mean", parameters=[WINDOW], aliases=["sma"], **SUM)
+def rolling_mean(s: Any, x: float, min_periods: int) -> float:
+    """Mean of the values in the window (simple moving average).
+
+    NaN and infinite values take a place in the window but no part in the result.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_mean(np.array([1.0, 2.0, 4.0]), window=2)
+    array([nan, 1.5, 3. ])
+    >>> ft.sma(np.array([1.0, np.nan, 4.0]), window=2, min_periods=1)
+    array([1., 1., 4.])
+    """
+    if s.n == 0 or s.n < min_periods:
+        return np.nan
+    return s.last if s.same >= s.n else s.sum / s.n
+
+
+@rolling_mean.oracle
+def _(x: Any, ts: Any, **rolling: Any) -> Any:
+    return _pandas(x, ts, rolling).mean().to_numpy()
+
+
+@window_kernel(gives="rolling_var", parameters=[WINDOW, DDOF], **MOMENTS)
+def rolling_var(s: Any, x: float, min_periods: int, ddof: int) -> float:
+    """Variance of the values in the window, ``Σ (x - mean)² / (n - ddof)``; exactly 0 where all are equal.
+
+    NaN and infinite values take a place in the window but no part in the result.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_var(np.array([1.0, 2.0, 4.0]), window=2)
+    array([nan, 0.5, 2. ])
+    """
+    return _variance(s, ddof) if s.n >= min_periods else np.nan
+
+
+@rolling_var.oracle
+def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
+    return _pandas(x, ts, rolling).var(ddof=ddof).to_numpy()
+
+
+@window_kernel(gives="rolling_std", parameters=[WINDOW, DDOF], **MOMENTS)
 def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
-    """Standard deviation of the values in the window.
+    """Standard deviation of the values in the window, the square root of `rolling_var`.
 
     NaN and infinite values take a place in the window but no part in the result.
 
@@ -92,19 +165,71 @@ def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_std(np.array([1.0, 2.0, 4.0]), window=2)
     array([       nan, 0.70710678, 1.41421356])
     """
-    return np.sqrt(variance(s, ddof)) if s.n >= min_periods else np.nan
-
-
-rolling_std = _rolling(rolling_std)
+    return np.sqrt(_variance(s, ddof)) if s.n >= min_periods else np.nan
 
 
 @rolling_std.oracle
 def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
-    import pandas as pd
+    return _pandas(x, ts, rolling).std(ddof=ddof).to_numpy()
 
-    return (
-        pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts))
-        .rolling(**rolling)
-        .std(ddof=ddof)
-        .to_numpy()
-    )
+
+@window_kernel(gives="zscore", parameters=[WINDOW, DDOF], **MOMENTS)
+def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
+    """How many standard deviations a value is from the mean of its window, which includes it: ``(x - mean) / std``.
+
+    NaN and infinite values take a place in the window but no part in the result, and have no score themselves; neither
+    has a value whose window does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_zscore(np.array([1.0, 2.0, 4.0, 4.0]), window=2)
+    array([       nan, 0.70710678, 0.70710678,        nan])
+    """
+    if s.n < min_periods or not np.isfinite(x):
+        return np.nan
+    variance = _variance(s, ddof)
+    return (x - s.mean) / np.sqrt(variance) if variance > 0.0 else np.nan
+
+
+@rolling_zscore.oracle
+def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
+    windows = _pandas(x, ts, rolling)
+    score = (np.where(np.isfinite(x), x, np.nan) - windows.mean()) / windows.std(ddof=ddof)
+    return score.replace([np.inf, -np.inf], np.nan).to_numpy()
+
+
+@tick_kernel(
+    reads="x",
+    gives=["mean", "var"],
+    parameters=[DDOF],
+    state=[("mean", "f8"), ("m2", "f8"), ("n", "i8")],
+    warmup="one valid row for the mean, ddof + 1 for the variance",
+    source="Welford (1962), Technometrics 4",
+    cases=[{}, {"ddof": 0}],
+)
+def welford(s: Any, x: float, ddof: int) -> tuple[float, float]:
+    """Mean and variance, ``Σ (x - mean)² / (n - ddof)``, of all values so far.
+
+    A row without a value (NaN or infinite) gives what the valid ones before it give.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.welford(np.array([1.0, 2.0, 4.0]))
+    welford(mean=array([1.        , 1.5       , 2.33333333]), var=array([       nan, 0.5       , 2.33333333]))
+    """
+    if np.isfinite(x):
+        s.n += 1
+        delta = x - s.mean
+        s.mean += delta / s.n
+        s.m2 += delta * (x - s.mean)
+    return (s.mean if s.n > 0 else np.nan), (s.m2 / (s.n - ddof) if s.n > ddof else np.nan)
+
+
+@welford.oracle
+def _(x: Any, ddof: int = 1) -> Any:
+    seen = [x[: i + 1][np.isfinite(x[: i + 1])] for i in range(len(x))]
+    mean = [np.mean(v) if len(v) else np.nan for v in seen]
+    var = [np.var(v, ddof=ddof) if len(v) > ddof else np.nan for v in seen]
+    return np.array(mean, dtype=float), np.array(var, dtype=float)

@@ -1,0 +1,82 @@
+"""What the compiled loops share: records of state, and the rings and tables that symbols keep in one pool of slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from fintech_toolkit.kernels.declare import Kernel
+
+helper = numba.njit(error_model="numpy", nogil=True)
+"""Decorator for small functions that kernels share; compiled into the loops that call them."""
+
+
+@helper
+def nth_slot(s, j):  # type: ignore[no-untyped-def]
+    """Return where in the pool a symbol's j-th oldest slot is."""
+    k = s.head + j
+    if k >= s.capacity:
+        k -= s.capacity
+    return s.start + k
+
+
+@helper
+def advance(s):  # type: ignore[no-untyped-def]
+    """Step over the oldest slot of a ring."""
+    s.head = 0 if s.head + 1 == s.capacity else s.head + 1
+
+
+@helper
+def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
+    """Return the pool, or a copy that has at least `needed` slots."""
+    if slots.shape[0] >= needed:
+        return slots
+    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
+    larger[: slots.shape[0]] = slots
+    return larger
+
+
+@helper
+def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
+    """Move a symbol's ring to a stretch of `capacity` slots at the end of the pool, oldest first."""
+    start = used[0]
+    slots = grow_pool(slots, start + capacity)
+    for j in range(s.count):
+        slots[start + j] = slots[nth_slot(s, j)]
+    used[0] = start + capacity
+    s.start = start
+    s.capacity = capacity
+    s.head = 0
+    return slots
+
+
+@helper
+def grow_rows(rows):  # type: ignore[no-untyped-def]
+    """Return a copy of an output buffer with twice its length."""
+    larger = np.empty(2 * rows.shape[0], rows.dtype)
+    larger[: rows.shape[0]] = rows
+    return larger
+
+
+SLOT_HEADER = [("start", "i8"), ("capacity", "i4"), ("head", "i4"), ("count", "i4"), ("age", "i4")]
+
+
+def state_dtype(kernel: Kernel, width: int, *, session: bool) -> np.dtype[Any]:
+    """Return the record that holds a symbol's state; the engine's own fields come first."""
+    fields: list[Any] = [("session", "i8")] if session else []
+    if kernel.has_slots:
+        fields += SLOT_HEADER
+    fields += [(name, kind, *((width,) if shape else ())) for name, kind, *shape in kernel.state]
+    return np.dtype(fields, align=True)
+
+
+def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
+    """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
+    fields: list[Any] = []
+    if kernel.enter is not None:
+        fields += [(f"v{j}", kernel.input_dtype(name)) for j, name in enumerate(kernel.enters)]
+        fields += [("ts", "i8")] if by_time else []
+    return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)
