@@ -300,11 +300,11 @@ def _fingerprint(function: Any, seen: set[int], digest: Any) -> None:
 _warned_about_cache = False
 
 
-def compile_cached(function: Callable[..., Any]) -> Any:
+def compile_cached(function: Callable[..., Any], *signature: Any) -> Any:
     """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written."""
     global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(*signature, cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -315,7 +315,7 @@ def compile_cached(function: Callable[..., Any]) -> Any:
                 "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
                 stacklevel=2,
             )
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(*signature, nogil=True, error_model="numpy")(function)
 
 
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
@@ -336,7 +336,30 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
         "REBUILD_AFTER": REBUILD_AFTER,
         **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
     }
-    return _compile(kernel, f"{kernel.name}_{digest.hexdigest()[:12]}", source.render, namespace)
+    name = f"{kernel.name}_{digest.hexdigest()[:12]}"
+    return _compile(kernel, name, source.render, namespace, _signature(kernel, width, session, by_time))
+
+
+def _signature(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
+    """Return the types of a loop's arguments. Said beforehand, with inputs that cannot be written to, they let a loop be
+    compiled once; left to Numba, it would be again for every mixture of read-only (pandas', Arrow's) and other arrays.
+    """
+
+    def array(dtype: Any, readonly: bool = False) -> Any:
+        return numba.types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C", readonly=readonly)
+
+    emitted = [numba.types.boolean, array(kernel.row_dtype)] if kernel.emits else []
+    state = [state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time), "i8"]
+    inputs = [kernel.input_dtype(name) for name in kernel.read_names(width)]
+    outputs = [] if kernel.emits else kernel.output_dtypes(width)
+    return (
+        *emitted,
+        *(array(dtype, readonly=True) for dtype in ("u4", "i8", "i8")),
+        *map(array, state),
+        *(array(dtype, readonly=True) for dtype in inputs),
+        *(numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()),
+        *map(array, outputs),
+    )
 
 
 def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
@@ -362,7 +385,9 @@ def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
     return _compile(kernel, f"{loop.__name__}_series", lambda name: SERIES.format(name=name, **parts), namespace)
 
 
-def _compile(kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any]) -> Any:
+def _compile(
+    kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any], *signature: Any
+) -> Any:
     namespace["__name__"] = kernel.function.__module__
     exec(compile(render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    return compile_cached(namespace[name])
+    return compile_cached(namespace[name], *signature)

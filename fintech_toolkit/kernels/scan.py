@@ -117,7 +117,8 @@ class Scan:
         """
         self._make_room(state, symbols)
         loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
-        inputs = [np.ascontiguousarray(c, dtype=d) for c, d in zip(columns, self.input_dtypes, strict=True)]
+        inputs = [np.require(c, d, ["C", "A"]) for c, d in zip(columns, self.input_dtypes, strict=True)]
+        ts = np.require(ts, np.int64, ["C", "A"])
         head = (codes, session, ts, state.records, state.slots, state.used)
         if self.kernel.emits:
             buffer = np.zeros(64, self.kernel.row_dtype)
