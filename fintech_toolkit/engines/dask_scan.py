@@ -1,0 +1,236 @@
+"""A pipeline as expressions of Dask: partition by partition, or along the chain of state.
+
+Along the chain, the scan of a partition needs the state that the scan before it left, and nothing else of it. Reading comes
+before the chain and writing after it, as tasks of their own that run side by side; only the scans themselves wait.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+from dask._task_spec import Alias, DataNode, List, Task, TaskRef
+from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
+from dask.dataframe.dask_expr._util import _convert_to_list
+from dask.dataframe.dispatch import meta_nonempty
+
+from fintech_toolkit.engines.runner import Run
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.symbols import Symbol, encode
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.pipeline import Pipeline
+
+
+@lru_cache(maxsize=64)
+def load(text: str) -> Pipeline:
+    """Return the pipeline that travelled as its JSON."""
+    return Pipeline.from_json(text)
+
+
+def result_meta(pipeline: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the empty frame that has the columns and dtypes of a result."""
+    if not pipeline.emits:
+        return pipeline(frame)  # type: ignore[no-any-return]
+    # Of a row that is made up, because an empty frame does not say whether its times are aware.
+    ticks = meta_nonempty(frame[[name for name in frame.columns if name in pipeline.reads]]).iloc[[0]]
+    rows: pd.DataFrame = pipeline(ticks).iloc[:0]
+    if pipeline.symbol is not None and pd.api.types.is_integer_dtype(frame[pipeline.symbol].dtype):
+        rows = rows.astype({pipeline.symbol: "int64"})
+    return rows
+
+
+def enrich(frame: pd.DataFrame, pipeline: str) -> pd.DataFrame:
+    """Run stateless steps."""
+    return load(pipeline)(frame)  # type: ignore[no-any-return]
+
+
+def scan_partition(
+    frame: pd.DataFrame, state: State | None, pipeline: str, like: pd.DataFrame, partition: int, *, flush: bool
+) -> tuple[pd.DataFrame, State]:
+    """Advance the state over a partition; return what it gives, and the state after it."""
+    run = Run(load(pipeline), state)
+    try:
+        result = run(frame)
+    except DataError as error:
+        raise DataError(
+            f"Partition {partition}: {error} On Dask, plan='shuffle' brings rows of a symbol into time order."
+        ) from error
+    if flush:
+        unfinished = Run(load(pipeline), run.state).flush()
+        result = pd.concat([result, unfinished], ignore_index=True)
+    if load(pipeline).emits and not len(result):
+        result = like  # rows that are not there cannot say of what type their symbols are
+    return result, run.state
+
+
+def scan_own_symbols(
+    frame: pd.DataFrame, state: State | None, pipeline: str, like: pd.DataFrame, partition: int, *, flush: bool
+) -> tuple[pd.DataFrame, State]:
+    """Advance the states of a partition's own symbols over it."""
+    if state is not None:
+        state = state.select(symbols_of(frame, load(pipeline).symbol))
+    return scan_partition(frame, state, pipeline, like, partition, flush=flush)
+
+
+def symbols_of(frame: pd.DataFrame, symbol: str | None) -> list[Symbol]:
+    """Return the symbols of a frame."""
+    if symbol is None:
+        return [""]
+    local = encode(frame[symbol], symbol)
+    used = set(local.codes.tolist()) - {-1}
+    return [local.values[code] for code in used if local.values[code] is not None]
+
+
+def check_apart(*symbols: list[Symbol]) -> None:
+    """Raise if a symbol is in two partitions."""
+    home: dict[Symbol, int] = {}
+    for partition, names in enumerate(symbols):
+        for name in names:
+            first = home.setdefault(name, partition)
+            if first != partition:
+                raise DataError(
+                    f"Symbol {name!r} is in partition {first} and in partition {partition}, so the partitions are not by "
+                    "symbol; use plan='shuffle', or plan='chain' if they are in time order."
+                )
+
+
+def merge_states(before: State | None, states: list[State], apart: None = None) -> State:
+    """Return the state after all partitions: each symbol's from the one that had it, or as it was before."""
+    if before is not None:
+        seen = {symbol for state in states for symbol in state.symbols}
+        states = [before.select([symbol for symbol in before.symbols if symbol not in seen]), *states]
+    return State.merge(states)
+
+
+def take_frame(scanned: tuple[pd.DataFrame, State], apart: None = None) -> pd.DataFrame:
+    """Return what a scan gave. `apart` is waited for, so that a whole result stands or falls with that check."""
+    return scanned[0]
+
+
+def list_symbols(scanned: tuple[pd.DataFrame, State]) -> list[Symbol]:
+    """Return the symbols that a partition had."""
+    return scanned[1].symbols
+
+
+class Enrich(Blockwise):
+    """Stateless steps, where the data is."""
+
+    _parameters = ["frame", "pipeline"]
+    operation = staticmethod(enrich)
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return result_meta(load(self.pipeline), self.frame._meta)
+
+    def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        return _project(self, parent, dependents)
+
+
+class Scan(Expr):  # type: ignore[misc]
+    """Stateful steps over partitions in time order (`chained`), or each partition's symbols for themselves.
+
+    Operands
+    --------
+    frame : Expr
+    pipeline : str
+        As JSON: what a kernel travels as.
+    state : State, Expr or None
+        Before the first row.
+    chained, flush : bool
+        `flush` adds the rows that are unfinished at the end.
+    """
+
+    _parameters = ["frame", "pipeline", "state", "chained", "flush"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return result_meta(load(self.pipeline), self.frame._meta)
+
+    def _divisions(self) -> tuple[Any, ...]:
+        return (None,) * (self.frame.npartitions + 1) if load(self.pipeline).emits else self.frame.divisions
+
+    @property
+    def _is_length_preserving(self) -> bool:  # type: ignore[override]
+        return not load(self.pipeline).emits
+
+    def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        return _project(self, parent, dependents)
+
+    def key(self, what: str, partition: int) -> tuple[str, int]:
+        """Return the key of a task inside: its scan, or its state."""
+        return (f"{what}-{self._name}", partition)
+
+    def _before(self) -> tuple[dict[Any, Any], Any]:
+        state = self.operand("state")
+        if isinstance(state, Expr):
+            return {}, TaskRef((state._name, 0))
+        if state is None:
+            return {}, None
+        key = (f"before-{self._name}", 0)
+        return {key: DataNode(key, state)}, TaskRef(key)
+
+    def _layer(self) -> dict[Any, Any]:
+        layer, before = self._before()
+        last = self.frame.npartitions - 1
+        scan = scan_partition if self.chained else scan_own_symbols
+        for i in range(last + 1):
+            scanned, after = self.key("scan", i), self.key("state", i)
+            flush = self.flush and (i == last or not self.chained)
+            layer[scanned] = Task(
+                scanned, scan, TaskRef((self.frame._name, i)), before, self.pipeline, self._meta, i, flush=flush
+            )
+            # Apart from the frame, so that a state travels to another worker without it.
+            layer[after] = Task(after, operator.getitem, TaskRef(scanned), 1)
+            waits = () if self.chained or i < last else (TaskRef(self.key("apart", 0)),)
+            layer[self._name, i] = Task((self._name, i), take_frame, TaskRef(scanned), *waits)
+            if self.chained:
+                before = TaskRef(after)
+            else:
+                names = self.key("symbols", i)
+                layer[names] = Task(names, list_symbols, TaskRef(scanned))
+        if not self.chained:
+            apart = self.key("apart", 0)
+            layer[apart] = Task(apart, check_apart, *(TaskRef(self.key("symbols", i)) for i in range(last + 1)))
+        return layer
+
+
+class StateAfter(Expr):  # type: ignore[misc]
+    """The state that a scan leaves."""
+
+    _parameters = ["scan"]
+
+    @functools.cached_property
+    def _meta(self) -> Any:
+        return None
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None, None)
+
+    def _layer(self) -> dict[Any, Any]:
+        scan, key = self.scan, (self._name, 0)
+        last = scan.frame.npartitions - 1
+        if scan.chained:
+            return {key: Alias(key, scan.key("state", last))}
+        _, before = scan._before()
+        states = List(*(TaskRef(scan.key("state", i)) for i in range(last + 1)))
+        return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
+
+
+def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
+    """Read no more columns than the steps need and the results are asked for, if the same scan still serves them all."""
+    parents = {type(parent) for reference in dependents[expr._name] if (parent := reference()) is not None}
+    if not isinstance(parent, Projection | StateAfter) or not all(
+        issubclass(kind, Projection | StateAfter) for kind in parents
+    ):
+        return None
+    reads = load(expr.pipeline).reads
+    wanted = _convert_to_list(determine_column_projection(expr, parent, dependents, additional_columns=reads))
+    if load(expr.pipeline).emits:
+        wanted = reads
+    columns = [name for name in expr.frame.columns if name in wanted]
+    if columns == expr.frame.columns:
+        return None
+    return type(parent)(type(expr)(expr.frame[columns], *expr.operands[1:]), *parent.operands[1:])

@@ -1,0 +1,255 @@
+"""What is known about a Dask frame without computing: are its partitions in time order, is each symbol in one of them?
+
+The answers come from the frame's expression: file metadata, divisions, data in memory. They decide which plan is taken,
+never what the result is: every scan checks the order of its rows, and that no symbol is in two partitions, as it runs.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from dask.dataframe.dask_expr import _expr as dx
+from dask.dataframe.dask_expr._concat import Concat
+from dask.dataframe.dask_expr._repartition import Repartition
+from dask.dataframe.dask_expr.io.io import FromMapProjectable, FromPandas
+from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
+
+from fintech_toolkit.engines.frames import PandasFrame, times
+from fintech_toolkit.engines.pairs import to_pairs
+from fintech_toolkit.engines.shuffle import PartitionBySymbol
+from fintech_toolkit.errors import DataError
+
+FOOTERS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """First and last time of every partition (None: it is empty), in units that compare with each other."""
+
+    spans: list[tuple[Any, Any] | None]
+    source: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether something is so, and why, in words."""
+
+    holds: bool
+    why: str
+
+
+def time_order(frame: Any, time: str | None) -> Finding:
+    """Return whether the partitions of an expression are known to be in time order."""
+    if frame.npartitions == 1:
+        return Finding(True, "there is one partition")
+    if time is None:
+        return Finding(True, "without a time column rows count as being in order")
+    known = _bounds(frame, time)
+    if isinstance(known, str):
+        return Finding(False, known)
+    latest, latest_partition = None, 0
+    for partition, span in enumerate(known.spans):
+        if span is None:
+            continue
+        try:
+            if latest is not None and span[0] < latest:
+                return Finding(
+                    False,
+                    f"by {known.source}, partition {partition} starts at {_show(span[0])}, before partition "
+                    f"{latest_partition} ends at {_show(latest)}",
+                )
+        except TypeError:
+            return Finding(
+                False, f"by {known.source}, times of partitions {latest_partition} and {partition} do not compare"
+            )
+        latest, latest_partition = span[1], partition
+    return Finding(True, f"the partitions are in time order by {known.source}")
+
+
+def by_symbol(frame: Any, symbol: str | None) -> Finding:
+    """Return whether each symbol is known to be in one partition only, its rows in time order."""
+    if symbol is None:
+        return Finding(False, "there is no column of symbols")
+    if isinstance(frame, PartitionBySymbol):
+        return Finding(frame.symbol == symbol, "partition_by_symbol made the partitions")
+    if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
+        return Finding(frame.func.partitioned_by == symbol, "the data set was written partitioned by symbol")
+    if isinstance(frame, Repartition) and frame.npartitions > frame.frame.npartitions:
+        return Finding(False, "repartition has split partitions")
+    if isinstance(frame, dx.MapPartitions) and frame.func is to_pairs:
+        return Finding(False, "the symbols of a pair may be in different partitions")
+    below = _below(frame, symbol)
+    if below is None:
+        return Finding(False, f"nothing is known about which partitions hold a symbol ({_name(frame)})")
+    return by_symbol(*below)
+
+
+def _below(frame: Any, column: str) -> tuple[Any, str] | None:
+    """Return the expression from which a frame takes a column unchanged, partition by partition, and its name there."""
+    if isinstance(frame, dx.Partitions | Repartition | PartitionBySymbol):
+        return frame.frame, column
+    if isinstance(frame, dx.RenameFrame):
+        return _renamed(frame, column)
+    if isinstance(frame, dx.Assign):
+        pairs = dict(zip(frame.operands[1::2], frame.operands[2::2], strict=True))
+        return None if column in pairs else (frame.frame, column)
+    if isinstance(frame, dx.Blockwise):
+        for dep in frame.dependencies():
+            if column in dep.columns or (dep.ndim == 2 and dep._meta.index.name == column):
+                return dep, column
+    return None
+
+
+def _renamed(frame: Any, column: str) -> tuple[Any, str] | None:
+    below = frame.frame
+    new = list(below._meta.rename(columns=frame.operand("columns")).columns)
+    return (below, below.columns[new.index(column)]) if column in new else None
+
+
+def _name(frame: Any) -> str:
+    return type(frame).__name__
+
+
+def _show(value: Any) -> str:
+    return str(value)
+
+
+def _bounds(frame: Any, time: str) -> Bounds | str:
+    """Return the times of an expression's partitions, or why they are not known."""
+    if isinstance(frame, ReadParquet):
+        return _parquet_bounds(frame, time)
+    if isinstance(frame, FromPandas):
+        return _memory_bounds(frame, time)
+    if frame.known_divisions and frame._meta.index.name == time:
+        edges = frame.divisions
+        return Bounds(list(zip(edges[:-1], edges[1:], strict=True)), f"the divisions of index {time!r}")
+    if isinstance(frame, dx.Partitions):
+        known = _bounds(frame.frame, time)
+        if isinstance(known, str):
+            return known
+        return Bounds([known.spans[p] for p in frame.partitions], known.source)
+    if isinstance(frame, Concat) and frame.axis == 0 and not frame.interleave_partitions:
+        return _concat_bounds(frame, time)
+    if isinstance(frame, PartitionBySymbol):
+        return "the partitions are by symbol"
+    if isinstance(frame, Repartition):
+        # Contiguous pieces of contiguous partitions: in order if and only if those were, whatever their new bounds are.
+        return _bounds(frame.frame, time)
+    if isinstance(frame, dx.Assign):
+        pairs = dict(zip(frame.operands[1::2], frame.operands[2::2], strict=True))
+        if time in pairs:
+            return _monotone_bounds(pairs[time], time)
+    below = _below(frame, time)
+    if below is None:
+        return f"nothing is known about the times in its partitions ({_name(frame)} has no statistics)"
+    return _bounds(*below)
+
+
+def _monotone_bounds(column: Any, time: str) -> Bounds | str:
+    """Follow a column through conversions that keep the order of times."""
+    while isinstance(column, dx.ToDatetime | dx.AsType):
+        column = column.operands[0]
+    if isinstance(column, dx.Projection) and column.ndim == 1:
+        return _bounds(column.frame, column.operand("columns"))
+    return f"column {time!r} is computed, so file statistics do not speak of it"
+
+
+def _concat_bounds(frame: Any, time: str) -> Bounds | str:
+    spans: list[tuple[Any, Any] | None] = []
+    for part in frame._frames:
+        known = _bounds(part, time)
+        if isinstance(known, str):
+            return known
+        spans += known.spans
+        source = known.source
+    return Bounds(spans, source)
+
+
+def _memory_bounds(frame: Any, time: str) -> Bounds | str:
+    data = frame.frame._data
+    if time not in data.columns:
+        return f"there is no column {time!r}"
+    try:
+        ts, _ = times(PandasFrame(data[[time]]), time)
+    except DataError as error:
+        return str(error)
+    edges = frame._locations()
+    spans = [
+        (int(ts[start:stop].min()), int(ts[start:stop].max())) if stop > start else None
+        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    return Bounds([spans[p] for p in frame._partitions], "the data in memory")
+
+
+def _parquet_bounds(frame: Any, time: str) -> Bounds | str:
+    """Read the first and last time of every partition from the footers of its files: metadata, no data."""
+    pieces = _pieces(frame)
+    if not pieces:
+        return "the data set is empty"
+    with ThreadPoolExecutor(min(FOOTERS_AT_ONCE, len(pieces))) as pool:
+        spans = list(pool.map(lambda piece: _footer_span(piece, time), pieces))
+    for partition, span in enumerate(spans):
+        if isinstance(span, str):
+            return f"the Parquet file of partition {partition} {span}"
+    return Bounds(spans, f"the Parquet statistics of {time!r}")  # type: ignore[arg-type]
+
+
+def _pieces(frame: Any) -> list[list[tuple[str, Any, list[int] | None]]]:
+    """Return the files, their file system and the row groups that each partition reads."""
+    if isinstance(frame, ReadParquetPyarrowFS):
+        fragments = [frame.fragments[p] for p in frame._partitions]
+        return [[(fragment.path, fragment.filesystem, None)] for fragment in fragments]
+    assert isinstance(frame, ReadParquetFSSpec)
+    if frame._plan["empty"]:
+        return []
+    fs = frame._dataset_info["fs"]
+    result = []
+    for p in frame._partitions:
+        part = frame._plan["parts"][p]
+        files = [piece["piece"] for piece in (part if isinstance(part, list) else [part])]
+        result.append([(path, fs, None if groups in (None, [None]) else groups) for path, groups, *_ in files])
+    return result
+
+
+def _footer_span(files: list[tuple[str, Any, list[int] | None]], time: str) -> tuple[Any, Any] | None | str:
+    spans = []
+    for path, fs, groups in files:
+        metadata = pq.read_metadata(path, filesystem=fs)
+        place = next((j for j in range(metadata.num_columns) if metadata.schema.column(j).path == time), None)
+        if place is None:
+            return f"has no column {time!r}"
+        for group in range(metadata.num_row_groups) if groups is None else groups:
+            column = metadata.row_group(group).column(place)
+            if metadata.row_group(group).num_rows == 0:
+                continue
+            statistics = column.statistics
+            if statistics is None or not statistics.has_min_max or column.physical_type != "INT64":
+                return f"has no statistics of {time!r}"
+            # The integers as stored: exact, where the values would be rounded to microseconds.
+            unit = str(statistics.logical_type)
+            spans.append((_Stamp(statistics.min_raw, unit), _Stamp(statistics.max_raw, unit)))
+    return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """A time as a Parquet file stores it: comparable with those of the same unit only."""
+
+    value: int
+    unit: str
+
+    def __lt__(self, other: _Stamp) -> bool:
+        if self.unit != other.unit:
+            raise TypeError("times of different units")
+        return self.value < other.value
+
+    def __str__(self) -> str:
+        for unit, short in (("nanoseconds", "ns"), ("microseconds", "us"), ("milliseconds", "ms")):
+            if unit in self.unit:
+                return str(pd.Timestamp(np.datetime64(self.value, short)))
+        return str(self.value)

@@ -1,0 +1,227 @@
+"""Every symbol whole in one partition: one shuffle by Dask, balanced by rows, with the order of rows restored after it.
+
+What travels is a symbol's integer code, not its name: codes are small, and categories that differ from partition to
+partition cannot get into each other's way.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from dask._task_spec import Task, TaskRef
+from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, plain_column_projection
+from dask.dataframe.dask_expr._shuffle import Shuffle
+from dask.utils import get_default_shuffle_method
+
+from fintech_toolkit.engines.frames import PandasFrame, times
+from fintech_toolkit.engines.symbols import Symbol, encode
+from fintech_toolkit.errors import DataError, PipelineError
+from fintech_toolkit.schema import Array
+
+TARGET = "_partitions"  # the name under which Dask's shuffles expect the number of the partition to go to
+ORDER = "__fintech_toolkit_order"
+ROW_BITS = 40
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """All symbols of a frame, sorted, and the partition that each goes to."""
+
+    symbols: list[Symbol]
+    targets: Array
+
+
+def count_symbols(column: pd.Series[Any]) -> Counter[Symbol]:
+    """Return how many rows each symbol has; rows without a symbol are left out."""
+    local = encode(column, str(column.name))
+    counts = np.bincount(local.codes[local.codes >= 0], minlength=len(local.values))
+    return Counter({local.values[j]: int(counts[j]) for j in np.flatnonzero(counts)})
+
+
+def balance(counts: list[Counter[Symbol]], npartitions: int) -> Assignment:
+    """Spread symbols over partitions so that these get about the same number of rows.
+
+    The largest symbol that is left goes to the partition with the fewest rows: at most 4/3 of the best there is
+    (Graham 1969, "Bounds on multiprocessing timing anomalies").
+    """
+    total: Counter[Symbol] = Counter()
+    for part in counts:
+        total.update(part)
+    symbols = sorted(total)  # type: ignore[type-var]
+    rank = {symbol: j for j, symbol in enumerate(symbols)}
+    targets = np.zeros(len(symbols), np.int32)
+    loads = [(0, partition) for partition in range(npartitions)]
+    for symbol in sorted(symbols, key=lambda symbol: (-total[symbol], rank[symbol])):
+        rows, partition = loads[0]
+        targets[rank[symbol]] = partition
+        heapq.heapreplace(loads, (rows + total[symbol], partition))
+    return Assignment(symbols, targets)
+
+
+def address(frame: pd.DataFrame, assignment: Assignment, symbol: str, partition: int) -> pd.DataFrame:
+    """Replace symbols by codes, and add where each row goes and its place in the order of all rows."""
+    local = encode(frame[symbol], symbol)
+    if len(local.codes) and local.codes.min() < 0:
+        raise DataError(
+            f"Column {symbol!r} has no symbol at row {int(np.argmin(local.codes))} of partition {partition}; "
+            "drop such rows or fill them."
+        )
+    rank = {name: j for j, name in enumerate(assignment.symbols)}
+    codes = np.array([rank.get(name, -1) for name in local.values], np.int32)[local.codes]
+    order = np.arange(len(frame), dtype=np.int64) + (partition << ROW_BITS)
+    return frame.assign(**{symbol: codes, TARGET: assignment.targets[codes], ORDER: order})
+
+
+def restore(frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str | None, like: Any) -> pd.DataFrame:
+    """Put rows into the order of time, ties in their original order, and symbols back in place of their codes."""
+    order = frame[ORDER].to_numpy()
+    if np.any(order[1:] < order[:-1]):
+        frame = frame.iloc[np.argsort(order, kind="stable")]
+    if time is not None:
+        ts, _ = times(PandasFrame(frame), time)
+        if np.any(ts[1:] < ts[:-1]):
+            frame = frame.iloc[np.argsort(ts, kind="stable")]
+    symbols = decode(frame[symbol].to_numpy(), assignment.symbols, like.dtypes[symbol])
+    frame = frame.assign(**{symbol: pd.Series(symbols, index=frame.index)})
+    return frame[list(like.columns)]
+
+
+def decode(codes: Array, symbols: list[Symbol], dtype: Any) -> Any:
+    """Return the symbols of codes as a pandas array of a dtype."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        if dask.dataframe.utils.has_known_categories(pd.Series([], dtype=dtype)):
+            places = dtype.categories.get_indexer(pd.Index(symbols, dtype=dtype.categories.dtype))
+            return pd.Categorical.from_codes(places[codes] if len(places) else codes, dtype=dtype)
+        return pd.Categorical.from_codes(codes, pd.Index(symbols))
+    if isinstance(dtype, pd.StringDtype):
+        names = pa.array(symbols, pa.large_string() if dtype.na_value is not pd.NA else pa.string())
+        return pd.array(names.take(pa.array(codes)), dtype=dtype)
+    return pd.Series(symbols, dtype=dtype).to_numpy()[codes] if symbols else pd.Series([], dtype=dtype).array
+
+
+class SymbolCounts(Blockwise):
+    """How many rows each symbol has, by partition."""
+
+    _parameters = ["frame", "symbol"]
+
+    @functools.cached_property
+    def _meta(self) -> Any:
+        return None
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None,) * (self.frame.npartitions + 1)
+
+    @staticmethod
+    def operation(frame: pd.DataFrame, symbol: str) -> Counter[Symbol]:
+        return count_symbols(frame[symbol])
+
+
+class Balance(Expr):  # type: ignore[misc]
+    """The assignment of symbols to partitions: one small task that waits for the counts of all."""
+
+    _parameters = ["counts", "npartitions_out"]
+
+    @functools.cached_property
+    def _meta(self) -> Any:
+        return None
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None, None)
+
+    def _layer(self) -> dict[Any, Any]:
+        counts = [TaskRef(key) for key in self.counts.__dask_keys__()]
+        return {(self._name, 0): Task((self._name, 0), _balance, self.npartitions_out, *counts)}
+
+
+def _balance(npartitions: int, *counts: Counter[Symbol]) -> Assignment:
+    return balance(list(counts), npartitions)
+
+
+class Address(Blockwise):
+    """Rows with codes for symbols, the partition that they go to, and their place in the order of all rows."""
+
+    _parameters = ["frame", "assignment", "symbol"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        nobody = Assignment([], np.zeros(0, np.int32))
+        return address(self.frame._meta, nobody, self.symbol, 0)
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None,) * (self.frame.npartitions + 1)
+
+    def _broadcast_dep(self, dep: Expr) -> bool:
+        return bool(dep._name == self.assignment._name)
+
+    def _task(self, name: Any, index: int) -> Task:
+        frame, assignment = TaskRef((self.frame._name, index)), TaskRef((self.assignment._name, 0))
+        return Task(name, address, frame, assignment, self.symbol, index)
+
+
+class Restore(Blockwise):
+    """The rows that a partition got, in order, with their symbols."""
+
+    _parameters = ["frame", "assignment", "symbol", "time", "like"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return self.operand("like")
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None,) * (self.frame.npartitions + 1)
+
+    def _broadcast_dep(self, dep: Expr) -> bool:
+        return bool(dep._name == self.assignment._name)
+
+    def _task(self, name: Any, index: int) -> Task:
+        frame, assignment = TaskRef((self.frame._name, index)), TaskRef((self.assignment._name, 0))
+        return Task(name, restore, frame, assignment, self.symbol, self.time, self._meta)
+
+
+class PartitionBySymbol(Expr):  # type: ignore[misc]
+    """A frame with every symbol whole in one partition, in time order, ties in their original order."""
+
+    _parameters = ["frame", "symbol", "time", "npartitions_out", "counts"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return self.frame._meta
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None,) * (self.npartitions_out + 1)
+
+    def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        if isinstance(parent, Projection):
+            needed = [name for name in (self.symbol, self.time) if name is not None]
+            return plain_column_projection(self, parent, dependents, additional_columns=needed)
+        return None
+
+    def _lower(self) -> Expr:
+        assignment = Balance(self.counts, self.npartitions_out)
+        addressed = Address(self.frame, assignment, self.symbol)
+        method = dask.config.get("dataframe.shuffle.method", None)
+        if method is None:
+            # Dask's default without a cluster goes through files, though the result stays in memory anyway.
+            method = "p2p" if get_default_shuffle_method() == "p2p" else "tasks"
+        shuffled = Shuffle(addressed, TARGET, self.npartitions_out, False, method)
+        return Restore(shuffled, assignment, self.symbol, self.time, self._meta)
+
+
+def partitioned(frame: Expr, symbol: str | None, time: str | None, npartitions: int) -> PartitionBySymbol:
+    """Return the expression of a frame partitioned by symbol."""
+    if symbol is None:
+        raise PipelineError(
+            "Rows of one symbol (symbol=None) cannot be shuffled by symbol; bring the partitions into time order instead."
+        )
+    # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first: the
+    # frame need not be held in memory until the counts are known.
+    counts = SymbolCounts(frame[[symbol]].simplify(), symbol)
+    return PartitionBySymbol(frame, symbol, time, npartitions, counts)
