@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numba
-
 from fintech_toolkit.engines.frames import NAT
 from fintech_toolkit.engines.symbols import NULL
+from fintech_toolkit.kernels.loops import compile_cached
 from fintech_toolkit.schema import Array
 
 _NAT, _NULL = int(NAT), int(NULL)
 
 
-@numba.njit(cache=True, nogil=True)
+@compile_cached
 def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
     for i in range(codes.shape[0]):
         code = codes[i]

@@ -1,0 +1,62 @@
+# Everything here runs on a fresh machine that has Python 3.11+ and make: the first call makes .venv, later ones reuse it.
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench broker lab clean
+.DELETE_ON_ERROR:
+
+help: ## List what there is
+	@echo "make TARGET [ARGS='…']"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a dashboard (ARGS="--seconds 20 --no-browser")
+	@$(BIN)/fintech-toolkit demo $(ARGS)
+
+test: $(VENV)/.installed-test ## All tests and docstring examples; what needs Java, Maven or Chromium says so if it is missing
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS=--short)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+broker: $(VENV)/.installed-test ## A real Apache Kafka in the foreground, without Docker (Java 17+ and Maven; ARGS="--port 9092")
+	@$(BIN)/python -m tests.kafka $(ARGS)
+
+lab: $(VENV)/.installed-notebooks ## JupyterLab on notebooks/
+	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
+
+clean: ## Remove .venv and all that was built or cached here
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in python3.13 python3.12 python3.11 python3; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Making $(VENV) with $$($$python --version)"; \
+	        $$python -m venv $(VENV) && exit; \
+	        rm -rf $(VENV); \
+	        echo "$$python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	        exit 1; \
+	    fi; \
+	done; \
+	echo "Python 3.11 or newer is needed, and none was found on the PATH: see https://www.python.org/downloads" >&2; \
+	exit 1
+
+# A stamp for the package alone, and one for each of its extras.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing fintech-toolkit: once, about a minute"
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing fintech-toolkit and what $* needs: once, about a minute"
+	@$(INSTALL) '.[$*]'
+	@touch $@ $(VENV)/.installed
