@@ -300,11 +300,11 @@ def _fingerprint(function: Any, seen: set[int], digest: Any) -> None:
 _warned_about_cache = False
 
 
-def compile_cached(function: Callable[..., Any], *signature: Any) -> Any:
+def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
     """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written."""
     global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
     try:
-        return numba.njit(*signature, cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
@@ -315,7 +315,7 @@ def compile_cached(function: Callable[..., Any], *signature: Any) -> Any:
                 "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
                 stacklevel=2,
             )
-        return numba.njit(*signature, nogil=True, error_model="numpy")(function)
+        return numba.njit(signature, nogil=True, error_model="numpy")(function)
 
 
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
@@ -342,7 +342,7 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
 
 def _signature(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
     """Return the types of a loop's arguments. Said beforehand, with inputs that cannot be written to, they let a loop be
-    compiled once; left to Numba, it would be again for every mixture of read-only (pandas', Arrow's) and other arrays.
+    compiled once; left to Numba, it would be again for each mixture of read-only (pandas', Arrow's) and other arrays.
     """
 
     def array(dtype: Any, readonly: bool = False) -> Any:
@@ -386,8 +386,8 @@ def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
 
 
 def _compile(
-    kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any], *signature: Any
+    kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any], signature: Any = None
 ) -> Any:
     namespace["__name__"] = kernel.function.__module__
     exec(compile(render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    return compile_cached(namespace[name], *signature)
+    return compile_cached(namespace[name], signature)
