@@ -205,7 +205,8 @@ def _numbers(values: Any, name: str) -> Array:
     """
     kind = values.type
     if pa.types.is_decimal(kind):
-        values = values.cast(pa.float64())
+        # By way of text, which rounds to the nearest float; Arrow's own cast may be off by a bit.
+        values = values.cast(pa.string()).cast(pa.float64())
     elif pa.types.is_timestamp(kind):
         if values.null_count:
             raise DataError(f"Column {name!r} has no time at row {_first_null(values)}; drop or fill it.")

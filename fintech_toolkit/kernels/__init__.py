@@ -41,10 +41,10 @@ def get(name: str) -> Kernel:
     --------
     >>> get("ewma").family
     'statistics'
-    >>> get("emwa")
+    >>> get("microprize")
     Traceback (most recent call last):
         ...
-    AttributeError: There is no kernel 'emwa'. Did you mean 'ewma'?
+    AttributeError: There is no kernel 'microprize'. Did you mean 'microprice'?
     """
     try:
         return registry()[name]

@@ -54,6 +54,8 @@ def as_values(column: Any, dtype: np.dtype[Any], what: str) -> Array:
     DataError
         If the values are not numbers (or times, where a time is read).
     """
+    if isinstance(getattr(column, "dtype", None), pd.DatetimeTZDtype):
+        column = column.to_numpy("M8[ns]")
     values = np.asarray(column)
     if values.dtype.kind == "M":
         if dtype != np.dtype("i8"):

@@ -341,7 +341,7 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
 
 
 def _signature(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
-    """Return the types of a loop's arguments. Said beforehand, with inputs that cannot be written to, they let a loop be
+    """Return the types of a loop's arguments. Said beforehand, with inputs that are read only, they let a loop be
     compiled once; left to Numba, it would be again for each mixture of read-only (pandas', Arrow's) and other arrays.
     """
 
