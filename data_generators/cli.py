@@ -76,9 +76,7 @@ Partitions = Annotated[
 Workers = Annotated[int, typer.Option(parser=_count, metavar="N", help="Processes that work side by side.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the files that the folder holds.")]
 Late = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that are late by 60 s or more.")]
-OutOfOrder = Annotated[
-    float, typer.Option(metavar="SHARE", help="Share of records that come after newer ones.")
-]
+OutOfOrder = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that come after newer ones.")]
 Duplicate = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that come twice.")]
 Crossed = Annotated[float, typer.Option(metavar="SHARE", help="Share of quotes with the bid above the ask.")]
 Malformed = Annotated[float, typer.Option(metavar="SHARE", help="Share of records with an impossible value.")]

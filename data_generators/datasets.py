@@ -170,9 +170,7 @@ def row_range(
         table, listed = dataset.block(where, number), FAULTS_SCHEMA.empty_table()
         first = number * size
         if faults.any():
-            table, listed = inject(
-                table, faults, generator(where.seed, f"faults of {dataset.name}", number), first
-            )
+            table, listed = inject(table, faults, generator(where.seed, f"faults of {dataset.name}", number), first)
         low, high = max(start - first, 0), min(stop - first, size)
         if (low, high) != (0, size):
             table = table.slice(low, high - low)

@@ -62,9 +62,7 @@ class Faults:
                 raise GeneratorError(f"the share of {field.name} records must be from 0 to 1, not {share!r}")
         total = sum(getattr(self, field.name) for field in fields(self))
         if total > 1 + 1e-12:
-            raise GeneratorError(
-                f"the shares of faulty records are {total:g} together: a record has one fault at most"
-            )
+            raise GeneratorError(f"the shares of faulty records are {total:g} together: a record has one fault at most")
 
     def any(self) -> bool:
         """Return whether any share is above 0."""
@@ -74,9 +72,7 @@ class Faults:
         """Raise `GeneratorError` if records with these columns cannot have one of the faults asked for."""
         for kind, column in (("late", "ts"), ("out_of_order", "ts"), ("crossed", "bid")):
             if getattr(self, kind) > 0 and column not in columns:
-                raise GeneratorError(
-                    f"records without a column {column!r} cannot be {kind.replace('_', ' ')}"
-                )
+                raise GeneratorError(f"records without a column {column!r} cannot be {kind.replace('_', ' ')}")
 
 
 def fault_counts(faults: Faults, rows: int) -> dict[str, int]:
@@ -84,9 +80,7 @@ def fault_counts(faults: Faults, rows: int) -> dict[str, int]:
     return {field.name: round(getattr(faults, field.name) * rows) for field in fields(faults)}
 
 
-def inject(
-    table: pa.Table, faults: Faults, random: np.random.Generator, first: int
-) -> tuple[pa.Table, pa.Table]:
+def inject(table: pa.Table, faults: Faults, random: np.random.Generator, first: int) -> tuple[pa.Table, pa.Table]:
     """Return a block with faults, and the list of them.
 
     Parameters
@@ -127,20 +121,27 @@ def inject(
     source = np.r_[np.arange(rows), copied][order]
     is_copy = order >= rows
 
+    position = np.empty(rows, dtype=np.int64)
+    position[source[~is_copy]] = np.flatnonzero(~is_copy)
+    variants = [variant for variant in _MALFORMED if variant[0] in table.column_names]
+    variant_of = random.integers(0, len(variants), len(chosen["malformed"]))
+    spoiled = [position[chosen["malformed"][variant_of == number]] for number in range(len(variants))]
+
     listed = [_entries(first, np.flatnonzero(is_copy), "duplicate", "copy of the row before")]
     if "ts" in table.column_names:
         # What happened counts: a record moved behind others that moved too may be in order after all.
-        behind = np.maximum.accumulate(ts[source]) - ts[source]
+        # And a record that lost its time is before and behind nothing.
+        arrived = ts[source]
+        lost = spoiled[[column for column, _, _ in variants].index("ts")]
+        arrived[lost] = 0
+        behind = np.maximum.accumulate(arrived) - arrived
+        behind[lost] = 0
         late = behind >= LATE_AFTER / np.timedelta64(1, "ns")
-        listed.append(
-            _entries(first, np.flatnonzero(late), "late", "a record newer by 60 s or more came before")
-        )
+        listed.append(_entries(first, np.flatnonzero(late), "late", "a record newer by 60 s or more came before"))
         swapped = np.flatnonzero((behind > 0) & ~late)
         listed.append(_entries(first, swapped, "out_of_order", "a newer record came before"))
 
     faulty = table.take(pa.array(source))
-    position = np.empty(rows, dtype=np.int64)
-    position[source[~is_copy]] = np.flatnonzero(~is_copy)
     if counts["crossed"]:
         where = position[chosen["crossed"]]
         mask = _mask(len(source), where)
@@ -149,14 +150,10 @@ def inject(
         faulty = _replaced(faulty, "ask", pc.if_else(mask, bid, ask))
         listed.append(_entries(first, where, "crossed", "bid above ask"))
     if counts["malformed"]:
-        where = position[chosen["malformed"]]
-        variants = [variant for variant in _MALFORMED if variant[0] in table.column_names]
-        variant_of = random.integers(0, len(variants), len(where))
-        for number, (column, detail, spoil) in enumerate(variants):
-            rows_hit = where[variant_of == number]
-            mask = _mask(len(source), rows_hit)
+        for where, (column, detail, spoil) in zip(spoiled, variants, strict=True):
+            mask = _mask(len(source), where)
             faulty = _replaced(faulty, column, pc.if_else(mask, spoil(faulty[column]), faulty[column]))
-            listed.append(_entries(first, rows_hit, "malformed", f"{column} {detail}"))
+            listed.append(_entries(first, where, "malformed", f"{column} {detail}"))
     return faulty, pa.concat_tables(listed).sort_by("row")
 
 
@@ -171,9 +168,7 @@ def _missing(column: pa.ChunkedArray) -> pa.Scalar:
 def _wrong_check_digit(column: pa.ChunkedArray) -> pa.ChunkedArray:
     body = pc.utf8_slice_codeunits(column, 0, -1)
     digit = pc.utf8_slice_codeunits(column, -1).cast(pa.int64())
-    return pc.binary_join_element_wise(
-        body, pc.if_else(pc.equal(digit, 9), 0, pc.add(digit, 1)).cast(pa.string()), ""
-    )
+    return pc.binary_join_element_wise(body, pc.if_else(pc.equal(digit, 9), 0, pc.add(digit, 1)).cast(pa.string()), "")
 
 
 _MALFORMED: tuple[tuple[str, str, Any], ...] = (

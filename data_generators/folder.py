@@ -83,15 +83,11 @@ def prepare(folder: Path, plan: Plan, overwrite: bool) -> Found:
     if MANIFEST in names:
         manifest = _read(folder / MANIFEST)
         if manifest.get("plan") != plan:
-            raise GeneratorError(
-                f"{folder} holds {_describe(manifest.get('plan'))}: choose another or --overwrite"
-            )
+            raise GeneratorError(f"{folder} holds {_describe(manifest.get('plan'))}: choose another or --overwrite")
         for file in manifest["files"]:
             path = folder / file["name"]
             if not path.exists() or path.stat().st_size != file["bytes"]:
-                raise GeneratorError(
-                    f"{path} is missing or was changed since it was made: --overwrite makes it again"
-                )
+                raise GeneratorError(f"{path} is missing or was changed since it was made: --overwrite makes it again")
         return Found(True, frozenset(range(len(manifest["files"]))))
     if PLAN in names:
         unfinished = _read(folder / PLAN)
@@ -102,9 +98,7 @@ def prepare(folder: Path, plan: Plan, overwrite: bool) -> Found:
             )
         return Found(False, frozenset(_finished(folder, plan, names)))
     if names:
-        raise GeneratorError(
-            f"{folder} holds other data ({min(names)}): choose another folder or --overwrite"
-        )
+        raise GeneratorError(f"{folder} holds other data ({min(names)}): choose another folder or --overwrite")
     _write_json(folder / PLAN, plan)
     return Found(False, frozenset())
 
@@ -143,9 +137,7 @@ def _finished(folder: Path, plan: Plan, names: set[str]) -> Iterator[int]:
     ours = {PLAN, FAULTS, *expected, *(fragment_name(partition) for partition in range(plan["partitions"]))}
     for name in sorted(names - ours):
         if not (name.startswith(".") and name.endswith(".tmp")):
-            raise GeneratorError(
-                f"{folder} holds other data ({name}) beside an unfinished run: move it or --overwrite"
-            )
+            raise GeneratorError(f"{folder} holds other data ({name}) beside an unfinished run: move it or --overwrite")
         # A process that was killed left a file half written.
         (folder / name).unlink()
     for name, partition in expected.items():
@@ -175,9 +167,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise GeneratorError(
-            f"{path} cannot be read ({error}): choose another folder or --overwrite"
-        ) from error
+        raise GeneratorError(f"{path} cannot be read ({error}): choose another folder or --overwrite") from error
     if not isinstance(content, dict):
         raise GeneratorError(f"{path} is not what a generator writes: choose another folder or --overwrite")
     return content

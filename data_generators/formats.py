@@ -16,9 +16,7 @@ Writer = Callable[[BinaryIO, Iterable[pa.Table], Dataset], None]
 
 def _parquet(file: BinaryIO, tables: Iterable[pa.Table], dataset: Dataset) -> None:
     repeating = [
-        field.name
-        for field in dataset.schema
-        if pa.types.is_string(field.type) and field.name not in dataset.distinct
+        field.name for field in dataset.schema if pa.types.is_string(field.type) and field.name not in dataset.distinct
     ]
     with pa.parquet.ParquetWriter(file, dataset.schema, use_dictionary=repeating) as writer:
         for table in tables:

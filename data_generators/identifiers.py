@@ -136,7 +136,7 @@ def cusips_and_isins(issuer: Any, issue: Any, country: Any) -> tuple[pa.Array, p
     >>> len(cusip[0].as_py()), len(isin[0].as_py())
     (9, 12)
     """
-    issuer, issue = np.asarray(issuer, dtype=np.int64), np.asarray(issue, dtype=np.int64)
+    issuer, issue = (np.ascontiguousarray(numbers, dtype=np.int64) for numbers in (issuer, issue))
     for name, numbers, limit in (("issuer", issuer, ISSUERS), ("issue", issue, ISSUES_PER_ISSUER)):
         if len(numbers) and (numbers.min() < 0 or numbers.max() >= limit):
             raise GeneratorError(
@@ -164,9 +164,7 @@ def numbered(letter: str, start: int, rows: int, digits: int = 9) -> pa.Array:
 
 def _characters(text: str, length: int, kind: str) -> Any:
     if len(text) != length or not text.isascii() or any(_value(byte) < 0 for byte in text.encode()):
-        raise GeneratorError(
-            f"{kind} needs {length} digits and capital letters before its check digit, not {text!r}"
-        )
+        raise GeneratorError(f"{kind} needs {length} digits and capital letters before its check digit, not {text!r}")
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 

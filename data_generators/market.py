@@ -98,14 +98,8 @@ class Market:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        if (
-            isinstance(self.symbols, bool)
-            or not isinstance(self.symbols, int)
-            or not 1 <= self.symbols <= MAX_SYMBOLS
-        ):
-            raise GeneratorError(
-                f"symbols must be a whole number from 1 to {MAX_SYMBOLS:,}, not {self.symbols!r}"
-            )
+        if isinstance(self.symbols, bool) or not isinstance(self.symbols, int) or not 1 <= self.symbols <= MAX_SYMBOLS:
+            raise GeneratorError(f"symbols must be a whole number from 1 to {MAX_SYMBOLS:,}, not {self.symbols!r}")
 
     @cached_property
     def universe(self) -> Universe:
@@ -152,9 +146,7 @@ def _universe(seed: int, symbols: int) -> Universe:
     drawn = []
     while found < symbols:
         terms = securities.terms(seed, block)
-        good = (terms.status == securities.ACTIVE) & (
-            terms.maturity > securities.AS_OF + np.timedelta64(730, "D")
-        )
+        good = (terms.status == securities.ACTIVE) & (terms.maturity > securities.AS_OF + np.timedelta64(730, "D"))
         chosen = np.flatnonzero(good)[: symbols - found]
         rows.append(chosen + block * securities.BLOCK_ROWS)
         columns = (terms.segment, terms.rating, terms.coupon, terms.maturity, terms.min_denomination)
@@ -164,9 +156,7 @@ def _universe(seed: int, symbols: int) -> Universe:
     names = pa.concat_arrays(
         [securities.symbols(number * securities.BLOCK_ROWS, securities.BLOCK_ROWS) for number in range(block)]
     ).take(pa.array(np.concatenate(rows)))
-    segment, rating, coupon, maturity, denomination = (
-        np.concatenate(parts) for parts in zip(*drawn, strict=True)
-    )
+    segment, rating, coupon, maturity, denomination = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
 
     random = generator(seed, "universe")
     years = (maturity - securities.AS_OF).astype(float) / 365.25
@@ -174,11 +164,7 @@ def _universe(seed: int, symbols: int) -> Universe:
     price = np.clip(_clean_price(coupon, years, market_yield), 40, 160)
     base, notch = np.array([_SPREAD_BP[name] for name in securities.SEGMENTS])[segment].T
     best = np.array([low for low, _ in securities._RATING_RANGE])[segment]
-    spread = (
-        (base + notch * (rating - best))
-        * random.uniform(0.9, 1.1, symbols)
-        * (1 + np.minimum(years, 30) / 60)
-    )
+    spread = (base + notch * (rating - best)) * random.uniform(0.9, 1.1, symbols) * (1 + np.minimum(years, 30) / 60)
     volatility = np.clip(3.5 * np.minimum(years, 14) + spread / 2, 6, 60)
     activity = 1.0 / (random.permutation(symbols) + 1.0) ** ZIPF_EXPONENT
     count = random.integers(_MIN_DEALERS, _MAX_DEALERS, symbols, endpoint=True)
@@ -213,7 +199,7 @@ def _activity(share: Any) -> Any:
 def _event_times(random: np.random.Generator, market: Market, events: int) -> tuple[Any, Any]:
     """Draw instruments and times (µs since the open) of a day's events: bursts, more at both ends."""
     grid = np.linspace(0, 1, 8193)
-    mean_burst = 4
+    mean_burst = 8
     bursts = events // mean_burst + 8 * int(np.sqrt(events))
     start = np.interp(random.random(bursts), _activity(grid), grid) * _SESSION_US
     member = np.searchsorted(market.universe.activity, random.random(bursts), side="right")
@@ -222,7 +208,7 @@ def _event_times(random: np.random.Generator, market: Market, events: int) -> tu
         raise AssertionError("too few bursts were drawn for a day")
     burst = np.repeat(np.arange(bursts), size)[:events]
     first = np.r_[True, burst[1:] != burst[:-1]]
-    delay = np.where(first, 0.0, random.lognormal(np.log(0.4e6), 1.6, events))
+    delay = np.where(first, 0.0, random.lognormal(np.log(0.3e6), 1.8, events))
     time = start[burst] + delay
     time = np.where(time < _SESSION_US, time, 2 * _SESSION_US - time)
     time = np.clip(time, 0, _SESSION_US - 1)
@@ -290,9 +276,7 @@ def _day(market: Market, day: int) -> tuple[pa.Table, pa.Table]:
         dealer_names.take(pa.array(trade_dealer)),
         pa.array(VENUES).take(pa.array(random.choice(len(VENUES), TRADES_PER_DAY, p=_VENUE_SHARE))),
     ]
-    return pa.Table.from_arrays(quotes, schema=QUOTES_SCHEMA), pa.Table.from_arrays(
-        trades, schema=TRADES_SCHEMA
-    )
+    return pa.Table.from_arrays(quotes, schema=QUOTES_SCHEMA), pa.Table.from_arrays(trades, schema=TRADES_SCHEMA)
 
 
 def _utc(ts: Any) -> pa.Array:

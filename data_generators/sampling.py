@@ -95,7 +95,7 @@ def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8) -> 
     >>> bool((quotes["bid"] < quotes["ask"]).all()), quotes["ts"].is_monotonic_increasing
     (True, True)
     """
-    batches = stream(name, rows, seed=seed, symbols=symbols)
+    batches = stream(name, whole_number(rows, "rows"), seed=seed, symbols=symbols)
     table = pa.concat_tables([find_dataset(name).schema.empty_table(), *batches])
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     return frame

@@ -44,9 +44,7 @@ ACTIVE, MATURED, CALLED, DEFAULTED = range(4)
 _TENORS = np.array([2, 3, 5, 7, 10, 15, 20, 30])
 _TENOR_SHARE = (0.08, 0.12, 0.24, 0.14, 0.22, 0.06, 0.06, 0.08)
 # Denominations that each segment trades in: municipal bonds in 5,000, emerging markets mostly in 200,000.
-_DENOMINATIONS = np.array(
-    [[100, 1000], [1000, 2000], [1000, 2000], [5000, 5000], [1000, 200_000], [1000, 2000]]
-)
+_DENOMINATIONS = np.array([[100, 1000], [1000, 2000], [1000, 2000], [5000, 5000], [1000, 200_000], [1000, 2000]])
 _COUPON_STEP = 0.125
 _FIRST_MONTH = np.datetime64("2000-01", "M")
 _MONTHS = 12 * 70
@@ -118,9 +116,7 @@ def terms(seed: int, block: int) -> Terms:
         If the block lies beyond `MAX_ROWS`.
     """
     if (block + 1) * BLOCK_ROWS > MAX_ROWS:
-        raise GeneratorError(
-            f"there are issuer numbers for {MAX_ROWS:,} securities only: ask for no more rows"
-        )
+        raise GeneratorError(f"there are issuer numbers for {MAX_ROWS:,} securities only: ask for no more rows")
     random = generator(seed, "securities", block)
 
     # Issuers first: their bonds share name, sector, country and rating.
@@ -152,9 +148,7 @@ def terms(seed: int, block: int) -> Terms:
     half = random.integers(0, 2, BLOCK_ROWS) * 14
     issue_date = _day(issue_month, half)
     maturity = _day(issue_month + 12 * tenor, half)
-    coupon = (
-        fair_yield(rating, tenor) - random.exponential(0.6, BLOCK_ROWS) + random.normal(0, 0.4, BLOCK_ROWS)
-    )
+    coupon = fair_yield(rating, tenor) - random.exponential(0.6, BLOCK_ROWS) + random.normal(0, 0.4, BLOCK_ROWS)
     coupon = np.clip(np.round(coupon / _COUPON_STEP), 0, 120) * _COUPON_STEP
     denomination = _DENOMINATIONS[segment, random.integers(0, 2, BLOCK_ROWS)]
 
@@ -205,9 +199,7 @@ def block(seed: int, number: int) -> pa.Table:
     drawn = terms(seed, number)
     issuer = _issuer_names(drawn.issuer, drawn.sector)
     month = drawn.maturity.astype("datetime64[M]").astype(int) - int(_FIRST_MONTH.astype(int))
-    later_half = (drawn.maturity - drawn.maturity.astype("datetime64[M]").astype("datetime64[D]")).astype(
-        int
-    ) > 0
+    later_half = (drawn.maturity - drawn.maturity.astype("datetime64[M]").astype("datetime64[D]")).astype(int) > 0
     name = pc.binary_join_element_wise(
         issuer,
         _coupon_texts().take(pa.array((drawn.coupon / _COUPON_STEP).astype(np.int64))),
@@ -263,9 +255,7 @@ def _name_parts() -> tuple[pa.Array, pa.Array]:
     """Return 6,400 words; two of them name an issuer, so that 41 million issuers have names of their own."""
     consonants, vowels, endings = "BCDFGKLMNPRSTVWZ", "aeiou", ("l", "n", "r", "s", "x", "nd", "rk", "m")
     open_syllables = [c + v for c in consonants for v in vowels]
-    closed = [
-        c.lower() + v + endings[i % 8] for i, (c, v) in enumerate((c, v) for c in consonants for v in vowels)
-    ]
+    closed = [c.lower() + v + endings[i % 8] for i, (c, v) in enumerate((c, v) for c in consonants for v in vowels)]
     words = pa.array([first + last for first in open_syllables for last in closed])
     kinds = pa.array(
         ["Energy", "Financial", "Power", "Industries", "Technologies", "Health", "Materials", "Brands",

@@ -18,12 +18,15 @@ _PRICE_REVERSION = 6.0
 _VOLATILITY_MEMORY = 0.05
 _VOLATILITY_OF_VOLATILITY = 0.6
 # Madhavan, Richardson and Roomans (1997): prices follow the unexpected part of the order flow.
-_IMPACT = 0.03
+_IMPACT = 0.5
 _EXPECTED_SIGN = 0.5
 # Lillo, Mike and Farmer (2005): large orders, split into pieces, make the signs of trades remember for long.
-_SHARE_OF_LARGE_ORDERS = 0.75
-_LARGE_ORDER_TAIL = 1.5
+_SHARE_OF_LARGE_ORDERS = 0.85
+_LARGE_ORDER_TAIL = 1.4
 _LARGEST_ORDER = 2_000.0
+# How far dealers lean from the common price, as a share of their spread, and how long they remember it.
+_LEAN = 0.4
+_LEAN_MEMORY = 0.97
 # Where trades happen against the best bid and offer.
 _SHARE_INSIDE = 0.62
 _SHARE_THROUGH = 0.06
@@ -98,6 +101,7 @@ def simulate_day(
     ask_size = np.zeros((instruments, slots))
     quoted = np.zeros((instruments, slots), np.bool_)
     any_quote = np.zeros(instruments, np.bool_)
+    lean = np.zeros((instruments, slots))
     last_time = np.zeros(instruments)
     deviation = np.zeros(instruments)
     log_volatility = np.zeros(instruments)
@@ -115,12 +119,8 @@ def simulate_day(
         last_time[i] = now
         keep = math.exp(-passed / _VOLATILITY_MEMORY)
         log_volatility[i] = keep * log_volatility[i] + math.sqrt(1 - keep * keep) * volatility_shock[event]
-        scale = volatility[i] * math.exp(
-            _VOLATILITY_OF_VOLATILITY * log_volatility[i] - _VOLATILITY_OF_VOLATILITY**2
-        )
-        deviation[i] = (
-            deviation[i] * math.exp(-_PRICE_REVERSION * passed) + scale * math.sqrt(passed) * shock[event]
-        )
+        scale = volatility[i] * math.exp(_VOLATILITY_OF_VOLATILITY * log_volatility[i] - _VOLATILITY_OF_VOLATILITY**2)
+        deviation[i] = deviation[i] * math.exp(-_PRICE_REVERSION * passed) + scale * math.sqrt(passed) * shock[event]
         price = math.exp(open_level[i] + (close_level[i] - open_level[i]) * now + deviation[i])
 
         # An instrument is quoted before it trades: its first event is a quote, a later quote pays for that.
@@ -136,20 +136,19 @@ def simulate_day(
             slot = int(uniform[event, 0] * dealer_count[i])
             # Wider at the open, and each dealer wider or narrower by habit and by mood.
             habit = 0.85 + 0.3 * ((dealers[i, slot] * 7 + i) % 11) / 10
-            width = spread[i] * habit * (0.9 + 0.2 * uniform[event, 1]) * (1 + 0.25 * math.exp(-now / 0.03))
+            width = spread[i] * habit * (0.95 + 0.1 * uniform[event, 1]) * (1 + 0.25 * math.exp(-now / 0.03))
             narrowest = math.ceil(MIN_SPREAD_BP * 1e-4 * (price + 1)) + 1
             widest = math.floor(MAX_SPREAD_BP * 1e-4 * (price - 1)) - 1
             ticks = int(min(max(np.round(width * price), narrowest), widest))
-            centre = price + (uniform[event, 2] - 0.5) * 0.6 * ticks
+            # A dealer leans to one side for as long as the inventory does.
+            push = (uniform[event, 2] - 0.5) * math.sqrt(1 - _LEAN_MEMORY**2)
+            lean[i, slot] = _LEAN_MEMORY * lean[i, slot] + push
+            centre = price + _LEAN * lean[i, slot] * ticks
             new_bid = int(np.round(centre - ticks / 2))
             new_ask = new_bid + ticks
             # Who stands in the way of this quote has the stalest price, and is the one who moves.
             for other in range(dealer_count[i]):
-                if (
-                    quoted[i, other]
-                    and other != slot
-                    and (ask[i, other] <= new_bid or bid[i, other] >= new_ask)
-                ):
+                if quoted[i, other] and other != slot and (ask[i, other] <= new_bid or bid[i, other] >= new_ask):
                     slot = other
                     break
             for other in range(dealer_count[i]):
@@ -192,7 +191,13 @@ def simulate_day(
 
         slot = best_ask if sign > 0 else best_bid
         touch = ask[i, slot] if sign > 0 else bid[i, slot]
-        standing = ask_size[i, slot] if sign > 0 else bid_size[i, slot]
+        standing = 0.0
+        for other in range(dealer_count[i]):
+            if quoted[i, other]:
+                if sign > 0 and ask[i, other] == touch:
+                    standing += ask_size[i, other]
+                elif sign < 0 and bid[i, other] == touch:
+                    standing += bid_size[i, other]
         best_spread = ask[i, best_ask] - bid[i, best_bid]
         where = uniform[event, 3]
         if where < _SHARE_INSIDE:
@@ -205,19 +210,17 @@ def simulate_day(
             level = touch + int(sign) * (1 + int((1 - where) / _SHARE_THROUGH * 0.5 * best_spread))
         else:
             level = touch
-        # What is larger than the quote it meets goes through it; all else fits in.
+        # What is larger than all that stands at the best price goes through it; all else fits in.
         if where > 1 - _SHARE_THROUGH:
-            amount = _in_denominations(standing * (1.1 + uniform[event, 4]), denomination[i])
+            amount = standing + _in_denominations(standing * uniform[event, 4], denomination[i])
         else:
-            amount = min(
-                _in_denominations(1e4 * math.exp(5 * uniform[event, 4] ** 1.5), denomination[i]), standing
-            )
+            amount = min(_in_denominations(1e4 * math.exp(5 * uniform[event, 4] ** 1.5), denomination[i]), standing)
         trade_event[trades] = event
         trade_dealer[trades] = dealers[i, slot]
         trade_side[trades] = sign
         trade_ticks[trades] = level
         trade_size[trades] = amount
         trades += 1
-        deviation[i] += _IMPACT * spread[i] * (sign - _EXPECTED_SIGN * last_sign[i])
+        deviation[i] += _IMPACT * scale * math.sqrt(passed) * (sign - _EXPECTED_SIGN * last_sign[i])
         last_sign[i] = sign
     return owed_trades

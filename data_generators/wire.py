@@ -41,9 +41,7 @@ def to_wire(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     dataset = find_dataset(name)
     missing = [column for column in dataset.schema.names if column not in frame.columns]
     if missing:
-        raise GeneratorError(
-            f"a frame of {name} needs the column {missing[0]!r}: it has {', '.join(frame.columns)}"
-        )
+        raise GeneratorError(f"a frame of {name} needs the column {missing[0]!r}: it has {', '.join(frame.columns)}")
     table = pa.Table.from_pandas(frame, schema=dataset.schema, preserve_index=False)
     wire: pd.DataFrame = table_to_wire(table, name).to_pandas()
     return wire.set_index(frame.index)

@@ -78,7 +78,7 @@ def write(
     rows, seed, symbols, faults
         As in `data_generators.stream`. With faults, ``_faults.csv`` lists them: row, kind, detail.
     format : str
-        ``"parquet"`` and ``"arrow"`` hold the canonical columns, ``"csv"`` and ``"jsonl"`` the names and texts
+        ``"parquet"`` and ``"arrow"`` hold canonical columns, ``"csv"`` and ``"jsonl"`` the names and texts
         of the wire (`data_generators.to_wire`).
     partitions : int, optional
         Files of nearly equal size; by default a file a trading day, or for each 524,288 securities.
@@ -135,9 +135,7 @@ def write(
             if progress is not None:
                 progress(counts[partition])
         if found.whole:
-            size = sum(
-                (folder / part_name(partition, plan)).stat().st_size for partition in range(len(counts))
-            )
+            size = sum((folder / part_name(partition, plan)).stat().st_size for partition in range(len(counts)))
         else:
             listing = partial(_write_faults, folder, len(counts)) if faults.any() else None
             size = finish(folder, plan, counts, listing)
