@@ -1,0 +1,26 @@
+"""Live feeds: streamz sources and sinks for Kafka, and pipelines that run on them.
+
+Importing it registers ``Stream.from_kafka_frames``, ``.to_kafka_frames`` and ``.to_table``.
+"""
+
+from __future__ import annotations
+
+from fintech_toolkit.live.batch import Batch, Counts
+from fintech_toolkit.live.broker import EmbeddedBroker
+from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.pipeline import live
+from fintech_toolkit.live.sinks import to_kafka_frames, to_table
+from fintech_toolkit.live.source import from_kafka_frames
+from fintech_toolkit.live.writer import LiveError
+
+__all__ = [
+    "Batch",
+    "Counts",
+    "EmbeddedBroker",
+    "KafkaConfig",
+    "LiveError",
+    "from_kafka_frames",
+    "live",
+    "to_kafka_frames",
+    "to_table",
+]

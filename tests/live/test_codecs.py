@@ -99,18 +99,14 @@ def test_times_are_exact(text: str, nanoseconds: int) -> None:
     assert decoded.table["ts"].cast(pa.int64()).to_pylist() == [nanoseconds]
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("NaN", math.nan), ("Infinity", math.inf), ("-Infinity", -math.inf)]
-)
+@pytest.mark.parametrize(("text", "value"), [("NaN", math.nan), ("Infinity", math.inf), ("-Infinity", -math.inf)])
 def test_floats_that_python_writes(text: str, value: float) -> None:
     decoded = JsonDecoder(QUOTE).decode([quote(bid=text)])
     np.testing.assert_array_equal(to_frame(decoded.table)["bid"], [value])
 
 
 def test_objects_may_span_lines_and_nest() -> None:
-    spread = (
-        b'{"symbol": "B",\r\n "ts": 1,\n "bid": null, "extra": {"deep": [1, {"x": "}\\n{"}]},\r "id": 1\n}'
-    )
+    spread = b'{"symbol": "B",\r\n "ts": 1,\n "bid": null, "extra": {"deep": [1, {"x": "}\\n{"}]},\r "id": 1\n}'
     decoded = JsonDecoder(QUOTE).decode([spread, spread])
     assert decoded.rejected == []
     assert decoded.table["symbol"].to_pylist() == ["B", "B"]
@@ -140,9 +136,7 @@ near_misses = st.fixed_dictionaries(
     {},
     optional={
         "a": st.floats() | st.none() | json_values,
-        "ts": st.integers(-(2**63), 2**63)
-        | st.sampled_from(["2024-08-08T00:00:00Z", "2024-08-08"])
-        | json_values,
+        "ts": st.integers(-(2**63), 2**63) | st.sampled_from(["2024-08-08T00:00:00Z", "2024-08-08"]) | json_values,
         "id": st.integers(-(2**63), 2**63) | json_values,
         "other": json_values,
     },

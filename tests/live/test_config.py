@@ -82,9 +82,7 @@ def test_files_that_are_none(tmp_path: Path, text: str, message: str) -> None:
         "sasl.oauthbearer.client.secret",
     ],
 )
-def test_secrets_do_not_show(
-    name: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_secrets_do_not_show(name: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     with caplog.at_level(logging.DEBUG):
         config = KafkaConfig({**SERVERS, name: "hunter2"}, environ={})
     assert config[name] == "hunter2"

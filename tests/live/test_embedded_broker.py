@@ -39,9 +39,7 @@ def test_it_ends_when_its_owner_is_killed() -> None:
             "input()",
         ]
     )
-    owner = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     assert owner.stdout.readline() == "up\n"
     (child,) = psutil.Process(owner.pid).children()

@@ -1,0 +1,150 @@
+"""One micro-batch of a Kafka topic: where its rows came from, and what becomes of those that cannot be used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from confluent_kafka import Message
+
+from fintech_toolkit.live.codecs import encode_arrow
+from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.writer import LiveError, Writer
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Records of a source so far.
+
+    Attributes
+    ----------
+    received : int
+        Records read from the topic (rows, where a message holds many).
+    emitted : int
+        Records that went down the stream.
+    rejected : int
+        Records that could not be decoded, or that a pipeline's checks refused. ``received == emitted + rejected``
+        whenever no batch is on its way.
+    """
+
+    received: int = 0
+    emitted: int = 0
+    rejected: int = 0
+
+
+class Counter:
+    """The counts, kept from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = Counts()
+
+    def add(self, received: int = 0, emitted: int = 0, rejected: int = 0) -> None:
+        """Add to the counts."""
+        with self._lock:
+            now = self._counts
+            self._counts = Counts(now.received + received, now.emitted + emitted, now.rejected + rejected)
+
+    @property
+    def counts(self) -> Counts:
+        """The counts as of now."""
+        return self._counts
+
+
+class DeadLetters:
+    """Where records go that cannot be used: to a topic, or without one to the caller, as an error.
+
+    A dead letter has the key and value of the record, and in its headers ``topic``, ``partition``, ``offset`` and
+    ``reason`` as text. One row out of a message with many is a message of its own, with ``row`` as well.
+    """
+
+    def __init__(self, topic: str | None, config: KafkaConfig, counter: Counter) -> None:
+        self.topic = topic
+        self._config = config
+        self._counter = counter
+        self._writer: Writer | None = None
+
+    def send(self, message: Message, reason: str, row: int | None = None, value: bytes | None = None) -> None:
+        """Queue a dead letter for a message, or for one of its rows with the row's own value.
+
+        Raises
+        ------
+        LiveError
+            If there is no topic for dead letters.
+        """
+        where = {"topic": str(message.topic()), "partition": str(message.partition()), "offset": str(message.offset())}
+        if self.topic is None:
+            place = ", ".join(f"{name} {text}" for name, text in where.items())
+            raise LiveError(f"{place}: {reason}; with dead_letter_topic=… such records are put aside there")
+        if self._writer is None:
+            self._writer = Writer(self._config)
+        if row is None:
+            value = message.value()
+        else:
+            where["row"] = str(row)
+        self._writer.send(self.topic, value, message.key(), {**where, "reason": reason})
+        self._counter.add(rejected=1)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait for the deliveries of what was queued and return whether they are complete."""
+        return self._writer is None or self._writer.flush(timeout)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Where the rows of a frame came from; it travels with the frame in streamz' metadata, as ``"batch"``.
+
+    Attributes
+    ----------
+    id : int
+        Number of the batch within its source, from 0.
+    topic : str
+        Topic of all rows.
+    offsets : dict of int to (int, int)
+        For each partition the batch read from: offset of its first record, and the offset to go on from. Offsets
+        have gaps: ``to - from`` is no number of records.
+    partition, offset : ndarray of int64
+        For each row of the frame as it was emitted. The frame's index says which row is which, also after rows
+        were dropped or moved.
+    """
+
+    id: int
+    topic: str
+    offsets: dict[int, tuple[int, int]]
+    partition: npt.NDArray[np.int64]
+    offset: npt.NDArray[np.int64]
+    _table: pa.Table = field(repr=False)
+    _row_message: npt.NDArray[np.int64] = field(repr=False)
+    _messages: Sequence[Message] = field(repr=False)
+    _dead_letters: DeadLetters = field(repr=False)
+    _counter: Counter = field(repr=False)
+    done: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def reject(self, rows: Iterable[int], reasons: Iterable[str]) -> None:
+        """Put rows aside as dead letters that were emitted and turned out to be of no use.
+
+        Parameters
+        ----------
+        rows : iterable of int
+            Labels of the rows in the index of the emitted frame.
+        reasons : iterable of str
+            Why, for each.
+
+        Raises
+        ------
+        LiveError
+            If the source has no topic for dead letters.
+        """
+        for row, reason in zip(rows, reasons, strict=True):
+            position = self._row_message[row]
+            first, last = np.searchsorted(self._row_message, [position, position + 1])
+            if last - first == 1:
+                self._dead_letters.send(self._messages[position], reason)
+            else:
+                (value,) = encode_arrow(self._table.slice(row, 1))
+                self._dead_letters.send(self._messages[position], reason, int(row - first), value)
+            self._counter.add(emitted=-1)

@@ -1,0 +1,73 @@
+"""A Kafka producer whose failures cannot be missed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.live.config import KafkaConfig
+
+logger = logging.getLogger("fintech_toolkit.live")
+
+BATCH = 20_000
+_DEFAULTS = {"enable.idempotence": True, "linger.ms": 5}
+
+
+class LiveError(FintechToolkitError):
+    """Kafka, or a record that came from it, stopped a live stream; the message says where and why."""
+
+
+class Writer:
+    """Produces messages; `flush` raises if any message since the last one was not delivered."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        settings = _DEFAULTS | config.for_producer() | {"delivery.report.only.error": True}
+        self._producer = Producer(settings | {"on_delivery": self._on_delivery}, logger=logger)
+        self._failure: str | None = None
+
+    def send(self, topic: str, value: bytes | None, key: bytes | None, headers: dict[str, str]) -> None:
+        """Queue one message with headers, waiting for room in the queue if need be."""
+        encoded: dict[str, str | bytes | None] = {name: text.encode() for name, text in headers.items()}
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=encoded)
+            except BufferError:
+                self.flush(1)
+            else:
+                return
+
+    def send_batch(self, topic: str, messages: list[dict[str, Any]]) -> None:
+        """Queue messages, dicts of ``value`` and perhaps ``key``, in their order.
+
+        At most `BATCH` at a time, with a `flush` between: the queue must have room for all of them, since once it
+        is full, later ones could overtake earlier ones.
+
+        Raises
+        ------
+        LiveError
+            If a message is too large, or the queue too small.
+        """
+        if self._producer.produce_batch(topic, messages) < len(messages):
+            error = next(message["_error"] for message in messages if "_error" in message)
+            raise LiveError(f"topic {topic!r}: a message was not taken: {error.str()}")
+
+    def flush(self, timeout: float) -> bool:
+        """Wait for the deliveries of all that was queued and return whether they are complete.
+
+        Raises
+        ------
+        LiveError
+            If a message could not be delivered.
+        """
+        waiting = self._producer.flush(timeout)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise LiveError(failure)
+        return waiting == 0
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._failure is None:
+            self._failure = f"topic {message.topic()!r}: a message was not delivered: {error.str()}"

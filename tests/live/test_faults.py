@@ -1,0 +1,68 @@
+"""A broker that dies in mid-stream: nothing is lost, and an absent one is an error."""
+
+from __future__ import annotations
+
+import threading
+
+import pandas as pd
+import pytest
+from streamz import Stream
+
+import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from fintech_toolkit.live import LiveError
+from tests.kafka import KafkaBroker, create_topic
+from tests.live.test_stream import SCHEMA, SECONDS, ticks
+
+
+def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker) -> None:
+    config = {"bootstrap.servers": private_broker.bootstrap_servers}
+    topic, target = (create_topic(private_broker.bootstrap_servers, partitions=2) for _ in range(2))
+    frame = ticks(20_000)
+    source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group="g", batch_size=500)
+    source.to_kafka_frames(target, config, key="symbol")
+    flowing = threading.Event()
+    source.sink(lambda _: source.counts.emitted > 5_000 and flowing.set())
+    source.start()
+
+    frames = Stream()
+    frames.to_kafka_frames(topic, config, key="symbol")
+    producer = threading.Thread(
+        target=lambda: [frames.emit(frame.iloc[start : start + 1_000]) for start in range(0, 20_000, 1_000)]
+    )
+    producer.start()
+    assert flowing.wait(SECONDS)
+    private_broker.kill()
+    private_broker.start()
+    producer.join(SECONDS)
+    assert not producer.is_alive()
+
+    # What reached the target, from its beginning until all is there: at least once, in order within a symbol.
+    check = Stream.from_kafka_frames(target, config, schema=SCHEMA, group="check")
+    seen: list[pd.DataFrame] = []
+    missing = set(frame["id"])
+    complete = threading.Event()
+
+    def tick_off(part: pd.DataFrame) -> None:
+        seen.append(part)
+        missing.difference_update(part["id"])
+        if not missing:
+            complete.set()
+
+    check.sink(tick_off)
+    check.start()
+    assert complete.wait(SECONDS), f"{len(missing)} ticks are missing"
+    for stream in (source, check):
+        stream.stop()
+        assert stream.wait(SECONDS)
+    received = pd.concat(seen).drop_duplicates("id")
+    for symbol, expected in frame.groupby("symbol"):
+        mine = received[received["symbol"] == symbol].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, expected.reset_index(drop=True), check_exact=True)
+
+
+def test_no_broker_at_all_is_an_error() -> None:
+    config = {"bootstrap.servers": "127.0.0.1:1"}
+    source = Stream.from_kafka_frames("topic", config, schema=SCHEMA, group="g")
+    source.start()
+    with pytest.raises(LiveError, match="did not answer"):
+        source.wait(SECONDS)
