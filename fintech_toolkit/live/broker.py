@@ -85,6 +85,11 @@ class EmbeddedBroker:
         self._process = None
         self.bootstrap_servers = ""
 
+    def wait(self) -> None:
+        """Return when the process has ended, be it by a crash."""
+        if self._process is not None:
+            self._process.wait()
+
     def __enter__(self) -> EmbeddedBroker:
         return self.start()
 
