@@ -192,7 +192,7 @@ def test_pairs_are_symbols_like_any_other() -> None:
         alone = ft.to_pairs(frame[frame["symbol"].isin([a, b])], [(a, b)])
         expected = ft.hayashi_yoshida_cov(alone["leg"].to_numpy(), alone["price"].to_numpy(), ts=alone["ts"])
         mine = together[together["symbol"] == f"{a}/{b}"]
-        assert_array_equal(mine["hayashi_yoshida_cov"], expected)
+        assert_array_equal(mine["hy_cov"], expected)
     table = ft.to_pairs(pa.Table.from_pandas(frame), pairs)
     assert_array_equal(table["leg"].to_numpy(), paired["leg"])
     for wrong in ([("A", "A")], [("A",)], [("A", "B"), ("A", "B")]):
