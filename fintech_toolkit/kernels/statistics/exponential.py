@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Count, Decay, Flag
+from fintech_toolkit.kernels.slots import helper
 
 DECAY = Decay()
 ADJUST = Flag(
@@ -17,14 +17,12 @@ ADJUST = Flag(
     "y = (1 - alpha) y + alpha x from the first value on (False)",
     True,
 )
-IGNORE_NA = Flag(
-    "ignore_na", "weigh by position among the valid values (True) or among all rows (False)", False
-)
+IGNORE_NA = Flag("ignore_na", "weigh by position among the valid values (True) or among all rows (False)", False)
 MIN_PERIODS = Count("min_periods", "valid rows needed for a result", 0, at_least=0)
 BIAS = Flag("bias", "leave the estimate biased (True) or correct it for the weights (False)", False)
 
-# `weight` is that of all values so far, in units of the newest; `freedom` is 1 - Σ w² / (Σ w)², kept as such because the
-# difference would lose its digits after a gap.
+# `weight` is that of all values so far, in units of the newest; `freedom` is 1 - Σ w² / (Σ w)², kept as such because
+# the difference would lose its digits after a gap.
 MEAN = [("mean", "f8"), ("weight", "f8"), ("seen", "i8")]
 VARIANCE = [*MEAN, ("freedom", "f8"), ("var", "f8")]
 CASES = [{"alpha": 0.06}, {"span": 5, "adjust": False}, {"com": 2, "ignore_na": True, "min_periods": 3}]
@@ -82,8 +80,8 @@ def ewma(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_peri
     """Exponentially weighted moving average.
 
     With ``adjust=True`` the weighted mean of all values so far, the weight of a value falling by ``1 - alpha`` a row;
-    with ``adjust=False`` the recursion ``y = (1 - alpha) y + alpha x``. A row without a value (NaN or infinite) gives the
-    average so far; it ages the old weights unless ``ignore_na``.
+    with ``adjust=False`` the recursion ``y = (1 - alpha) y + alpha x``. A row without a value (NaN or infinite) gives
+    the average so far; it ages the old weights unless ``ignore_na``.
 
     Examples
     --------
@@ -119,19 +117,17 @@ def _(x: Any, **ewm: Any) -> Any:
     source="pandas, Series.ewm(...).var()",
     cases=CASES_OF_BIAS,
 )
-def ewvar(
-    s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool
-) -> float:
+def ewvar(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool) -> Any:
     """Exponentially weighted variance, ``Σ w (x - mean)² / Σ w``, the weights being those of `ewma`.
 
-    Unless `bias`, divided by ``1 - Σ w² / (Σ w)²``, which makes it unbiased. A row without a value (NaN or infinite) gives
-    the variance so far; it ages the old weights unless ``ignore_na``. Equal values have a variance of exactly 0.
+    Unless `bias`, divided by ``1 - Σ w² / (Σ w)²``, which makes it unbiased. A row without a value (NaN or infinite)
+    gives the variance so far; it ages the old weights unless ``ignore_na``. Equal values have a variance of exactly 0.
 
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
     >>> ft.ewvar(np.array([1.0, 2.0, 4.0]), alpha=0.5)
-    array([       nan, 0.5       , 2.26190476])
+    array([nan, 0.5, 2.5])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
     return unbiased(s, s.var, min_periods, bias)
@@ -158,9 +154,7 @@ def _(x: Any, bias: bool = False, **ewm: Any) -> Any:
     source="pandas, Series.ewm(...).std()",
     cases=CASES_OF_BIAS,
 )
-def ewstd(
-    s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool
-) -> float:
+def ewstd(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool) -> Any:
     """Exponentially weighted standard deviation, the square root of `ewvar`.
 
     A row without a value (NaN or infinite) gives the deviation so far; it ages the old weights unless ``ignore_na``.
@@ -169,7 +163,7 @@ def ewstd(
     --------
     >>> import numpy as np, fintech_toolkit as ft
     >>> ft.ewstd(np.array([1.0, 2.0, 4.0]), alpha=0.5)
-    array([       nan, 0.70710678, 1.50396301])
+    array([       nan, 0.70710678, 1.58113883])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
     return np.sqrt(unbiased(s, s.var, min_periods, bias))

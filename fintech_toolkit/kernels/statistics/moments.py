@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
-from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Count, Window
+from fintech_toolkit.kernels.slots import helper
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)
@@ -103,14 +103,22 @@ MOMENTS: dict[str, Any] = ROLLING | {
 }
 
 
-def _pandas(x: Any, ts: Any, rolling: Any) -> Any:
+def _on_windows(statistic: Any, x: Any, ts: Any, rolling: Any) -> Any:
+    """Let pandas say which values are in a window (its own sums keep rounding errors), and NumPy what they give."""
     import pandas as pd
 
-    return pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts)).rolling(**rolling)
+    windows = pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts)).rolling(**rolling)
+    return windows.apply(lambda values: statistic(values[~np.isnan(values)]), raw=True).to_numpy()
+
+
+def _numpy_var(values: Any, ddof: int) -> float:
+    if len(values) <= ddof:
+        return np.nan
+    return float(np.var(values, ddof=ddof)) if np.ptp(values) > 0 else 0.0
 
 
 @window_kernel(gives="rolling_mean", parameters=[WINDOW], aliases=["sma"], **SUM)
-def rolling_mean(s: Any, x: float, min_periods: int) -> float:
+def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
     """Mean of the values in the window (simple moving average).
 
     NaN and infinite values take a place in the window but no part in the result.
@@ -130,7 +138,7 @@ def rolling_mean(s: Any, x: float, min_periods: int) -> float:
 
 @rolling_mean.oracle
 def _(x: Any, ts: Any, **rolling: Any) -> Any:
-    return _pandas(x, ts, rolling).mean().to_numpy()
+    return _on_windows(np.mean, x, ts, rolling)
 
 
 @window_kernel(gives="rolling_var", parameters=[WINDOW, DDOF], **MOMENTS)
@@ -150,7 +158,7 @@ def rolling_var(s: Any, x: float, min_periods: int, ddof: int) -> float:
 
 @rolling_var.oracle
 def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
-    return _pandas(x, ts, rolling).var(ddof=ddof).to_numpy()
+    return _on_windows(lambda values: _numpy_var(values, ddof), x, ts, rolling)
 
 
 @window_kernel(gives="rolling_std", parameters=[WINDOW, DDOF], **MOMENTS)
@@ -170,7 +178,7 @@ def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
 
 @rolling_std.oracle
 def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
-    return _pandas(x, ts, rolling).std(ddof=ddof).to_numpy()
+    return np.sqrt(_on_windows(lambda values: _numpy_var(values, ddof), x, ts, rolling))
 
 
 @window_kernel(gives="zscore", parameters=[WINDOW, DDOF], **MOMENTS)
@@ -194,9 +202,9 @@ def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
 
 @rolling_zscore.oracle
 def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
-    windows = _pandas(x, ts, rolling)
-    score = (np.where(np.isfinite(x), x, np.nan) - windows.mean()) / windows.std(ddof=ddof)
-    return score.replace([np.inf, -np.inf], np.nan).to_numpy()
+    mean = _on_windows(np.mean, x, ts, rolling)
+    std = np.sqrt(_on_windows(lambda values: _numpy_var(values, ddof), x, ts, rolling))
+    return (np.where(np.isfinite(x), x, np.nan) - mean) / np.where(std > 0, std, np.nan)
 
 
 @tick_kernel(

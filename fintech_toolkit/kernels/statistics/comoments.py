@@ -1,0 +1,109 @@
+"""How two columns move together over a sliding window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fintech_toolkit.kernels.declare import window_kernel
+from fintech_toolkit.kernels.parameters import Window
+from fintech_toolkit.kernels.slots import helper
+
+STATE = [
+    ("n", "i8"),
+    ("mean_x", "f8"),
+    ("mean_y", "f8"),
+    ("xx", "f8"),
+    ("yy", "f8"),
+    ("xy", "f8"),
+    ("last_x", "f8"),
+    ("last_y", "f8"),
+    ("same_x", "i8"),
+    ("same_y", "i8"),
+]
+
+
+@helper
+def _repeat(s, x, y):  # type: ignore[no-untyped-def]
+    """Count how often the newest values came in a row: what does not vary is known to the last bit."""
+    s.same_x = s.same_x + 1 if x == s.last_x else 1
+    s.same_y = s.same_y + 1 if y == s.last_y else 1
+    s.last_x = x
+    s.last_y = y
+
+
+@helper
+def _enter(s, x, y):  # type: ignore[no-untyped-def]
+    """Welford's update for two columns."""
+    _repeat(s, x, y)
+    s.n += 1
+    dx = x - s.mean_x
+    dy = y - s.mean_y
+    s.mean_x += dx / s.n
+    s.mean_y += dy / s.n
+    s.xx += dx * (x - s.mean_x)
+    s.yy += dy * (y - s.mean_y)
+    s.xy += dx * (y - s.mean_y)
+
+
+@helper
+def _leave(s, x, y):  # type: ignore[no-untyped-def]
+    s.n -= 1
+    if s.n == 0:
+        s.mean_x = s.mean_y = s.xx = s.yy = s.xy = 0.0
+        return
+    dx = x - s.mean_x
+    dy = y - s.mean_y
+    s.mean_x -= dx / s.n
+    s.mean_y -= dy / s.n
+    s.xx -= dx * (x - s.mean_x)
+    s.yy -= dy * (y - s.mean_y)
+    s.xy -= dx * (y - s.mean_y)
+
+
+@window_kernel(
+    reads=["x", "y"],
+    gives="rolling_corr",
+    enter=_enter,
+    leave=_leave,
+    drifts=True,
+    state=STATE,
+    parameters=[Window()],
+    warmup="min_periods rows in the window with both values, and two at least",
+    source="pandas, Series.rolling(...).corr(other)",
+    cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+)
+def rolling_corr(s: Any, x: float, y: float, min_periods: int) -> Any:
+    """Pearson's correlation of the pairs in the window.
+
+    Rows in which either value is missing (NaN or infinite) take a place in the window but no part in the result. NaN
+    where either column does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_corr(np.array([1.0, 2.0, 4.0, 3.0]), np.array([1.0, 3.0, 2.0, 2.0]), window=3).round(6)
+    array([      nan,       nan,  0.327327, -0.866025])
+    """
+    varies = s.same_x < s.n and s.same_y < s.n and s.xx > 0.0 and s.yy > 0.0
+    if not varies or s.n < min_periods:
+        return np.nan
+    return min(max(s.xy / np.sqrt(s.xx * s.yy), -1.0), 1.0)
+
+
+@rolling_corr.oracle
+def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
+    import pandas as pd
+
+    rows = not isinstance(window, str)
+    least = max(2, min_periods if min_periods is not None else window if rows else 1)
+    result = np.full(len(x), np.nan)
+    for i in range(len(x)):
+        start = max(0, i + 1 - window) if rows else np.searchsorted(ts, ts[i] - pd.Timedelta(window).value, "right")
+        a, b = x[start : i + 1], y[start : i + 1]
+        both = np.isfinite(a) & np.isfinite(b)
+        a, b = a[both], b[both]
+        if len(a) >= least and np.ptp(a) > 0 and np.ptp(b) > 0:
+            result[i] = np.corrcoef(a, b)[0, 1]
+    return result
