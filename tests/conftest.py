@@ -1,11 +1,13 @@
-"""What all tests share: real data, and the plugins that start real parts."""
+"""What all tests share: real data, a cluster of processes, and the plugins that start real parts."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Client, LocalCluster
 
 pytest_plugins = ["tests.kafka"]
 
@@ -17,3 +19,17 @@ def real_data() -> Path:
     if not (folder / "market_ticks").is_dir():
         pytest.skip(f"no recorded ticks at {folder}; set FINTECH_TOOLKIT_REAL_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalCluster]:
+    """Two worker processes, of one thread each; connect with `Client(cluster)` for as long as they are to be used."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    """A client of the two worker processes, which then run all that Dask computes."""
+    with Client(cluster) as client:
+        yield client
