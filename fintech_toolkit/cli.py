@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import Annotated
@@ -137,7 +138,7 @@ def show(name: Annotated[str, typer.Argument(help="A kernel's name, such as ewma
     if found is None:
         raise ParameterError(f"There is no kernel {name!r}. {did_you_mean(name, registry())}")
     console = Console()
-    console.print(Text.assemble((found.name, "bold green"), f"{found.__signature__}  ", (found.family, "dim")))
+    console.print(Text.assemble((found.name, "bold green"), f"{inspect.signature(found)}  ", (found.family, "dim")))
     for part in _render(found.__doc__ or ""):
         console.print(part)
 

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from fintech_toolkit.errors import ParameterError
 
 DISTRIBUTION = "fintech-toolkit"
-KAFKA_TIMEOUT = 5.0
+KAFKA_TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
