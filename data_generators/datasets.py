@@ -29,6 +29,8 @@ class Dataset:
         Rows of the data set at its usual full size.
     block_rows : int
         Rows of a block, the unit that is drawn at once.
+    max_blocks : int
+        How many blocks there can be.
     partition_blocks : int
         Blocks of a partition, unless another number of partitions is asked for.
     distinct : tuple of str
@@ -42,6 +44,7 @@ class Dataset:
     wire: dict[str, str]
     default_rows: int
     block_rows: int
+    max_blocks: int
     partition_blocks: int
     distinct: tuple[str, ...]
     block: Callable[[Market, int], pa.Table]
@@ -61,6 +64,7 @@ _QUOTES = Dataset(
     },
     1_200_000,
     market.QUOTES_PER_DAY,
+    market.MAX_DAYS,
     1,
     (),
     lambda where, day: where.day(day)[0],
@@ -88,6 +92,7 @@ _SECURITIES = Dataset(
     },
     10_000_000,
     securities.BLOCK_ROWS,
+    securities.MAX_BLOCKS,
     32,
     ("symbol", "name", "cusip", "isin", "issuer"),
     lambda where, number: securities.block(where.seed, number),
@@ -107,6 +112,7 @@ _TRADES = Dataset(
     },
     1_000_000,
     market.TRADES_PER_DAY,
+    market.MAX_DAYS,
     1,
     (),
     lambda where, day: where.day(day)[1],
@@ -141,6 +147,15 @@ def whole_number(value: object, name: str, least: int = 0) -> int:
     if number < least:
         raise GeneratorError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return number
+
+
+def row_count(dataset: Dataset, faults: Faults, rows: object) -> int:
+    """Return the number of rows that is meant, the usual one for None, or raise `GeneratorError`."""
+    count = dataset.default_rows if rows is None else whole_number(rows, "rows")
+    most = dataset.max_blocks * block_size(dataset, faults)
+    if count > most:
+        raise GeneratorError(f"rows of {dataset.name} must be at most {most:,}, not {count:,}")
+    return count
 
 
 def block_size(dataset: Dataset, faults: Faults) -> int:

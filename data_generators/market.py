@@ -15,6 +15,8 @@ from data_generators.simulation import TICK, simulate_day
 QUOTES_PER_DAY = 240_000
 TRADES_PER_DAY = 200_000
 MAX_SYMBOLS = 50_000
+MAX_DAYS = 50_000
+"""Beyond some 190 years of trading days, nanoseconds since 1970 leave an int64."""
 ZIPF_EXPONENT = 1.0
 
 DEALERS = tuple(f"DLR{number:02d}" for number in range(1, 25))

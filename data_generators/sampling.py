@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pyarrow as pa
 
-from data_generators.datasets import find_dataset, rebatch, row_range, whole_number
+from data_generators.datasets import find_dataset, rebatch, row_count, row_range, whole_number
 from data_generators.faults import Faults
 from data_generators.market import Market
 
@@ -53,7 +53,7 @@ def stream(
     [1000, 1000, 500]
     """
     dataset, market, faults = find_dataset(name), Market(seed, symbols), faults or Faults()
-    rows = dataset.default_rows if rows is None else whole_number(rows, "rows")
+    rows = row_count(dataset, faults, rows)
     batch_rows = whole_number(batch_rows, "batch_rows", least=1)
     faults.check_for(dataset.schema.names)
     return rebatch((table for table, _ in row_range(dataset, market, faults, 0, rows)), batch_rows)
@@ -68,7 +68,7 @@ def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8) -> 
         ``"quotes"``, ``"securities"`` or ``"trades"``.
     rows : int
         How many. Quotes and trades of one seed and as many symbols belong to one market, which has six quotes
-        for five trades: ``rows=1200`` of the one cover the time of ``rows=1000`` of the other.
+        for five trades: ``rows=1200`` of the one cover about the time of ``rows=1000`` of the other.
     seed : int
         The whole number that all depends on.
     symbols : int

@@ -14,8 +14,8 @@ from data_generators.randomness import generator
 
 BLOCK_ROWS = 16_384
 ISSUERS_PER_BLOCK = 4_096
-MAX_ROWS = ISSUERS // ISSUERS_PER_BLOCK * BLOCK_ROWS
-"""Beyond this many securities the six-character issuer numbers run out."""
+MAX_BLOCKS = ISSUERS // ISSUERS_PER_BLOCK
+"""Beyond this many blocks the six-character issuer numbers run out."""
 
 AS_OF = np.datetime64("2024-01-08", "D")
 """The Monday on which the market opens: statuses are those of this day."""
@@ -113,10 +113,10 @@ def terms(seed: int, block: int) -> Terms:
     Raises
     ------
     GeneratorError
-        If the block lies beyond `MAX_ROWS`.
+        If the block lies beyond `MAX_BLOCKS`.
     """
-    if (block + 1) * BLOCK_ROWS > MAX_ROWS:
-        raise GeneratorError(f"there are issuer numbers for {MAX_ROWS:,} securities only: ask for no more rows")
+    if block >= MAX_BLOCKS:
+        raise GeneratorError(f"there are issuer numbers for {MAX_BLOCKS:,} blocks of securities only")
     random = generator(seed, "securities", block)
 
     # Issuers first: their bonds share name, sector, country and rating.

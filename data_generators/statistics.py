@@ -80,7 +80,8 @@ def mid_returns(best: pd.DataFrame, interval: str) -> pd.DataFrame:
     mid = np.log((best["bid"] + best["ask"]) / 2)
     sampled = mid.groupby([best["symbol"], best["ts"].dt.floor(interval)]).last().unstack(0).ffill()
     sampled = sampled.resample(interval).ffill().diff()
-    return sampled.rename_axis(columns="symbol").stack().rename("log_return").dropna().reset_index()
+    returns: pd.DataFrame = sampled.rename_axis(columns="symbol").stack().rename("log_return").dropna().reset_index()
+    return returns
 
 
 def excess_kurtosis(values: Any) -> float:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv
 
-from data_generators.datasets import Dataset, block_size, find_dataset, rebatch, row_range, whole_number
+from data_generators.datasets import Dataset, block_size, find_dataset, rebatch, row_count, row_range, whole_number
 from data_generators.errors import GeneratorError
 from data_generators.faults import FAULTS_SCHEMA, Faults
 from data_generators.folder import Plan, disk_errors, finish, fragment_name, part_name, prepare, written_aside
@@ -109,7 +109,7 @@ def write(
     dataset, market, faults = find_dataset(name), Market(seed, symbols), faults or Faults()
     faults.check_for(dataset.schema.names)
     find_format(format)
-    rows = dataset.default_rows if rows is None else whole_number(rows, "rows")
+    rows = row_count(dataset, faults, rows)
     workers = whole_number(workers, "workers", least=1)
     bounds = _bounds(dataset, faults, rows, partitions)
     counts = [stop - start for start, stop in pairwise(bounds)]

@@ -129,9 +129,9 @@ def test_numbers_without_an_identifier_are_an_error(issuer: int, issue: int) -> 
 
 
 def test_blocks_beyond_the_issuer_numbers_are_an_error() -> None:
-    assert securities.terms(0, securities.MAX_ROWS // securities.BLOCK_ROWS - 1).issuer.max() < ISSUERS
-    with pytest.raises(GeneratorError, match="ask for no more rows"):
-        securities.terms(0, securities.MAX_ROWS // securities.BLOCK_ROWS)
+    assert securities.terms(0, securities.MAX_BLOCKS - 1).issuer.max() < ISSUERS
+    with pytest.raises(GeneratorError, match="issuer numbers for 9,595 blocks"):
+        securities.terms(0, securities.MAX_BLOCKS)
 
 
 def test_numbered_strings_sort_like_their_numbers() -> None:
