@@ -133,8 +133,10 @@ class _Source:
         if kernel.prepare is not None:
             values = self.call(kernel.prepare, "prepare", ["s", *self.values])
         enter = self.guarded(self.call(kernel.enter, "enter", ["s", *entering]), entering)
-        leave = self.call(kernel.leave, "leave", ["s", *stored]) if kernel.leave else "pass"
-        leave = self.guarded(leave, stored)
+        leaving = [f"w{j}" for j in range(len(entering))]
+        leave = self.call(kernel.leave, "leave", ["s", *leaving]) if kernel.leave else "pass"
+        leave = self.guarded(leave, leaving)
+        read = f"{', '.join(leaving)} = {', '.join(stored)}"
         write = "\n".join(f"{slot} = {value}" for slot, value in zip(stored, entering, strict=True))
         if self.by_time:
             write += "\nslots[k].ts = ts[i]"
@@ -149,18 +151,20 @@ class _Source:
             enter=enter,
         )
         if self.by_time:
-            move = WINDOW_BY_TIME.format(leave=indent(leave, "    "), push=push)
+            move = WINDOW_BY_TIME.format(leave=indent(f"{read}\n{leave}", "    "), push=push)
+            stale = STALE_BY_TIME
         else:
             swap = f"{leave}\n{enter}"
             if kernel.slide is not None:
-                slide = self.call(kernel.slide, "slide", ["s", *stored, *entering])
-                swap = f"if {self.finite(stored + entering)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
+                slide = self.call(kernel.slide, "slide", ["s", *leaving, *entering])
+                swap = f"if {self.finite(leaving + entering)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
             move = WINDOW_BY_ROWS.format(
                 enter=indent(enter, "    "),
                 push=indent(push, "    "),
-                swap=indent(f"{swap}\n{write}", "    "),
+                swap=indent(f"{read}\n{write}\n{swap}", "    "),
             )
-        refresh = REFRESH.format(rebuild=indent(rebuild, "    ")) if kernel.drifts else ""
+            stale = STALE_BY_ROWS
+        refresh = REFRESH.format(stale=stale, rebuild=indent(rebuild, "    ")) if kernel.drifts else ""
         result = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
         names = ", ".join(entering)
         return f"s = state[codes[i]]\n{self.on_new_session('')}{names} = {values}\n{move}{refresh}{result}"
@@ -231,8 +235,12 @@ for j in range(s.count):
 {enter}
 """
 
+# How old running sums are: by rows in rounds of the ring, by time in values that have left.
+STALE_BY_ROWS = "s.age >= REBUILD_AFTER"
+STALE_BY_TIME = "s.age >= REBUILD_AFTER * max(s.count, 8)"
+
 REFRESH = """\
-if s.age >= 64 and s.age >= REBUILD_AFTER * s.count:
+if {stale}:
 {rebuild}
 """
 
@@ -251,17 +259,17 @@ WINDOW_BY_ROWS = """\
 if p_window == 0:
 {enter}
 elif s.count == p_window:
-    k = nth_slot(s, 0)
+    k = s.start + s.head
 {swap}
     advance(s)
-    s.age += 1
+    s.age += s.head == 0
 else:
 {push}
 """
 
 WINDOW_BY_TIME = """\
-while s.count > 0 and slots[nth_slot(s, 0)].ts <= ts[i] - p_window:
-    k = nth_slot(s, 0)
+while s.count > 0 and slots[s.start + s.head].ts <= ts[i] - p_window:
+    k = s.start + s.head
     advance(s)
     s.count -= 1
     s.age += 1

@@ -29,6 +29,17 @@ def advance(s):  # type: ignore[no-untyped-def]
     s.head = 0 if s.head + 1 == s.capacity else s.head + 1
 
 
+STALE = 1 << 30
+"""An age at which running sums are summed afresh at once."""
+
+
+@helper
+def watch_digits(s, before, after):  # type: ignore[no-untyped-def]
+    """Have a window summed afresh if its sum of squares fell so far that rounding errors are much of what is left."""
+    if after < 1e-6 * before:
+        s.age = STALE
+
+
 @helper
 def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
     """Return the pool, or a copy that has at least `needed` slots."""

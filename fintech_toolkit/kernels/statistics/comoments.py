@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import helper, watch_digits
 
 STATE = [
     ("n", "i8"),
@@ -57,9 +57,12 @@ def _leave(s, x, y):  # type: ignore[no-untyped-def]
     dy = y - s.mean_y
     s.mean_x -= dx / s.n
     s.mean_y -= dy / s.n
+    xx, yy = s.xx, s.yy
     s.xx -= dx * (x - s.mean_x)
     s.yy -= dy * (y - s.mean_y)
     s.xy -= dx * (y - s.mean_y)
+    watch_digits(s, xx, s.xx)
+    watch_digits(s, yy, s.yy)
 
 
 @window_kernel(

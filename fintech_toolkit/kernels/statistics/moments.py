@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
 from fintech_toolkit.kernels.parameters import Count, Window
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import helper, watch_digits
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)
@@ -46,8 +46,9 @@ def _enter_moments(s, x):  # type: ignore[no-untyped-def]
     """Welford's update (1962)."""
     _repeat(s, x)
     s.n += 1
+    s.inverse = 1.0 / s.n
     delta = x - s.mean
-    s.mean += delta / s.n
+    s.mean += delta * s.inverse
     s.m2 += delta * (x - s.mean)
 
 
@@ -58,19 +59,23 @@ def _leave_moments(s, x):  # type: ignore[no-untyped-def]
     if s.n == 0:
         s.mean = 0.0
         s.m2 = 0.0
-    else:
-        delta = x - s.mean
-        s.mean -= delta / s.n
-        s.m2 -= delta * (x - s.mean)
+        return
+    s.inverse = 1.0 / s.n
+    before = s.m2
+    delta = x - s.mean
+    s.mean -= delta * s.inverse
+    s.m2 -= delta * (x - s.mean)
+    watch_digits(s, before, s.m2)
 
 
 @helper
 def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
-    """One value for another: the count stays."""
+    """One value for another: the count stays, and so does its inverse, which saves a division a row."""
     _repeat(s, new)
-    before = s.mean
-    s.mean += (new - old) / s.n
-    s.m2 += (new - old) * (new - s.mean + old - before)
+    mean, before = s.mean, s.m2
+    s.mean += (new - old) * s.inverse
+    s.m2 += (new - old) * (new - s.mean + old - mean)
+    watch_digits(s, before, s.m2)
 
 
 @helper
@@ -99,7 +104,7 @@ MOMENTS: dict[str, Any] = ROLLING | {
     "enter": _enter_moments,
     "leave": _leave_moments,
     "slide": _slide_moments,
-    "state": [("mean", "f8"), ("m2", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
+    "state": [("mean", "f8"), ("m2", "f8"), ("inverse", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
 }
 
 

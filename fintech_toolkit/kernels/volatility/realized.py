@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import helper, watch_digits
 
 
 @helper
@@ -22,7 +22,9 @@ def _enter(s, x):  # type: ignore[no-untyped-def]
 def _leave(s, x):  # type: ignore[no-untyped-def]
     s.n -= 1
     s.moves -= x != 0.0
+    before = s.sum
     s.sum -= x * x
+    watch_digits(s, before, s.sum)
 
 
 @window_kernel(
