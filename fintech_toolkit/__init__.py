@@ -16,11 +16,16 @@ from fintech_toolkit.errors import (
     PipelineError,
     StateError,
 )
+from fintech_toolkit.joins.asof import asof_join
+from fintech_toolkit.joins.resumable import AsofJoin
+from fintech_toolkit.joins.summary import AsofSummary, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.kernels.declare import Kernel, Step
 from fintech_toolkit.pipeline import Pipeline
 
 __all__ = [
+    "AsofJoin",
+    "AsofSummary",
     "ColumnError",
     "DataError",
     "FintechToolkitError",
@@ -32,6 +37,8 @@ __all__ = [
     "State",
     "StateError",
     "Step",
+    "asof_join",
+    "asof_summary",
     "catalogue",
     "to_pairs",
 ]

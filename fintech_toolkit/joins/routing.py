@@ -1,0 +1,202 @@
+"""What the partitions of a distributed as-of join do: say what they can answer, ask, answer, put answers in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from dask.dataframe.dispatch import concat
+
+from fintech_toolkit.engines.frames import NAT, times, wrap
+from fintech_toolkit.engines.symbols import Symbol, SymbolTable
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.joins.asof import join_frames
+from fintech_toolkit.joins.columns import attach
+from fintech_toolkit.joins.keys import Keys, check_kinds, check_symbols, read_keys
+from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.joins.search import ages, search
+from fintech_toolkit.schema import Array
+
+ROW, MATCHED_AT = "__row", "__matched_at"
+
+
+@dataclass(frozen=True)
+class Span:
+    """The first and the last time of a partition, in nanoseconds."""
+
+    partition: int
+    first: int
+    last: int
+    kind: str
+
+
+def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: AsOf, partition: int) -> Any:
+    """Join a partition of left with all of right."""
+    try:
+        return join_frames(wrap(left), wrap(right), options)
+    except DataError as error:
+        raise DataError(f"{error} (Partition {partition} of left.)") from error
+
+
+def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf) -> Any:
+    """Return for every row the match that is nearer in time, the earlier of two that are equally near."""
+    (here, kind), (early, _), (late, _) = (
+        times(wrap(frame), name)
+        for frame, name in ((backward, options.on), (backward, MATCHED_AT), (forward, MATCHED_AT))
+    )
+    rows = np.arange(len(here))
+    later = ages(Keys(rows, here, kind, False), Keys(rows, late, kind, False), np.where(late == NAT, -1, rows))
+    earlier = ages(Keys(rows, here, kind, False), Keys(rows, early, kind, False), np.where(early == NAT, -1, rows))
+    both = concat([backward, forward]).drop(columns=MATCHED_AT)
+    return both.iloc[np.where(later < earlier, rows + len(rows), rows)]
+
+
+def span(right: pd.DataFrame, options: AsOf, partition: int) -> Span | None:
+    """Return the first and the last time of a partition of right; None if it has none."""
+    ts, kind = times(wrap(right), options.on)
+    ts = ts[ts != NAT]  # the answer of this partition complains about missing ones
+    return Span(partition, int(ts.min()), int(ts.max()), kind) if len(ts) else None
+
+
+def time_address(spans: list[Span | None]) -> list[Span]:
+    """Return the spans of the partitions that have rows.
+
+    Raises
+    ------
+    DataError
+        If they are not in time order.
+    """
+    known = [span for span in spans if span is not None]
+    for before, after in pairwise(known):
+        if after.first < before.last:
+            raise DataError(
+                f"Partition {after.partition} of right starts at {pd.Timestamp(after.first)}, before partition "
+                f"{before.partition} ends at {pd.Timestamp(before.last)}, though its statistics or divisions say that "
+                "they are in time order. Write it anew, or use partition_by_symbol on it."
+            )
+    return known
+
+
+def symbol_address(symbols: list[list[Symbol]]) -> dict[Symbol, int]:
+    """Return the partition of right that has each symbol.
+
+    Raises
+    ------
+    DataError
+        If two have the same one.
+    """
+    homes: dict[Symbol, int] = {}
+    for partition, names in enumerate(symbols):
+        for symbol in names:
+            first = homes.setdefault(symbol, partition)
+            if first != partition:
+                raise DataError(
+                    f"Symbol {symbol!r} is in partitions {first} and {partition} of right, which should be by symbol; "
+                    "use partition_by_symbol on it."
+                )
+    return homes
+
+
+def route(
+    left: pd.DataFrame, address: list[Span] | dict[Symbol, int], partitions: int, options: AsOf, partition: int
+) -> list[pd.DataFrame]:
+    """Return the symbols, times and numbers of the rows that go to each partition of right.
+
+    Raises
+    ------
+    DataError
+        If left's keys cannot be used.
+    """
+    table = SymbolTable()
+    try:
+        keys = read_keys(wrap(left), options, table, "left")
+    except DataError as error:
+        raise DataError(f"{error} (Partition {partition} of left.)") from error
+    if isinstance(address, dict):
+        check_symbols(options, [*table.symbols[:1], *list(address)[:1]])
+        homes = np.array([address.get(symbol, -1) for symbol in table.symbols], np.int64)
+        targets = homes[keys.codes] if len(homes) else np.empty(0, np.int64)
+    else:
+        targets = _targets(address, keys, options)
+    order = np.argsort(targets, kind="stable")
+    asked = left[options.keys].assign(**{ROW: np.arange(len(left))}).iloc[order]
+    ends = np.searchsorted(targets[order], np.arange(partitions + 1))
+    return [asked.iloc[start:end] for start, end in pairwise(ends)]
+
+
+def _targets(spans: list[Span], keys: Keys, options: AsOf) -> Array:
+    """Return the last partition that has begun by a row's time, or the first that has not ended; -1 if none."""
+    for there in spans[:1]:
+        check_kinds(options, keys, Keys(keys.codes[:1], np.array([there.first]), there.kind, True))
+    backward = options.direction == "backward"
+    edges = np.array([span.first if backward else span.last for span in spans], np.int64)
+    places = np.searchsorted(edges, keys.ts, "right" if backward == options.exact else "left") - backward
+    partitions = np.array([*(span.partition for span in spans), -1], np.int64)
+    targets: Array = partitions[places]  # -1 before the first, and past the last, is -1
+    return targets
+
+
+def edge_rows(right: Any, options: AsOf) -> Any:
+    """Return the rows of a partition that other partitions may need: each symbol's last, or its first if forward."""
+    keep = "last" if options.direction == "backward" else "first"
+    rows = right.dropna(subset=options.keys)  # the answer of this partition complains about missing ones
+    if options.by is None:
+        return rows.iloc[-1:] if keep == "last" else rows.iloc[:1]
+    return rows.drop_duplicates(subset=options.by, keep=keep)
+
+
+def later_edge(edges: Any, nearest: Any, options: AsOf) -> Any:
+    """Return the edge rows of all partitions so far."""
+    if edges is None:
+        return nearest
+    parts = [edges, nearest] if options.direction == "backward" else [nearest, edges]
+    return edge_rows(concat(parts), options)
+
+
+def answer(
+    right: pd.DataFrame,
+    edges: pd.DataFrame | None,
+    pieces: list[pd.DataFrame],
+    options: AsOf,
+    partition: int,
+) -> list[pd.DataFrame]:
+    """Return, for every piece, the rows of right that match some of its rows, with the numbers of these.
+
+    Raises
+    ------
+    DataError
+        If right's keys cannot be used.
+    """
+    backward = options.direction == "backward"
+    known = 0 if edges is None else len(edges)
+    there = right if edges is None else concat([edges, right] if backward else [right, edges])
+    asked = concat(pieces)
+    ts, _ = times(wrap(asked), options.on)
+    order = np.argsort(ts, kind="stable")
+    found = np.empty(len(order), np.int64)
+    try:
+        found[order] = search(wrap(asked.iloc[order]), wrap(there), options, -known if backward else 0)
+    except DataError as error:
+        raise DataError(f"{error} (Partition {partition} of right.)") from error
+    columns = there.drop(columns=options.keys)
+    ends = np.cumsum([len(piece) for piece in pieces])
+    answers = []
+    for piece, end in zip(pieces, ends, strict=True):
+        rows = found[end - len(piece) : end]
+        matched = rows >= 0
+        answers.append(columns.iloc[rows[matched]].assign(**{ROW: piece[ROW].to_numpy()[matched]}))
+    return answers
+
+
+def assemble(left: pd.DataFrame, answers: list[pd.DataFrame], like: pd.DataFrame, options: AsOf) -> Any:
+    """Put the answers beside the rows of left that they belong to."""
+    some = [rows for rows in answers if len(rows)]
+    found = np.full(len(left), -1, np.int64)
+    if not some:
+        return attach(wrap(left), wrap(like), found, options)
+    there = concat(some)
+    found[there[ROW].to_numpy()] = np.arange(len(there))
+    return attach(wrap(left), wrap(there.drop(columns=ROW)), found, options)
