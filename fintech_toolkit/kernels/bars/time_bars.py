@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Duration
+from fintech_toolkit.kernels.slots import helper
 
 
 @helper
@@ -36,9 +36,7 @@ def _flush(s: Any, row: Any, ended: bool) -> bool:
     reads=["price", "size"],
     gives=["ts:i8", "open", "high", "low", "close", "volume", "vwap", "count:i8", "complete:?"],
     flush=_flush,
-    parameters=[
-        Duration("frequency", "length of a bar, such as '1min'; bars start at whole multiples since 1970 UTC")
-    ],
+    parameters=[Duration("frequency", "length of a bar, such as '1min'; bars start at whole multiples since 1970 UTC")],
     state=[
         ("start_ts", "i8"),
         ("open", "f8"),

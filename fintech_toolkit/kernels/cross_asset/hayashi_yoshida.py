@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Window
+from fintech_toolkit.kernels.slots import helper
 
 # Of each leg: its last log price, when that was, how many distinct times it has ticked at (2 for many), and
 # the other leg's log price as of the start of its last return and as of its end.

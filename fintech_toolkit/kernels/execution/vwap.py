@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.parameters import Window
+from fintech_toolkit.kernels.slots import helper
 
 
 @helper
@@ -69,13 +69,8 @@ def _(price: Any, size: Any, ts: Any, window: Any = None, min_periods: int | Non
     import pandas as pd
 
     traded = np.isfinite(price) & np.isfinite(size)
-    frame = pd.DataFrame({"volume": size, "notional": price * size}, index=pd.to_datetime(ts)).where(
-        traded[:, None]
-    )
-    rolling = (
-        frame.expanding(min_periods or 1)
-        if window is None
-        else frame.rolling(window, min_periods=min_periods)
-    )
+    columns = {"volume": np.where(traded, size, np.nan), "notional": np.where(traded, price * size, np.nan)}
+    frame = pd.DataFrame(columns, index=pd.to_datetime(ts))
+    rolling = frame.expanding(min_periods or 1) if window is None else frame.rolling(window, min_periods=min_periods)
     sums = rolling.apply(np.nansum, raw=True)
     return (sums["notional"] / sums["volume"].where(sums["volume"] != 0)).to_numpy()

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.slots import advance, helper, nth_slot
 from fintech_toolkit.kernels.parameters import Duration
+from fintech_toolkit.kernels.slots import advance, helper, nth_slot
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:
@@ -47,9 +47,9 @@ def realized_spread(
 ) -> bool:
     """Realised spread, ``2 side (price_t - mid_{t+h})``: what the liquidity provider kept once `horizon` had passed.
 
-    The mid at ``t + h`` is the last one known at that moment, so a row is emitted with the first tick after it, never before.
-    Ticks without a trade carry a mid only (price or side NaN); ticks without a mid leave the last one standing. Trades whose
-    horizon has not passed at the end are emitted by `flush`, with NaN and ``complete=False``.
+    The mid at ``t + h`` is the last one known at that moment, so a row is emitted with the first tick after it, never
+    before. Ticks without a trade carry a mid only (price or side NaN); ticks without a mid leave the last one standing.
+    Trades whose horizon has not passed at the end are emitted by `flush`, with NaN and ``complete=False``.
 
     Examples
     --------

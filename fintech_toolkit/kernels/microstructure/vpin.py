@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.slots import advance, helper, nth_slot
 from fintech_toolkit.kernels.parameters import Count, Number
+from fintech_toolkit.kernels.slots import advance, helper, nth_slot
 
 ROUNDING = 1e-9
 
@@ -47,7 +47,7 @@ def _flush(s: Any, row: Any) -> bool:
         {"bucket": 100, "window": 5},
         {"bucket": 7.3, "window": 1},
         {"bucket": 0.4, "window": 60},
-        {"bucket": 1000},
+        {"bucket": 30},
     ],
 )
 def vpin(

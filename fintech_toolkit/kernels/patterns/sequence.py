@@ -27,6 +27,7 @@ def sequence_pattern(s: Any, flags: Any, ts: int, within: int) -> bool:
     the column is true, and ``ts_n - ts_i <= within``. Other ticks may lie between; one tick serves as one
     event only, and a later tick may bear the same time. Events are not used up: each tick that ends a
     sequence matches.
+    Columns are of booleans, which cannot be missing: a comparison with NaN is False.
 
     Examples
     --------

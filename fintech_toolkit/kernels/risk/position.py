@@ -65,7 +65,7 @@ def _(side: Any, size: Any, price: Any) -> Any:
 
     held = basis = realized = mark = Fraction(0)
     rows: list[tuple[float, ...]] = []
-    for sign, quantity, at in zip(np.sign(side), size, price, strict=True):
+    for sign, quantity, at in zip(np.sign(np.where(np.isfinite(side), side, 0)), size, price, strict=True):
         if np.isfinite(at):
             mark = Fraction(repr(float(at)))
             if np.isfinite(quantity) and quantity > 0 and sign in (-1, 1):
