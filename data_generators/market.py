@@ -236,7 +236,7 @@ def _day(market: Market, day: int) -> tuple[pa.Table, pa.Table]:
         instrument,
         _activity(time / _SESSION_US),
         is_trade,
-        random.standard_t(4, events) / np.sqrt(2),
+        random.standard_t(3, events) / np.sqrt(3),
         random.standard_normal(events),
         random.random((events, 5)),
         market.levels(day),

@@ -124,8 +124,7 @@ def markdown(recorded: Ticks | None) -> str:
         lines.append(f"| {name} | {value:.2f} | {f'{other[name]:.2f}' if other else 'not here'} |")
     table, shape = market_statistics()
     lines += ["", "| segment | least | 5 % | median | 95 % | most |", "|---|---|---|---|---|---|"]
-    for name, row in table.iterrows():
-        lines.append(f"| {name} | {' | '.join(f'{value:.1f}' for value in row)} |")
+    lines += [f"| {row.Index} | {' | '.join(f'{value:.1f}' for value in row[1:])} |" for row in table.itertuples()]
     lines += ["", "| activity of a generated day | |", "|---|---|"]
     lines += [f"| {name} | {value:.2f} |" for name, value in shape.items()]
     return "\n".join(lines)

@@ -9,12 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
 
-from data_generators import Faults, GeneratorError, write
+from data_generators import Faults, GeneratorError, sample, write
 from data_generators.folder import disk_errors
 
 ROOT = Path(__file__).parents[2]
@@ -26,38 +27,41 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False, **options
+    )
+
+
 def run_and_stop(arguments: list[str], folder: Path, after: int, how: int = signal.SIGKILL) -> int:
     """Run a command and stop it when so many partitions are there."""
     process = subprocess.Popen([*COMMAND, *arguments, "--out", str(folder)], env=ENVIRONMENT, stderr=subprocess.PIPE)
     while len(list(folder.glob("part-*"))) < after:
         assert process.poll() is None, process.stderr.read().decode()
         time.sleep(0.0005)
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(how)
     process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive, "workers end with the process that started them"
     return process.returncode
 
 
 def test_a_killed_run_never_looks_whole_and_goes_on(tmp_path: Path) -> None:
-    arguments = ["quotes", "--rows", "2e6", "--symbols", "8", "--workers", "2", "--late", "0.001"]
+    arguments = ["quotes", "--rows", "1.2e6", "--symbols", "8", "--workers", "2", "--late", "0.001"]
     folder = tmp_path / "killed"
     assert run_and_stop(arguments, folder, after=2) == -signal.SIGKILL
-    workers = [
-        child for child in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(child.info["cmdline"] or [])
-    ]
-    psutil.wait_procs(workers, timeout=30)
     left = files(folder)
     assert "_manifest.json" not in left
     assert "_plan.json" in left
     kept = {name: (folder / name).stat().st_mtime_ns for name in left if name.startswith("part-")}
-    assert 2 <= len(kept) < 9
-    again = subprocess.run(
-        [*COMMAND, *arguments, "--out", str(folder)], env=ENVIRONMENT, capture_output=True, text=True
-    )
+    assert 2 <= len(kept) < 5
+    again = run([*arguments, "--out", str(folder)])
     assert again.returncode == 0, again.stderr
     assert f"went on from {len(kept)} finished files" in again.stdout
     assert {name: (folder / name).stat().st_mtime_ns for name in kept} == kept, "finished files were not made again"
     straight = tmp_path / "straight"
-    write("quotes", straight, 2_000_000, symbols=8, faults=Faults(late=0.001))
+    write("quotes", straight, 1_200_000, symbols=8, faults=Faults(late=0.001))
     assert files(folder) == files(straight)
 
 
@@ -131,7 +135,7 @@ def test_a_folder_with_other_files_is_refused_and_overwritten_on_request(tmp_pat
 def test_folders_are_never_removed(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(GeneratorError, match="deep.*--overwrite does not remove"):
+    with pytest.raises(GeneratorError, match=r"deep.*--overwrite does not remove"):
         write("trades", tmp_path, 10, overwrite=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
@@ -156,7 +160,7 @@ def full_after_two(tmp_path: Path) -> Iterator[Path]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
 
     try:
-        with pytest.raises(GeneratorError, match="no room left .* make room and run the same command again"):
+        with pytest.raises(GeneratorError, match=r"no room left .* make room and run the same command again"):
             write("trades", folder, 40_000, symbols=8, partitions=4, progress=limit_after_two)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -178,14 +182,10 @@ def test_a_full_disk_ends_the_command_with_a_clear_line(tmp_path: Path, format: 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    ended = subprocess.run(
-        [*COMMAND, "quotes", "--rows", "20000", "--symbols", "8", "--format", format, "--out", str(tmp_path / "full"),
-         "--workers", "1"],
-        env={**ENVIRONMENT, "NUMBA_CACHE_DIR": str(tmp_path / "numba")},
-        preexec_fn=small_files,
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+    # Compiled loops are cached by this first sample: the limit is for the data alone.
+    sample("quotes", 10)
+    arguments = ["quotes", "--rows", "20000", "--symbols", "8", "--workers", "1"]
+    ended = run([*arguments, "--format", format, "--out", str(tmp_path / "full")], preexec_fn=small_files)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "error: no room left for" in ended.stderr
@@ -200,7 +200,9 @@ def test_a_disk_that_is_full_for_workers_too(tmp_path: Path) -> None:
 
 
 def test_a_tmpfs_that_is_too_small(tmp_path: Path) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
     if mounted.returncode != 0:
         pytest.skip(f"no right to mount a small disk: {mounted.stderr.decode().strip()}")
     try:

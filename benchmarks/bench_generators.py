@@ -1,0 +1,106 @@
+"""The generators: rows per second and peak memory by format, at full size, and against the number of rows."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_ROOT = Path(__file__).parents[1]
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_ROOT)}
+_STREAM = """
+import sys, data_generators
+rows = sum(batch.num_rows for batch in data_generators.stream(sys.argv[1], int(sys.argv[2])))
+assert rows == int(sys.argv[2])
+"""
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Run a command and return its seconds and the largest sum of the resident memory of its processes, in MB."""
+    start = time.perf_counter()
+    process = psutil.Popen(
+        [sys.executable, *command], env=_ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    peak = 0
+    while process.poll() is None:
+        resident = 0
+        for member in [process, *_children(process)]:
+            try:
+                resident += member.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        peak = max(peak, resident)
+        time.sleep(0.02)
+    seconds = time.perf_counter() - start
+    if process.returncode != 0:
+        raise RuntimeError(f"{command} ended with {process.returncode}: {process.stderr.read().decode()}")
+    return seconds, peak / 1e6
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def run(share: float, workers: int) -> list[dict[str, Any]]:
+    """Measure everything at a share of its full size."""
+    sizes = {"quotes": int(1_200_000 * share), "securities": int(10_000_000 * share), "trades": int(1_000_000 * share)}
+    cases: list[tuple[str, int, list[str]]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        options = [f"--{name}-rows={rows}" for name, rows in sizes.items()]
+        for number, format in enumerate(("parquet", "arrow", "csv", "jsonl")):
+            command = ["-m", "data_generators", "all", *options, f"--workers={workers}", f"--format={format}"]
+            cases.append((f"all three to {format}", sum(sizes.values()), [*command, f"--out={out / str(number)}"]))
+        for name, rows in sizes.items():
+            command = ["-m", "data_generators", name, f"--rows={rows}", f"--workers={workers}"]
+            cases.append((f"{name} to parquet", rows, [*command, f"--out={out / name}"]))
+        for name in ("quotes", "securities"):
+            for rows in (1_000_000, 10_000_000, 100_000_000):
+                scaled = int(rows * share)
+                cases.append((f"{name} streamed, one process", scaled, ["-c", _STREAM, name, str(scaled)]))
+        # Compiled loops are cached before anything is timed.
+        measured(["-c", _STREAM, "quotes", "1"])
+        measured(["-c", _STREAM, "securities", "1"])
+        results = []
+        for name, rows, command in cases:
+            seconds, peak = measured(command)
+            results.append({"case": name, "rows": rows, "seconds": seconds, "peak_mb": peak})
+            print(f"{name}, {rows:,} rows: {seconds:.1f} s, {peak:,.0f} MB", file=sys.stderr)
+    return results
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Return the results as a Markdown table."""
+    lines = ["| what | rows | seconds | million rows/s | peak memory, MB |", "|---|---|---|---|---|"]
+    for result in results:
+        rate = result["rows"] / result["seconds"] / 1e6
+        lines.append(
+            f"| {result['case']} | {result['rows']:,} | {result['seconds']:.1f} | {rate:.2f} | {result['peak_mb']:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print the table, and write it as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the results as JSON")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the full size, for a short form")
+    parser.add_argument("--workers", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    results = run(chosen.share, chosen.workers)
+    print(table(results))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
