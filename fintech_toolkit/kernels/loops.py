@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
+from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import (
     advance,
     grow_ring,
@@ -65,6 +66,7 @@ class _Source:
         self.named |= {
             "ts": "ts[i]",
             "slots": "slots[s.start : s.start + s.capacity]",
+            "slot": "k - s.start",
             "again": "again",
             "ended": "ended",
         }
@@ -159,10 +161,11 @@ class _Source:
                 slide = self.call(kernel.slide, "slide", ["s", *leaving, *entering])
                 swap = f"if {self.finite(leaving + entering)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
             move = WINDOW_BY_ROWS.format(
-                enter=indent(enter, "    "),
                 push=indent(push, "    "),
                 swap=indent(f"{read}\n{write}\n{swap}", "    "),
             )
+            if any(isinstance(p, Window) and p.default is None for p in kernel.parameters):
+                move = f"if p_window == 0:\n{indent(enter, '    ')}\nelse:\n{indent(move, '    ')}"
             stale = STALE_BY_ROWS
         refresh = REFRESH.format(stale=stale, rebuild=indent(rebuild, "    ")) if kernel.drifts else ""
         result = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
@@ -256,9 +259,7 @@ s.count += 1
 
 # A full ring is as long as its window, so the newest value takes the slot of the oldest.
 WINDOW_BY_ROWS = """\
-if p_window == 0:
-{enter}
-elif s.count == p_window:
+if s.count == p_window:
     k = s.start + s.head
 {swap}
     advance(s)

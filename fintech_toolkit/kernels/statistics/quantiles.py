@@ -10,50 +10,134 @@ from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import helper
 
-
-@helper
-def _position(slots, n, x):  # type: ignore[no-untyped-def]
-    """Return how many of the `n` sorted values are below `x`."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) >> 1
-        if slots[middle].sorted < x:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+# Two heaps of slot numbers meet at the median: the lower half of the values with its largest on top, the upper half
+# with its smallest. They share the field `node`, the low one from its front, the high one from its back; `place` says
+# where in `node` a slot is, so that a value which leaves is found at once.
+LOW, HIGH = 0, 1
 
 
 @helper
-def _enter(s, x, slots):  # type: ignore[no-untyped-def]
-    j = s.n
-    while j > 0 and slots[j - 1].sorted > x:
-        slots[j].sorted = slots[j - 1].sorted
-        j -= 1
-    slots[j].sorted = x
-    s.n += 1
+def _index(s, side, p):  # type: ignore[no-untyped-def]
+    return p if side == LOW else s.capacity - 1 - p
 
 
 @helper
-def _leave(s, x, slots):  # type: ignore[no-untyped-def]
-    s.n -= 1
-    for j in range(_position(slots, s.n + 1, x), s.n):
-        slots[j].sorted = slots[j + 1].sorted
+def _above(side, x, y):  # type: ignore[no-untyped-def]
+    return x > y if side == LOW else x < y
 
 
 @helper
-def _slide(s, old, new, slots):  # type: ignore[no-untyped-def]
-    """Move only what lies between the value that leaves and the one that enters."""
-    j = _position(slots, s.n, old)
-    if new >= old:
-        while j + 1 < s.n and slots[j + 1].sorted < new:
-            slots[j].sorted = slots[j + 1].sorted
-            j += 1
+def _top(s, slots, side):  # type: ignore[no-untyped-def]
+    return slots[slots[_index(s, side, 0)].node].v0
+
+
+@helper
+def _put(s, slots, side, p, slot):  # type: ignore[no-untyped-def]
+    index = _index(s, side, p)
+    slots[index].node = slot
+    slots[slot].place = index
+
+
+@helper
+def _rise(s, slots, side, p, x):  # type: ignore[no-untyped-def]
+    """Move the gap at position `p` up to where `x` is not above what is over it."""
+    while p > 0:
+        parent = slots[_index(s, side, (p - 1) >> 1)].node
+        if not _above(side, x, slots[parent].v0):
+            break
+        _put(s, slots, side, p, parent)
+        p = (p - 1) >> 1
+    return p
+
+
+@helper
+def _sink(s, slots, side, p, x):  # type: ignore[no-untyped-def]
+    """Move the gap at position `p` down to where nothing that is above `x` lies under it."""
+    size = s.low if side == LOW else s.high
+    while 2 * p + 1 < size:
+        child = 2 * p + 1
+        node = slots[_index(s, side, child)].node
+        if child + 1 < size:
+            other = slots[_index(s, side, child + 1)].node
+            if _above(side, slots[other].v0, slots[node].v0):
+                child += 1
+                node = other
+        if not _above(side, slots[node].v0, x):
+            break
+        _put(s, slots, side, p, node)
+        p = child
+    return p
+
+
+@helper
+def _sift(s, slots, side, p, slot):  # type: ignore[no-untyped-def]
+    """Put a slot into a heap that has a gap at position `p`."""
+    x = slots[slot].v0
+    _put(s, slots, side, _sink(s, slots, side, _rise(s, slots, side, p, x), x), slot)
+
+
+@helper
+def _insert(s, slots, side, slot):  # type: ignore[no-untyped-def]
+    if side == LOW:
+        s.low += 1
+        _sift(s, slots, LOW, s.low - 1, slot)
     else:
-        while j > 0 and slots[j - 1].sorted > new:
-            slots[j].sorted = slots[j - 1].sorted
-            j -= 1
-    slots[j].sorted = new
+        s.high += 1
+        _sift(s, slots, HIGH, s.high - 1, slot)
+
+
+@helper
+def _remove(s, slots, side, p):  # type: ignore[no-untyped-def]
+    """Fill the gap at position `p` with the last of the heap."""
+    if side == LOW:
+        s.low -= 1
+        size = s.low
+    else:
+        s.high -= 1
+        size = s.high
+    if p < size:
+        _sift(s, slots, side, p, slots[_index(s, side, size)].node)
+
+
+@helper
+def _balance(s, slots):  # type: ignore[no-untyped-def]
+    """Let the low heap have as many values as the high one, or one more."""
+    side = LOW if s.low > s.high + 1 else HIGH
+    if side == LOW or s.high > s.low:
+        slot = slots[_index(s, side, 0)].node
+        _remove(s, slots, side, 0)
+        _insert(s, slots, 1 - side, slot)
+
+
+@helper
+def _enter(s, x, slots, slot):  # type: ignore[no-untyped-def]
+    side = HIGH if s.low > 0 and x > _top(s, slots, LOW) else LOW
+    _insert(s, slots, side, slot)
+    _balance(s, slots)
+
+
+@helper
+def _leave(s, x, slots, slot):  # type: ignore[no-untyped-def]
+    place = slots[slot].place
+    if place < s.low:
+        _remove(s, slots, LOW, place)
+    else:
+        _remove(s, slots, HIGH, s.capacity - 1 - place)
+    _balance(s, slots)
+
+
+@helper
+def _slide(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
+    """The slot has a new value: move it within its heap, and if it is on the wrong side, exchange the tops."""
+    place = slots[slot].place
+    if place < s.low:
+        _sift(s, slots, LOW, place, slot)
+    else:
+        _sift(s, slots, HIGH, s.capacity - 1 - place, slot)
+    if s.high > 0 and _top(s, slots, LOW) > _top(s, slots, HIGH):
+        low, high = slots[_index(s, LOW, 0)].node, slots[_index(s, HIGH, 0)].node
+        _sift(s, slots, LOW, 0, high)
+        _sift(s, slots, HIGH, 0, low)
 
 
 @window_kernel(
@@ -63,14 +147,14 @@ def _slide(s, old, new, slots):  # type: ignore[no-untyped-def]
     leave=_leave,
     slide=_slide,
     parameters=[Window()],
-    state=[("n", "i8")],
-    slots=[("sorted", "f8")],
+    state=[("low", "i8"), ("high", "i8")],
+    slots=[("node", "i4"), ("place", "i4")],
     warmup="min_periods valid rows in the window",
     source="pandas, Series.rolling(...).median()",
     cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
 )
 def rolling_median(s: Any, x: float, min_periods: int, slots: Any) -> Any:
-    """Median of the values in the window, which are kept sorted: exact, for as long as it runs.
+    """Median of the values in the window, kept in two heaps: exact, for as long as it runs.
 
     With an even number of values the mean of the two in the middle. NaN and infinite values take a place in the window
     but no part in the result.
@@ -81,10 +165,11 @@ def rolling_median(s: Any, x: float, min_periods: int, slots: Any) -> Any:
     >>> ft.rolling_median(np.array([3.0, 1.0, 2.0, 4.0]), window=3)
     array([nan, nan,  2.,  2.])
     """
-    if s.n == 0 or s.n < min_periods:
+    n = s.low + s.high
+    if n == 0 or n < min_periods:
         return np.nan
-    upper = slots[s.n >> 1].sorted
-    return upper if s.n & 1 else (slots[(s.n >> 1) - 1].sorted + upper) / 2.0
+    low = _top(s, slots, LOW)
+    return low if n & 1 else (low + _top(s, slots, HIGH)) / 2.0
 
 
 @rolling_median.oracle

@@ -1,0 +1,77 @@
+"""Worked examples that one can look up, and TA-Lib's conventions at the edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import fintech_toolkit as ft
+
+# StockCharts, ChartSchool, "Moving Averages": 10-day EMA of Intel.
+EMA_PRICES = [22.27, 22.19, 22.08, 22.17, 22.18, 22.13, 22.23, 22.43, 22.24, 22.29, 22.15, 22.39, 22.38, 22.61, 23.36]
+EMA_PRICES += [24.05, 23.75, 23.83, 23.95, 23.63, 23.82, 23.87, 23.65, 23.19, 23.10, 23.33, 22.68, 23.10, 22.40, 22.17]
+EMA_10 = [22.22, 22.21, 22.24, 22.27, 22.33, 22.52, 22.80, 22.97, 23.13, 23.28, 23.34]
+EMA_10 += [23.43, 23.51, 23.54, 23.47, 23.40, 23.39, 23.26, 23.23, 23.08, 22.92]
+
+# StockCharts, ChartSchool, "Relative Strength Index": 14-day RSI of QQQQ.
+RSI_PRICES = [44.3389, 44.0902, 44.1497, 43.6124, 44.3278, 44.8264, 45.0955, 45.4245, 45.8433, 46.0826, 45.8931]
+RSI_PRICES += [46.0328, 45.6140, 46.2820, 46.2820, 46.0028, 46.0328, 46.4116, 46.2222, 45.6439, 46.2122, 46.2521]
+RSI_PRICES += [45.7137, 46.4515, 45.7835, 45.3548, 44.0288, 44.1783, 44.2181, 44.5672, 43.4205, 42.6628, 43.1314]
+RSI_14 = [70.53, 66.32, 66.55, 69.41, 66.36, 57.97, 62.93, 63.26, 56.06, 62.38]
+RSI_14 += [54.71, 50.42, 39.99, 41.46, 41.87, 45.46, 37.30, 33.08, 37.77]
+
+
+def test_ema_of_the_worked_example() -> None:
+    result = ft.ema(np.array(EMA_PRICES), span=10)
+    assert_array_equal(result[:9], np.nan)
+    assert_allclose(result[9:], EMA_10, atol=0.011)  # the prices of the page are rounded to cents
+
+
+def test_rsi_of_the_worked_example() -> None:
+    result = ft.rsi(np.array(RSI_PRICES))
+    assert_array_equal(result[:14], np.nan)
+    assert_allclose(result[14:], RSI_14, atol=0.01)
+
+
+@pytest.mark.parametrize("smoothing", ["wilder", "sma", "ema"])
+def test_rsi_at_its_edges(smoothing: str) -> None:
+    rising = ft.rsi(np.arange(1.0, 30.0), period=5, smoothing=smoothing)
+    assert_array_equal(rising[5:], 100.0)
+    falling = ft.rsi(np.arange(30.0, 1.0, -1.0), period=5, smoothing=smoothing)
+    assert_array_equal(falling[5:], 0.0)
+    flat = ft.rsi(np.full(30, 7.0), period=5, smoothing=smoothing)
+    assert_array_equal(flat, np.where(np.arange(30) < 5, np.nan, 0.0))
+
+
+def test_rsi_of_means_does_not_drift() -> None:
+    price = 100 + np.cumsum(np.random.default_rng(3).choice([-0.1, 0.1], 5_000))
+    price[1_000] = 1e12
+    late = ft.rsi(price, period=20, smoothing="sma")[2_000:]
+    assert_allclose(late, ft.rsi(price[1_500:], period=20, smoothing="sma")[500:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", ["talib", "sma", "first"])
+def test_macd_forgets_its_seed(seed: str) -> None:
+    price = 100 + np.cumsum(np.random.default_rng(5).normal(size=2_000))
+    reference = ft.macd(price)
+    result = ft.macd(price, seed=seed)
+    for name in ("macd", "signal", "hist"):
+        assert_allclose(getattr(result, name)[-100:], getattr(reference, name)[-100:], atol=1e-10)
+
+
+def test_macd_starts_when_its_seed_says() -> None:
+    price = 100 + np.cumsum(np.random.default_rng(5).normal(size=60))
+    first = {
+        seed: tuple(int(np.argmax(np.isfinite(column))) for column in ft.macd(price, seed=seed))
+        for seed in ("talib", "sma", "first")
+    }
+    assert first == {"talib": (33, 33, 33), "sma": (25, 33, 33), "first": (0, 0, 0)}
+
+
+def test_macd_swaps_its_spans_as_talib_does() -> None:
+    import talib
+
+    price = 100 + np.cumsum(np.random.default_rng(5).normal(size=60))
+    for actual, expected in zip(ft.macd(price, fast=20, slow=8), talib.MACD(price, 20, 8, 9), strict=True):
+        assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
