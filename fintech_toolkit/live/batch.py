@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +16,8 @@ from confluent_kafka import Message
 from fintech_toolkit.live.codecs import encode_arrow
 from fintech_toolkit.live.config import KafkaConfig
 from fintech_toolkit.live.writer import LiveError, Writer
+
+_RATE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,25 @@ class Counter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts = Counts()
+        self._recent: deque[tuple[float, int]] = deque()
+        self.counts = Counts()
 
     def add(self, received: int = 0, emitted: int = 0, rejected: int = 0) -> None:
         """Add to the counts."""
         with self._lock:
-            now = self._counts
-            self._counts = Counts(now.received + received, now.emitted + emitted, now.rejected + rejected)
+            now = self.counts
+            self.counts = Counts(now.received + received, now.emitted + emitted, now.rejected + rejected)
+            if received:
+                self._recent.append((time.monotonic(), received))
+                while self._recent[0][0] < time.monotonic() - _RATE_SECONDS:
+                    self._recent.popleft()
 
     @property
-    def counts(self) -> Counts:
-        """The counts as of now."""
-        return self._counts
+    def rate(self) -> float:
+        """Records received per second, over the last five seconds."""
+        with self._lock:
+            since = time.monotonic() - _RATE_SECONDS
+            return sum(count for at, count in self._recent if at > since) / _RATE_SECONDS
 
 
 class DeadLetters:

@@ -6,7 +6,7 @@ import configparser
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.live.properties import CONSUMER, KNOWN, PRODUCER
 
 _SECRET = re.compile(r"password|passphrase|secret|key\.pem|oauthbearer\.(config|extensions)")
+# A broker that comes back is found within a second, not ten.
+_DEFAULTS = {"reconnect.backoff.max.ms": 1000}
 _NO_SUCH_PROPERTY = "fintech.toolkit.no.such.property"
 _ENVIRONMENT_PREFIX = "KAFKA_"
 _BY_VARIABLE = {_ENVIRONMENT_PREFIX + re.sub(r"\W", "_", name).upper(): name for name in KNOWN}
@@ -84,11 +86,14 @@ class KafkaConfig(Mapping[str, Any]):
 
     def for_consumer(self) -> dict[str, Any]:
         """Return the settings that a consumer takes: all but the producer's."""
-        return {name: value for name, value in self._values.items() if name not in PRODUCER}
+        return {name: value for name, value in self._client() if name not in PRODUCER}
 
     def for_producer(self) -> dict[str, Any]:
         """Return the settings that a producer takes: all but the consumer's."""
-        return {name: value for name, value in self._values.items() if name not in CONSUMER}
+        return {name: value for name, value in self._client() if name not in CONSUMER}
+
+    def _client(self) -> Iterable[tuple[str, Any]]:
+        return (_DEFAULTS | self._values).items()
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from fintech_toolkit.live.writer import LiveError, logger
 
 _DEFAULTS = {
     "isolation.level": "read_committed",
-    "session.timeout.ms": 6000,  # a killed consumer's partitions are free again after this
+    "session.timeout.ms": 20_000,  # outlasts the restart of a broker; a killed consumer's place is kept as long
     "auto.commit.interval.ms": 500,
     "fetch.queue.backoff.ms": 5,  # the default of a second costs four fifths of the throughput
 }
@@ -39,12 +40,16 @@ _FIXED = {
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
 }
-_CONNECT_SECONDS = 10.0
 _MEMBERSHIP_SECONDS = 1.0  # how often a consumer that waits for its sinks shows that it is alive
-_FAREWELL_SECONDS = 0.5  # what a stopped source leaves to sinks that are still at work
-_RATE_SECONDS = 5.0
+_FAREWELL_SECONDS = 0.3  # what a stopped source leaves to sinks that are still at work
 # librdkafka goes on by itself after these.
 _TRANSIENT = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+# A commit that fails otherwise is made up for by the next one.
+_COMMIT_REFUSED = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.FENCED_INSTANCE_ID,
+}
 
 
 def consumer_settings(settings: dict[str, Any], group: str | None) -> dict[str, Any]:
@@ -64,15 +69,8 @@ def consumer_settings(settings: dict[str, Any], group: str | None) -> dict[str, 
     return _DEFAULTS | settings | _FIXED
 
 
-class InFlight(NamedTuple):
-    """A batch on its way through the sinks, and what is committed once it is through."""
-
-    batch: Batch
-    to: dict[int, int]
-
-
 class Reader:
-    """Reads a topic in batches until it is told to stop, or reaches the end that it was given.
+    """Reads a topic in batches, as one member of a group with one consumer.
 
     All calls of the consumer happen in the thread that calls `run`.
 
@@ -88,6 +86,10 @@ class Reader:
         Most messages of a batch, and how many seconds it waits for them.
     until_latest : bool
         Stop at what was the end of the topic when the partitions were assigned.
+    ids : iterator of int
+        Numbers for the batches.
+    passed : dict of int to int
+        For each partition, where the batches end that have passed all sinks; kept up to date for the next reader.
     counter, dead_letters : Counter, DeadLetters
         Where records are counted, and put aside.
     deliver : callable
@@ -105,6 +107,8 @@ class Reader:
         batch_size: int,
         batch_time: float,
         until_latest: bool,
+        ids: Iterator[int],
+        passed: dict[int, int],
         counter: Counter,
         dead_letters: DeadLetters,
         deliver: Callable[[pd.DataFrame, Batch], concurrent.futures.Future[None]],
@@ -116,34 +120,39 @@ class Reader:
         self._batch_size = batch_size
         self._batch_time = batch_time
         self._until_latest = until_latest
+        self._ids = ids
+        self._passed = passed
         self._counter = counter
         self._dead_letters = dead_letters
         self._deliver = deliver
         self._stopped = stopped
-        self._error: KafkaError | None = None
-        self._batches = 0
-        self._in_flight: deque[InFlight] = deque()
+        self._error: Exception | None = None
+        self._lost = False
+        self._in_flight: deque[Batch] = deque()
         self._held: list[Message] = []
         self._next: dict[int, int] = {}  # where our next batch begins; the consumer's position skips over gaps
         self._reached: dict[int, int] = {}  # the end of what was seen, gaps included
         self._targets: dict[int, int] = {}
-        self._recent: deque[tuple[float, int]] = deque()
+        self._start: dict[int, int] = {}  # where the group stood when we were assigned a partition
         # Where a group starts that has committed nothing is said in `_on_assign`. Committed offsets whose records
         # have expired are an error, or their loss would go unnoticed.
         reset = settings.get("auto.offset.reset", "earliest")
         self._first_offset = OFFSET_BEGINNING if reset in ("earliest", "beginning", "smallest") else OFFSET_END
         self._servers = settings.get("bootstrap.servers", settings.get("metadata.broker.list"))
-        settings = settings | {"auto.offset.reset": "error", "error_cb": self._on_error}
+        settings = settings | {"auto.offset.reset": "error", "error_cb": self._on_error, "on_commit": self._on_commit}
         self._consumer = Consumer(settings, logger=logger)
 
-    @property
-    def rate(self) -> float:
-        """Records received per second, over the last five seconds."""
-        since = time.monotonic() - _RATE_SECONDS
-        return sum(count for at, count in tuple(self._recent) if at > since) / _RATE_SECONDS
+    def run(self, patience: float) -> bool:
+        """Read, deliver and commit until stopped or at the end; return whether the group gave us up before that.
 
-    def run(self) -> None:
-        """Read, deliver and commit until stopped or at the end.
+        It does so when it heard nothing of us for too long, as when the broker was away. librdkafka would rejoin,
+        but has been seen to wait for ever for commits that were under way at the time; so the reader has come to
+        its end, and a new one goes on from what was committed.
+
+        Parameters
+        ----------
+        patience : float
+            How many seconds to wait for Kafka at the beginning.
 
         Raises
         ------
@@ -151,21 +160,24 @@ class Reader:
             What a node, a sink or Kafka raised.
         """
         try:
-            self._connect()
-            self._consumer.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke)
-            while not self._stopped() and not self._at_end():
+            self._connect(patience)
+            self._consumer.subscribe(
+                [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+            while not (self._lost or self._stopped() or self._at_end()):
                 messages = self._held + self._consumer.consume(self._batch_size, self._batch_time)
                 self._held = []
                 self._process(self._records(messages))
-                self._measure_lag()
                 self._commit()
+                self._measure_lag()
             self._finish()
+            return self._lost
         finally:
             self._consumer.close()  # commits what was stored and leaves the group
 
-    def _connect(self) -> None:
+    def _connect(self, patience: float) -> None:
         """Find the topic, or say why not: librdkafka alone would wait for it without a word."""
-        deadline = time.monotonic() + _CONNECT_SECONDS
+        deadline = time.monotonic() + patience
         while not self._stopped():
             try:
                 found = self._consumer.list_topics(self._topic, timeout=0.5).topics[self._topic]
@@ -173,8 +185,7 @@ class Reader:
                 self._check()
                 if time.monotonic() > deadline:
                     raise LiveError(
-                        f"Kafka at {self._servers} did not answer within {_CONNECT_SECONDS:.0f} s: "
-                        f"{failure.args[0].str()}"
+                        f"Kafka at {self._servers} did not answer within {patience:.0f} s: {failure.args[0].str()}"
                     ) from failure
                 continue
             if found.error is not None:
@@ -182,34 +193,52 @@ class Reader:
             return
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _TRANSIENT:
-            logger.warning("topic %r: %s", self._topic, error.str())
-        else:
-            self._error = error
+        if error.code() not in _TRANSIENT:  # those librdkafka has logged
+            self._error = KafkaException(error)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None and error.code() in _COMMIT_REFUSED:
+            self._error = KafkaException(error)
 
     def _check(self) -> None:
         if self._error is not None:
-            raise LiveError(f"topic {self._topic!r}: {self._error.str()}")
+            raise LiveError(f"topic {self._topic!r}: {self._error}") from self._error
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._assign(consumer, partitions)
+        except Exception as error:  # the client garbles what its callbacks raise
+            self._error = error
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         starts = consumer.committed(partitions, timeout=30)
+        ahead = []
         for start in starts:
             if start.error is not None:
                 raise KafkaException(start.error)
-            self._next.pop(start.partition, None)
-            self._reached.pop(start.partition, None)
+            passed = self._passed.get(start.partition)
+            if passed is not None and passed > start.offset:
+                # The commit was lost, but not the pipeline's state: it must not see those records again.
+                start.offset = passed
+                ahead.append(start)
+            self._start[start.partition] = start.offset
             if start.offset < 0:
                 start.offset = self._first_offset
             if self._until_latest:
                 _, self._targets[start.partition] = consumer.get_watermark_offsets(start, timeout=30)
         consumer.incremental_assign(starts)
+        if ahead:
+            consumer.store_offsets(offsets=ahead)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for lost in partitions:
-            self._targets.pop(lost.partition, None)
-            for batch in self._in_flight:  # what others commit from here on must not be set back
-                batch.to.pop(lost.partition, None)
+        for revoked in partitions:
+            for offsets in (self._start, self._next, self._reached, self._targets):
+                offsets.pop(revoked.partition, None)
         consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lost = True
+        self._start.clear()
 
     def _at_end(self) -> bool:
         return bool(self._targets) and all(
@@ -226,9 +255,7 @@ class Reader:
                 records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._reached[message.partition()] = message.offset()  # type: ignore[index, assignment]
-            elif error.code() in _TRANSIENT:
-                logger.warning("topic %r: %s", self._topic, error.str())
-            else:  # a fatal error, too, arrives like this
+            elif error.code() not in _TRANSIENT:  # a fatal error, too, arrives like this
                 raise LiveError(f"topic {self._topic!r}, partition {message.partition()}: {error.str()}")
         return sorted(records, key=lambda message: (message.partition(), message.offset()))
 
@@ -237,13 +264,14 @@ class Reader:
         if not records:
             return
         decoded = self._decoder.decode([record.value() for record in records])
-        self._count(len(decoded.message) + len(decoded.rejected), len(decoded.message))
+        received = len(decoded.message) + len(decoded.rejected)
+        self._counter.add(received=received, emitted=len(decoded.message))
         for position, reason in decoded.rejected:
             self._dead_letters.send(records[position], reason)
         partition = np.array([record.partition() for record in records])
         offset = np.array([record.offset() for record in records])
         batch = Batch(
-            id=self._batches,
+            id=next(self._ids),
             topic=self._topic,
             offsets=self._advance(partition, offset),
             partition=partition[decoded.message],
@@ -254,19 +282,11 @@ class Reader:
             _dead_letters=self._dead_letters,
             _counter=self._counter,
         )
-        self._batches += 1
-        self._in_flight.append(InFlight(batch, {number: to for number, (_, to) in batch.offsets.items()}))
+        self._in_flight.append(batch)
         if len(decoded.message):
             self._await_sinks(self._deliver(to_frame(decoded.table), batch))
         else:
             batch.done.set()
-
-    def _count(self, received: int, emitted: int) -> None:
-        self._counter.add(received=received, emitted=emitted)
-        now = time.monotonic()
-        self._recent.append((now, received))
-        while self._recent[0][0] < now - _RATE_SECONDS:
-            self._recent.popleft()
 
     def _advance(self, partition: npt.NDArray[np.int64], offset: npt.NDArray[np.int64]) -> dict[int, tuple[int, int]]:
         """Return where a batch begins and ends in each of its partitions."""
@@ -283,47 +303,56 @@ class Reader:
         if self._await(lambda seconds: bool(concurrent.futures.wait([delivered], seconds).done)):
             delivered.result()
 
-    def _await(self, over: Callable[[float], bool]) -> bool:
-        """Wait for something and return whether it came, before the source was stopped and its time was up.
+    def _await(self, over: Callable[[float], bool], patience: float = math.inf) -> bool:
+        """Wait for something and return whether it came in time: a stopped source has little of it left.
 
         Meanwhile the consumer is polled, or the group would take it for dead; paused, so that nothing comes.
         """
-        begun = polled = time.monotonic()
-        stopped_at: float | None = None
+        polled = time.monotonic()
+        deadline = polled + patience
         paused = False
         while not over(0.05):
             now = time.monotonic()
             if self._stopped():
-                stopped_at = stopped_at or now
-                if now - stopped_at > _FAREWELL_SECONDS:
-                    return False
-            if now - polled > _MEMBERSHIP_SECONDS:
+                deadline = min(deadline, now + _FAREWELL_SECONDS)
+            if now > deadline:
+                return False
+            if now - polled > _MEMBERSHIP_SECONDS and not self._lost:
                 self._consumer.pause(self._consumer.assignment())
                 self._held += self._consumer.consume(1000, 0)
                 polled, paused = now, True
-        if paused:
-            logger.debug("topic %r: waited %.1f s for sinks", self._topic, time.monotonic() - begun)
+                if self._lost:  # at once, before the client joins again, to be waited for by the group
+                    self._consumer.close()
+        if paused and not self._lost:
             self._consumer.resume(self._consumer.assignment())
         return True
 
     def _commit(self) -> None:
         """Let the offsets be committed of batches that all sinks have finished with, in their order."""
         to: dict[int, int] = {}
-        while self._in_flight and self._in_flight[0].batch.done.is_set():
-            to |= self._in_flight.popleft().to
-        if not to:
+        while self._in_flight and self._in_flight[0].done.is_set():
+            batch = self._in_flight.popleft()
+            to |= {partition: end for partition, (_, end) in batch.offsets.items()}
+        if not to or not self._await(self._dead_letters.flush):
             return
-        if self._await(self._dead_letters.flush):
-            self._consumer.store_offsets(
-                offsets=[TopicPartition(self._topic, partition, offset) for partition, offset in to.items()]
-            )
+        self._passed |= to
+        # Only what is still ours, and nothing that another consumer has gone beyond since.
+        mine = [
+            TopicPartition(self._topic, partition, end)
+            for partition, end in to.items()
+            if end > self._start.get(partition, end)
+        ]
+        if mine:
+            self._consumer.store_offsets(offsets=mine)
 
     def _finish(self) -> None:
         if self._in_flight:
-            self._await(self._in_flight[-1].batch.done.wait)
+            self._await(self._in_flight[-1].done.wait, _FAREWELL_SECONDS if self._lost else math.inf)
         self._commit()
 
     def _measure_lag(self) -> None:
+        if self._lost:
+            return
         lag = {}
         for assigned in self._consumer.assignment():
             reached = self._reached.get(assigned.partition)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
+import itertools
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +24,8 @@ from fintech_toolkit.live.reader import Reader, consumer_settings
 from fintech_toolkit.live.schema import message_schema
 from fintech_toolkit.live.writer import logger
 
+_CONNECT_SECONDS = 10.0
+_LEAVE_SECONDS = 2.0
 # Nodes with a life of their own: what happens behind them reaches nobody.
 _DETACHED = {"buffer", "delay", "latest", "map_async", "timed_window", "timed_window_unique"}
 
@@ -128,13 +133,15 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self._counter = counter
         self._thread: threading.Thread | None = None
         self._reader: Reader | None = None
-        self._reader_arguments = {
+        self._reader_arguments: dict[str, Any] = {
             "topic": topic,
             "settings": consumer_settings(settings.for_consumer(), group),
             "decoder": DECODERS[format](message_schema(schema)),
             "batch_size": batch_size,
             "batch_time": convert_interval(batch_time),
             "until_latest": until is not None,
+            "ids": itertools.count(),
+            "passed": {},
             "counter": counter,
             "dead_letters": DeadLetters(dead_letter_topic, settings, counter),
             "deliver": self._deliver,
@@ -166,6 +173,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.stopped, self.started, self.exception = False, True, None
         self._thread = threading.Thread(target=self._read, name=f"kafka-{self.topic}", daemon=True)
         self._thread.start()
+        atexit.register(self._leave)
 
     def stop(self) -> None:
         """Ask the source to stop, which takes less than a second; `wait` waits for it.
@@ -203,17 +211,29 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     @property
     def rate(self) -> float:
         """Records received per second, over the last five seconds."""
-        return self._reader.rate if self._reader is not None else 0.0
+        return self._counter.rate
 
     def _read(self) -> None:
         try:
-            self._reader = Reader(**self._reader_arguments)
-            self._reader.run()
+            patience = _CONNECT_SECONDS
+            while not self.stopped:
+                self._reader = Reader(**self._reader_arguments)
+                if not self._reader.run(patience):
+                    break
+                logger.warning("topic %r: the group has given this consumer up; joining again", self.topic)
+                patience = math.inf
         except BaseException as error:
             logger.error("the source of topic %r stopped: %s", self.topic, error)
             self.exception = error
         finally:
             self.stopped = True
+            atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        """Leave the group before the interpreter ends, or others would wait for this consumer's session to."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(_LEAVE_SECONDS)
 
     def _deliver(self, frame: pd.DataFrame, batch: Batch) -> concurrent.futures.Future[None]:
         return asyncio.run_coroutine_threadsafe(self._emit_to_sinks(frame, batch), self.loop.asyncio_loop)

@@ -92,8 +92,9 @@ def test_secrets_do_not_show(name: str, caplog: pytest.LogCaptureFixture, capfd:
 
 def test_consumers_and_producers_get_their_own(capfd: pytest.CaptureFixture[str]) -> None:
     config = KafkaConfig({**SERVERS, "acks": "all", "group.id": "g", "client.id": "c"}, environ={})
-    assert config.for_consumer() == {**SERVERS, "group.id": "g", "client.id": "c"}
-    assert config.for_producer() == {**SERVERS, "acks": "all", "client.id": "c"}
+    assert config.for_consumer().keys() - config.for_producer().keys() == {"group.id"}
+    assert config.for_producer().keys() - config.for_consumer().keys() == {"acks"}
+    assert config.for_consumer()["client.id"] == config.for_producer()["client.id"] == "c"
 
 
 def test_every_listed_name_is_one_that_librdkafka_knows() -> None:
