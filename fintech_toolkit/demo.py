@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import signal
 import tempfile
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -61,19 +66,26 @@ def run(seconds: float | None = None, browser: bool = True, port: int = 0, rows:
     Returns
     -------
     int
-        0 if all three agreed to the last bit; 1 if not; 130 if Ctrl-C came before that was known.
+        0 if all agreed to the last bit, 1 if not. If Ctrl-C comes before that is known, the process ends with 130.
     """
     console = Console(highlight=False)
-    # What goes wrong is said in one line; the cluster's log would say it in twenty, and so it does of every Ctrl-C.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        _run(console, None if seconds is None else time.monotonic() + seconds, browser, port, rows)
-    except KeyboardInterrupt:
-        console.print("Stopped.")
-        return _INTERRUPTED
-    except DemoError as error:
-        console.print(Text.assemble(("✗ ", "bold red"), str(error)))
-        return 1
+    # What goes wrong is raised here too; these would say it in twenty lines, and so they do of every Ctrl-C.
+    for name in ("distributed", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="fintech-toolkit-", ignore_cleanup_errors=True) as folder:
+        try:
+            _run(console, Path(folder), None if seconds is None else time.monotonic() + seconds, browser, port, rows)
+        except KeyboardInterrupt:
+            console.print("Stopped.")
+            shutil.rmtree(folder, ignore_errors=True)
+            # To close a cluster takes up to ten seconds if its workers are busy or have just come to life, and Dask
+            # would do so when the interpreter ends. All else is closed by now.
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+            os._exit(_INTERRUPTED)
+        except DemoError as error:
+            console.print(Text.assemble(("✗ ", "bold red"), str(error)))
+            return 1
     return 0
 
 
@@ -92,7 +104,7 @@ def build_pipeline() -> Pipeline:
     )
 
 
-def _run(console: Console, ends_at: float | None, browser: bool, port: int, rows: int) -> None:
+def _run(console: Console, folder: Path, ends_at: float | None, browser: bool, port: int, rows: int) -> None:
     with _stage(console, "Quotes", "making quotes"):
         import data_generators
 
@@ -111,33 +123,41 @@ def _run(console: Console, ends_at: float | None, browser: bool, port: int, rows
     rate = rows / took / 1e6
     _say(console, f"{rows:,} rows, {len(pipeline.gives)} new columns in {took:.3f} s: {rate:.1f} million rows/s")
 
-    _run_on_dask(console, pipeline, quotes, batch)
+    _run_on_dask(console, folder, pipeline, quotes, batch)
     _run_live(console, pipeline, quotes, batch, ends_at, browser, port)
 
 
-def _run_on_dask(console: Console, pipeline: Pipeline, quotes: pd.DataFrame, batch: pd.DataFrame) -> None:
-    with _stage(console, "Dask", f"starting {WORKERS} worker processes, then running"), ExitStack() as stack:
+def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.DataFrame, batch: pd.DataFrame) -> None:
+    with _stage(console, "Dask", f"starting {WORKERS} worker processes, then running"):
         import dask.dataframe as dd
         from distributed import Client, LocalCluster
 
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fintech-toolkit-")))
+        files = folder / "quotes"
+        files.mkdir()
         for number, part in enumerate(np.array_split(np.arange(len(quotes)), PARTITIONS)):
-            quotes.iloc[part].to_parquet(folder / f"quotes-{number:02d}.parquet")
-        cluster: Any = LocalCluster(  # type: ignore[no-untyped-call]
+            quotes.iloc[part].to_parquet(files / f"{number:02d}.parquet")
+        # Ctrl-C, which a terminal sends to all processes, is for this one: workers inherit what their thread blocks.
+        starter = ThreadPoolExecutor(
+            1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT})
+        )
+        cluster = starter.submit(
+            LocalCluster,
             n_workers=WORKERS,
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
-        )
-        stack.enter_context(cluster)
-        stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]
-        frame = dd.read_parquet(folder)
+            local_directory=str(folder),
+        ).result()
+        client: Any = Client(cluster)  # type: ignore[no-untyped-call]
+        frame = dd.read_parquet(files)
         plan = pipeline.explain(frame)
         start = time.perf_counter()
         distributed = pipeline(frame).compute()
         took = time.perf_counter() - start
         _require_same(batch, distributed, "Dask", "pandas")
+        client.close()
+        cluster.close()
     _say(console, f"the same rows from {PARTITIONS} files on {WORKERS} worker processes in {took:.1f} s")
     _say(console, f"plan: {plan.name}, as {plan.reason}")
     _say(console, "✓ Dask = pandas, row for row and bit for bit", "green")
