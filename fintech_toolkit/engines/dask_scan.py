@@ -1,7 +1,7 @@
 """A pipeline as expressions of Dask: partition by partition, or along the chain of state.
 
-Along the chain, the scan of a partition needs the state that the scan before it left, and nothing else of it. Reading comes
-before the chain and writing after it, as tasks of their own that run side by side; only the scans themselves wait.
+Along the chain, the scan of a partition needs the state that the scan before it left, and nothing else of it. Reading
+comes before the chain and writing after it, as tasks of their own that run side by side; only the scans wait.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef
@@ -92,8 +92,8 @@ def check_apart(*symbols: list[Symbol]) -> None:
             first = home.setdefault(name, partition)
             if first != partition:
                 raise DataError(
-                    f"Symbol {name!r} is in partition {first} and in partition {partition}, so the partitions are not by "
-                    "symbol; use plan='shuffle', or plan='chain' if they are in time order."
+                    f"Symbol {name!r} is in partition {first} and in partition {partition}, so the partitions are not "
+                    "by symbol; use plan='shuffle', or plan='chain' if they are in time order."
                 )
 
 
@@ -118,7 +118,7 @@ def list_symbols(scanned: tuple[pd.DataFrame, State]) -> list[Symbol]:
 class Enrich(Blockwise):
     """Stateless steps, where the data is."""
 
-    _parameters = ["frame", "pipeline"]
+    _parameters: ClassVar[list[str]] = ["frame", "pipeline"]
     operation = staticmethod(enrich)
 
     @functools.cached_property
@@ -143,7 +143,7 @@ class Scan(Expr):  # type: ignore[misc]
         `flush` adds the rows that are unfinished at the end.
     """
 
-    _parameters = ["frame", "pipeline", "state", "chained", "flush"]
+    _parameters: ClassVar[list[str]] = ["frame", "pipeline", "state", "chained", "flush"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -159,48 +159,72 @@ class Scan(Expr):  # type: ignore[misc]
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         return _project(self, parent, dependents)
 
+    def _lower(self) -> Expr:
+        return TakeFrame(ScanTasks(*self.operands))
+
+
+class ScanTasks(Scan):
+    """The tasks of a scan: of each partition, what it gives together with the state after it."""
+
+    def _lower(self) -> None:
+        return None
+
     def key(self, what: str, partition: int) -> tuple[str, int]:
-        """Return the key of a task inside: its scan, or its state."""
+        """Return the key of a task beside the scans."""
         return (f"{what}-{self._name}", partition)
 
-    def _before(self) -> tuple[dict[Any, Any], Any]:
+    def before(self) -> tuple[dict[Any, Any], Any]:
+        """Return the tasks that hold the state before the first row, and the reference to it."""
         state = self.operand("state")
         if isinstance(state, Expr):
             return {}, TaskRef((state._name, 0))
         if state is None:
             return {}, None
-        key = (f"before-{self._name}", 0)
+        key = self.key("before", 0)
         return {key: DataNode(key, state)}, TaskRef(key)
 
     def _layer(self) -> dict[Any, Any]:
-        layer, before = self._before()
+        layer, before = self.before()
         last = self.frame.npartitions - 1
         scan = scan_partition if self.chained else scan_own_symbols
         for i in range(last + 1):
-            scanned, after = self.key("scan", i), self.key("state", i)
+            key, after = (self._name, i), self.key("state", i)
             flush = self.flush and (i == last or not self.chained)
-            layer[scanned] = Task(
-                scanned, scan, TaskRef((self.frame._name, i)), before, self.pipeline, self._meta, i, flush=flush
-            )
+            frame = TaskRef((self.frame._name, i))
+            layer[key] = Task(key, scan, frame, before, self.pipeline, self._meta, i, flush=flush)
             # Apart from the frame, so that a state travels to another worker without it.
-            layer[after] = Task(after, operator.getitem, TaskRef(scanned), 1)
-            waits = () if self.chained or i < last else (TaskRef(self.key("apart", 0)),)
-            layer[self._name, i] = Task((self._name, i), take_frame, TaskRef(scanned), *waits)
+            layer[after] = Task(after, operator.getitem, TaskRef(key), 1)
             if self.chained:
                 before = TaskRef(after)
             else:
                 names = self.key("symbols", i)
-                layer[names] = Task(names, list_symbols, TaskRef(scanned))
+                layer[names] = Task(names, list_symbols, TaskRef(key))
         if not self.chained:
             apart = self.key("apart", 0)
             layer[apart] = Task(apart, check_apart, *(TaskRef(self.key("symbols", i)) for i in range(last + 1)))
         return layer
 
 
+class TakeFrame(Blockwise):
+    """What a scan gives, without the state. A task of its own only until it is fused with what is done next."""
+
+    _parameters: ClassVar[list[str]] = ["scan"]
+    operation = staticmethod(take_frame)
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return self.scan._meta
+
+    def _task(self, name: Any, index: int) -> Task:
+        scan = self.scan
+        waits = not scan.chained and index == scan.npartitions - 1
+        return Task(name, take_frame, TaskRef((scan._name, index)), *([TaskRef(scan.key("apart", 0))] if waits else []))
+
+
 class StateAfter(Expr):  # type: ignore[misc]
     """The state that a scan leaves."""
 
-    _parameters = ["scan"]
+    _parameters: ClassVar[list[str]] = ["scan"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -209,18 +233,24 @@ class StateAfter(Expr):  # type: ignore[misc]
     def _divisions(self) -> tuple[None, ...]:
         return (None, None)
 
+    def _lower(self) -> Expr | None:
+        scan = self.scan
+        if isinstance(scan, TakeFrame):  # Dask may lower what is below a node before the node itself
+            return StateAfter(scan.scan)
+        return None if isinstance(scan, ScanTasks) else StateAfter(ScanTasks(*scan.operands))
+
     def _layer(self) -> dict[Any, Any]:
         scan, key = self.scan, (self._name, 0)
         last = scan.frame.npartitions - 1
         if scan.chained:
             return {key: Alias(key, scan.key("state", last))}
-        _, before = scan._before()
+        _, before = scan.before()
         states = List(*(TaskRef(scan.key("state", i)) for i in range(last + 1)))
         return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
 
 
 def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
-    """Read no more columns than the steps need and the results are asked for, if the same scan still serves them all."""
+    """Read no more columns than the steps need and the results are asked for, if one scan still serves them all."""
     parents = {type(parent) for reference in dependents[expr._name] if (parent := reference()) is not None}
     if not isinstance(parent, Projection | StateAfter) or not all(
         issubclass(kind, Projection | StateAfter) for kind in parents

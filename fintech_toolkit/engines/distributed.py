@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from dask.dataframe.dask_expr import new_collection
+from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import Enrich, Scan, StateAfter
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 PLANS = {
     "partition-wise": "every partition by itself, where it is",
-    "chain": "along the chain of state: a partition's scan waits for the state of the one before; reading and writing do not wait",
-    "by_symbol": "every partition by itself, with the states of its own symbols",
-    "shuffle": "after one shuffle by symbol, which restores time order: every partition by itself, with the states of its own symbols",
+    "chain": "along the chain of state: a partition's scan waits for the one before; reading and writing do not",
+    "by_symbol": "every partition by itself, with its own symbols' states",
+    "shuffle": "after one shuffle by symbol, time order restored: every partition by itself, with its own symbols' states",
 }
 
 
@@ -73,9 +74,11 @@ def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
     Parameters
     ----------
     pipeline : Pipeline
+        What to run.
     ddf : dask.dataframe.DataFrame
+        Ticks.
     plan : {"chain", "by_symbol", "shuffle"}, optional
-        The plan to take, whatever is known about the frame. A wrong claim is found out as it runs: an error, not a number.
+        The plan to take, whatever is known about the frame. A wrong claim is an error when it runs.
 
     Raises
     ------
@@ -85,12 +88,13 @@ def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
         If the pipeline cannot run by that plan.
     """
     _check_frame(ddf)
-    name, reason = _choose(pipeline, ddf.expr, plan)
+    choice = _choose(pipeline, ddf.expr, plan)
+    name = choice.name
     steps = []
     for step in pipeline.steps:
         where = "in its partition's scan" + (", needs no state" if step.kernel.stateless else "")
         steps.append((repr(step), "partition by partition" if name == "partition-wise" else where))
-    return Plan(name, reason, ddf.npartitions, tuple(steps))
+    return Plan(name, choice.reason, ddf.npartitions, tuple(steps))
 
 
 def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = None) -> tuple[Any, Any]:
@@ -99,17 +103,19 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     Parameters
     ----------
     pipeline : Pipeline
+        What to run.
     ddf : dask.dataframe.DataFrame
+        Ticks.
     state : State, lazy state or None
-        Before the first row. None: the frame is all there is, so that the rows that an event step has not finished come last.
+        Before the first row. None: the frame is all there is, and the unfinished rows of an event step come last.
     plan : {"chain", "by_symbol", "shuffle"}, optional
         See `explain`.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Partitions, rows, index and dtypes as they were, with the steps' columns; or the emitted rows. After a shuffle the
-        partitions are by symbol, their rows in time order.
+        Partitions, rows, index and dtypes as they were, with the steps' columns; or the emitted rows. After a
+        shuffle the partitions are by symbol, their rows in time order.
     lazy state
         Computes to a `State`; may be given as `state` to the next frame. Computed together with the result, the
         frame is scanned once.
@@ -119,14 +125,17 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     ColumnError, ParameterError, PipelineError
         At once, if a column is missing or clashes, or the plan is not possible.
     DataError
-        When computed: if time goes backwards within a symbol, or a symbol is in two partitions that were to be by symbol.
+        When computed: if time goes backwards within a symbol, or partitions by symbol share one.
     """
     _check_frame(ddf)
-    name, _ = _choose(pipeline, ddf.expr, plan)
+    choice = _choose(pipeline, ddf.expr, plan)
+    name = choice.name
     frame, text = ddf.expr, pipeline.to_json()
     flush = state is None and pipeline.emits
     if name == "shuffle":
         frame = partitioned(frame, pipeline.symbol, pipeline.time, frame.npartitions)
+    if choice.order is not None and choice.order != list(range(frame.npartitions)):
+        frame = ClearDivisions(Partitions(frame, choice.order))
     scan = Scan(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
     result = Enrich(frame, text) if name == "partition-wise" else scan
     return new_collection(result), new_collection(StateAfter(scan))
@@ -137,24 +146,34 @@ def _check_frame(ddf: Any) -> None:
         raise PipelineError(f"Of Dask's collections a pipeline takes a DataFrame, not {type(ddf).__name__}.")
 
 
-def _choose(pipeline: Pipeline, frame: Any, plan: str | None) -> tuple[str, str]:
-    if plan is not None:
-        if plan not in PLANS or plan == "partition-wise":
-            raise ParameterError(f"plan={plan!r} must be 'chain', 'by_symbol' or 'shuffle'.")
-        if plan != "chain" and pipeline.symbol is None:
-            raise PipelineError(f"plan={plan!r} needs symbols; this pipeline has symbol=None. Use plan='chain'.")
-        return plan, "it was asked for; the order of rows is checked as it runs"
-    if pipeline.stateless:
-        return "partition-wise", "no step has a state"
-    apart = evidence.by_symbol(frame, pipeline.symbol)
-    if apart.holds:
-        return "by_symbol", apart.why
-    order = evidence.time_order(frame, pipeline.time)
-    if order.holds:
-        return "chain", order.why
+@dataclass(frozen=True)
+class _Choice:
+    name: str
+    reason: str
+    order: list[int] | None = None
+
+
+def _choose(pipeline: Pipeline, frame: Any, plan: str | None) -> _Choice:
+    if plan is not None and (plan not in PLANS or plan == "partition-wise"):
+        raise ParameterError(f"plan={plan!r} must be 'chain', 'by_symbol' or 'shuffle'.")
+    if plan in ("by_symbol", "shuffle") and pipeline.symbol is None:
+        raise PipelineError(f"plan={plan!r} needs symbols; this pipeline has symbol=None. Use plan='chain'.")
+    if plan in ("by_symbol", "shuffle"):
+        return _Choice(plan, "it was asked for; that it is right is checked as it runs")
+    if plan is None and pipeline.stateless:
+        return _Choice("partition-wise", "no step has a state")
+    if plan is None:
+        apart = evidence.by_symbol(frame, pipeline.symbol)
+        if apart.holds:
+            return _Choice("by_symbol", apart.why)
+    found = evidence.time_order(frame, pipeline.time)
+    if plan == "chain":
+        return _Choice(plan, f"it was asked for ({found.why}); that it is right is checked as it runs", found.order)
+    if found.order is not None:
+        return _Choice("chain", found.why, found.order)
     if pipeline.symbol is None:
         raise PipelineError(
-            f"The partitions are not known to be in time order: {order.why}. With symbol=None only plan='chain' is possible; "
-            "say so if they are."
+            f"The partitions are not known to be in time order: {found.why}. With symbol=None only plan='chain' "
+            "is possible; ask for it if they are."
         )
-    return "shuffle", f"{order.why}; {apart.why}"
+    return _Choice("shuffle", f"{found.why}; {apart.why}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,32 +44,43 @@ class Finding:
     why: str
 
 
-def time_order(frame: Any, time: str | None) -> Finding:
-    """Return whether the partitions of an expression are known to be in time order."""
+@dataclass(frozen=True)
+class TimeOrder:
+    """In which order partitions follow each other in time (None: it is not known, or they overlap), and why, in words."""
+
+    order: list[int] | None
+    why: str
+
+
+def time_order(frame: Any, time: str | None) -> TimeOrder:
+    """Return what is known about the order of an expression's partitions in time."""
+    as_they_are = list(range(frame.npartitions))
     if frame.npartitions == 1:
-        return Finding(True, "there is one partition")
+        return TimeOrder(as_they_are, "there is one partition")
     if time is None:
-        return Finding(True, "without a time column rows count as being in order")
+        return TimeOrder(as_they_are, "without a time column rows count as being in order")
     known = _bounds(frame, time)
     if isinstance(known, str):
-        return Finding(False, known)
-    latest, latest_partition = None, 0
-    for partition, span in enumerate(known.spans):
-        if span is None:
-            continue
-        try:
-            if latest is not None and span[0] < latest:
-                return Finding(
-                    False,
-                    f"by {known.source}, partition {partition} starts at {_show(span[0])}, before partition "
-                    f"{latest_partition} ends at {_show(latest)}",
-                )
-        except TypeError:
-            return Finding(
-                False, f"by {known.source}, times of partitions {latest_partition} and {partition} do not compare"
-            )
-        latest, latest_partition = span[1], partition
-    return Finding(True, f"the partitions are in time order by {known.source}")
+        return TimeOrder(None, known)
+    spans = known.spans
+    filled = [p for p in as_they_are if spans[p] is not None]
+    try:
+        if all(spans[q][0] >= spans[p][1] for p, q in pairwise(filled)):  # type: ignore[index]
+            return TimeOrder(as_they_are, f"the partitions are in time order by {known.source}")
+        filled.sort(key=lambda p: spans[p])  # type: ignore[arg-type,return-value]
+        clash = next(((p, q) for p, q in pairwise(filled) if not spans[q][0] > spans[p][1]), None)  # type: ignore[index]
+    except TypeError:
+        return TimeOrder(None, f"by {known.source}, times of partitions do not compare")
+    if clash is not None:
+        p, q = clash
+        return TimeOrder(
+            None,
+            f"by {known.source}, partition {q} starts at {spans[q][0]}, before partition {p} ends at {spans[p][1]}",  # type: ignore[index]
+        )
+    empty = [p for p in as_they_are if spans[p] is None]
+    return TimeOrder(
+        filled + empty, f"by {known.source} the partitions do not overlap, so they are taken in the order of time"
+    )
 
 
 def by_symbol(frame: Any, symbol: str | None) -> Finding:
@@ -115,10 +127,6 @@ def _name(frame: Any) -> str:
     return type(frame).__name__
 
 
-def _show(value: Any) -> str:
-    return str(value)
-
-
 def _bounds(frame: Any, time: str) -> Bounds | str:
     """Return the times of an expression's partitions, or why they are not known."""
     if isinstance(frame, ReadParquet):
@@ -127,7 +135,7 @@ def _bounds(frame: Any, time: str) -> Bounds | str:
         return _memory_bounds(frame, time)
     if frame.known_divisions and frame._meta.index.name == time:
         edges = frame.divisions
-        return Bounds(list(zip(edges[:-1], edges[1:], strict=True)), f"the divisions of index {time!r}")
+        return Bounds(list(pairwise(edges)), f"the divisions of index {time!r}")
     if isinstance(frame, dx.Partitions):
         known = _bounds(frame.frame, time)
         if isinstance(known, str):
@@ -181,7 +189,7 @@ def _memory_bounds(frame: Any, time: str) -> Bounds | str:
     edges = frame._locations()
     spans = [
         (int(ts[start:stop].min()), int(ts[start:stop].max())) if stop > start else None
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        for start, stop in pairwise(edges)
     ]
     return Bounds([spans[p] for p in frame._partitions], "the data in memory")
 
@@ -216,7 +224,7 @@ def _pieces(frame: Any) -> list[list[tuple[str, Any, list[int] | None]]]:
     return result
 
 
-def _footer_span(files: list[tuple[str, Any, list[int] | None]], time: str) -> tuple[Any, Any] | None | str:
+def _footer_span(files: list[tuple[str, Any, list[int] | None]], time: str) -> tuple[Any, Any] | str | None:
     spans = []
     for path, fs, groups in files:
         metadata = pq.read_metadata(path, filesystem=fs)
@@ -243,10 +251,19 @@ class _Stamp:
     value: int
     unit: str
 
-    def __lt__(self, other: _Stamp) -> bool:
+    def _comparable(self, other: _Stamp) -> int:
         if self.unit != other.unit:
             raise TypeError("times of different units")
-        return self.value < other.value
+        return other.value
+
+    def __lt__(self, other: _Stamp) -> bool:
+        return self.value < self._comparable(other)
+
+    def __gt__(self, other: _Stamp) -> bool:
+        return self.value > self._comparable(other)
+
+    def __ge__(self, other: _Stamp) -> bool:
+        return self.value >= self._comparable(other)
 
     def __str__(self) -> str:
         for unit, short in (("nanoseconds", "ns"), ("microseconds", "us"), ("milliseconds", "ms")):

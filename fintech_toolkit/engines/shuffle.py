@@ -10,7 +10,7 @@ import functools
 import heapq
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import dask
 import numpy as np
@@ -110,7 +110,7 @@ def decode(codes: Array, symbols: list[Symbol], dtype: Any) -> Any:
 class SymbolCounts(Blockwise):
     """How many rows each symbol has, by partition."""
 
-    _parameters = ["frame", "symbol"]
+    _parameters: ClassVar[list[str]] = ["frame", "symbol"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -127,7 +127,7 @@ class SymbolCounts(Blockwise):
 class Balance(Expr):  # type: ignore[misc]
     """The assignment of symbols to partitions: one small task that waits for the counts of all."""
 
-    _parameters = ["counts", "npartitions_out"]
+    _parameters: ClassVar[list[str]] = ["counts", "npartitions_out"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -148,7 +148,7 @@ def _balance(npartitions: int, *counts: Counter[Symbol]) -> Assignment:
 class Address(Blockwise):
     """Rows with codes for symbols, the partition that they go to, and their place in the order of all rows."""
 
-    _parameters = ["frame", "assignment", "symbol"]
+    _parameters: ClassVar[list[str]] = ["frame", "assignment", "symbol"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -169,7 +169,7 @@ class Address(Blockwise):
 class Restore(Blockwise):
     """The rows that a partition got, in order, with their symbols."""
 
-    _parameters = ["frame", "assignment", "symbol", "time", "like"]
+    _parameters: ClassVar[list[str]] = ["frame", "assignment", "symbol", "time", "like"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -189,7 +189,7 @@ class Restore(Blockwise):
 class PartitionBySymbol(Expr):  # type: ignore[misc]
     """A frame with every symbol whole in one partition, in time order, ties in their original order."""
 
-    _parameters = ["frame", "symbol", "time", "npartitions_out", "counts"]
+    _parameters: ClassVar[list[str]] = ["frame", "symbol", "time", "npartitions_out", "counts"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -219,9 +219,9 @@ def partitioned(frame: Expr, symbol: str | None, time: str | None, npartitions: 
     """Return the expression of a frame partitioned by symbol."""
     if symbol is None:
         raise PipelineError(
-            "Rows of one symbol (symbol=None) cannot be shuffled by symbol; bring the partitions into time order instead."
+            "Rows of one symbol (symbol=None) cannot be shuffled by symbol; bring the partitions into time order."
         )
-    # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first: the
-    # frame need not be held in memory until the counts are known.
+    # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first:
+    # the frame need not be held in memory until the counts are known.
     counts = SymbolCounts(frame[[symbol]].simplify(), symbol)
     return PartitionBySymbol(frame, symbol, time, npartitions, counts)
