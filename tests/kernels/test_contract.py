@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import multiprocessing
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from distributed import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
@@ -252,3 +258,106 @@ def test_its_input_is_never_changed(kernel: Kernel, case: Any) -> None:
         column.flags.writeable = False
     assert_same(given_by(pipeline, pipeline(frame)), expected)
     assert_same(on_arrays(kernel, case, frame), arrays)
+
+
+def all_in_one() -> dict[str, ft.Pipeline]:
+    """Every kernel that gives a value for each row, under each of its cases, in one pipeline; the others alone."""
+    columns, alone = [], {}
+    for name, kernel in SCANNED.items():
+        for j, case in enumerate(kernel.cases):
+            step = draw.step_of(kernel, case, prefix=f"{name}_{j}")
+            if kernel.emits:
+                alone[f"{name}-{j}"] = ft.Pipeline(step)
+            else:
+                columns.append(step)
+    return {"columns": ft.Pipeline(*columns), **alone}
+
+
+PIPELINES = all_in_one()
+each_pipeline = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+
+
+@pytest.fixture(scope="module")
+def market() -> pd.DataFrame:
+    """Ticks of five symbols with everything that any kernel reads, dirty, as pandas frame."""
+    dtypes = {name: dtype for kernel in SCANNED.values() for name, dtype in draw.dtypes_of(kernel).items()}
+    frame = pd.DataFrame(draw.ticks(dtypes, 1200, seed=1, symbols=5, missing=0.05, infinite=0.02))
+    return frame.assign(ts=pd.to_datetime(frame["ts"], utc=True), symbol=frame["symbol"].astype("str"))
+
+
+def in_order(pipeline: ft.Pipeline, frame: Any) -> dict[str, Any]:
+    """Return what a pipeline gave; emitted rows symbol by symbol, since plans differ in which symbol comes first."""
+    if pipeline.emits and isinstance(frame, pa.Table):
+        frame = frame.to_pandas()
+    if pipeline.emits:
+        frame = frame.sort_values("symbol", kind="stable")
+    return given_by(pipeline, frame)
+
+
+def as_arrow(pipeline: ft.Pipeline, frame: pd.DataFrame) -> Any:
+    return pipeline(pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def on_dask(npartitions: int, scheduler: str | None = None) -> Callable[[ft.Pipeline, pd.DataFrame], Any]:
+    def run(pipeline: ft.Pipeline, frame: pd.DataFrame) -> Any:
+        lazy = pipeline(dd.from_pandas(frame, npartitions=npartitions), plan="chain")
+        return lazy.compute(scheduler=scheduler) if scheduler else lazy.compute()
+
+    return run
+
+
+def shuffled(pipeline: ft.Pipeline, frame: pd.DataFrame) -> Any:
+    lazy = pipeline(dd.from_pandas(frame, npartitions=7), plan="shuffle")
+    result = lazy.compute()
+    return result if pipeline.emits else result.sort_index()
+
+
+def live(pipeline: ft.Pipeline, frame: pd.DataFrame) -> Any:
+    source = Stream()
+    enriched = pipeline.live(source)
+    batches = enriched.sink_to_list()
+    for rows in np.array_split(np.arange(len(frame)), 9):
+        source.emit(frame.iloc[rows])
+    if pipeline.emits:
+        batches.append(enriched.run.flush())
+    return pd.concat(batches)
+
+
+WAYS = {
+    "arrow": as_arrow,
+    "live": live,
+    **{f"dask-threads-{n}": on_dask(n, "threads") for n in (1, 2, 7)},
+    **{f"dask-processes-{n}": on_dask(n) for n in (1, 2, 7)},
+    "dask-processes-shuffled": shuffled,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@each_pipeline
+def test_every_way_gives_the_same_bits(pipeline: ft.Pipeline, way: str, market: pd.DataFrame, client: Client) -> None:
+    assert_same(in_order(pipeline, WAYS[way](pipeline, market)), in_order(pipeline, pipeline(market)))
+
+
+@pytest.fixture(scope="module")
+def new_process() -> Iterator[ProcessPoolExecutor]:
+    """A process that shares nothing with this one."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def resume(text: str, path: Path, frame: pd.DataFrame) -> list[pd.DataFrame]:
+    """Go on, from what is on disk, in a process that knows nothing else."""
+    pipeline = ft.Pipeline.from_json(text)
+    run = pipeline.start(ft.State.load(path))
+    return [run(frame), run.flush()] if pipeline.emits else [run(frame)]
+
+
+@each_pipeline
+def test_a_state_is_carried_on_in_a_new_process(
+    pipeline: ft.Pipeline, market: pd.DataFrame, new_process: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    run = pipeline.start()
+    first = run(market.iloc[:700])
+    run.state.save(tmp_path / "state.parquet")
+    rest = new_process.submit(resume, pipeline.to_json(), tmp_path / "state.parquet", market.iloc[700:]).result()
+    assert_same(given_by(pipeline, pd.concat([first, *rest])), given_by(pipeline, pipeline(market)))
