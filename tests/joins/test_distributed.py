@@ -1,0 +1,177 @@
+"""As-of joins of Dask frames give the bits of the join in memory, however both sides are partitioned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client
+from pandas.testing import assert_frame_equal
+
+import fintech_toolkit as ft
+from fintech_toolkit.engines.partitions import partition_by_symbol
+from tests.joins.feeds import Options, feed
+
+HOW: list[Options] = [
+    {},
+    {"tolerance": "3ns", "allow_exact_matches": False},
+    {"direction": "forward"},
+    {"direction": "forward", "allow_exact_matches": False},
+    {"direction": "nearest", "tolerance": "3ns"},
+    {"direction": "nearest", "allow_exact_matches": False},
+]
+
+
+@pytest.fixture(autouse=True)
+def plain() -> Any:
+    with dask.config.set({"scheduler": "threads", "dataframe.convert-string": False}):
+        yield
+
+
+def split(frame: pd.DataFrame, partitions: int) -> list[pd.DataFrame]:
+    return [frame.iloc[part] for part in np.array_split(np.arange(len(frame)), partitions)]
+
+
+def by_time(frame: pd.DataFrame, partitions: int) -> Any:
+    return dd.from_pandas(frame, npartitions=partitions, sort=False)
+
+
+def unknown(frame: pd.DataFrame, partitions: int) -> Any:
+    """Partitions of which nothing is known; they are indeed neither in time order nor by symbol."""
+    parts = split(frame, partitions)[::-1]
+    return dd.from_map(lambda part: part, parts, meta=frame.iloc[:0])
+
+
+def by_symbol(frame: pd.DataFrame, partitions: int) -> Any:
+    return partition_by_symbol(by_time(frame, partitions), partitions)
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    left, right = feed(rng, 90, 5), feed(rng, 130, 4)
+    left["symbol"] = left["symbol"].replace("S0", "only left")
+    return left, right.assign(kind=pd.Categorical(rng.choice(["x", "y"], 130)))
+
+
+@pytest.mark.parametrize("layout", [by_time, by_symbol, unknown])
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_partitions_do_not_matter(
+    both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any], how: Options
+) -> None:
+    left, right = both
+    for lefts, rights in ((1, 1), (2, 7), (7, 2), (7, 7)):
+        there = layout(right, rights)
+        # The order of partitions is the order of rows, and says which of several at one instant is the last.
+        result = ft.asof_join(left, there.compute().sort_values("ts", kind="stable"), **how)
+        lazy = ft.asof_join(by_time(left, lefts), there, **how)
+        assert lazy.npartitions == by_time(left, lefts).npartitions
+        assert lazy.dtypes.equals(result.dtypes)
+        assert_frame_equal(lazy.compute(), result)
+
+
+@pytest.mark.parametrize("layout", [by_symbol, unknown])
+def test_left_keeps_its_partitions_whatever_they_are(
+    both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any]
+) -> None:
+    left, right = both
+    here = layout(left, 4)
+    joined = ft.asof_join(here, by_time(right, 3))
+    for part, whole in zip(joined.partitions, here.partitions, strict=True):
+        assert_frame_equal(part.compute()[list(left.columns)], whole.compute())
+    assert_frame_equal(joined.compute(), ft.asof_join(left, right).loc[here.compute().index])
+
+
+def test_right_may_be_a_pandas_frame(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    left, right = both
+    assert_frame_equal(ft.asof_join(by_time(left, 3), right).compute(), ft.asof_join(left, right))
+    with pytest.raises(ft.PipelineError, match="left must be one too, not DataFrame"):
+        ft.asof_join(left, by_time(right, 3))
+
+
+def test_empty_partitions_are_no_trouble(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    left, right = both
+    here, there = (by_time(frame, 4) for frame in both)
+    late = right["ts"].iloc[60]
+    joined = ft.asof_join(here[here["symbol"] == "S1"], there[there["ts"] > late])
+    assert_frame_equal(joined.compute(), ft.asof_join(left[left["symbol"] == "S1"], right[right["ts"] > late]))
+    assert ft.asof_join(here, there[there["symbol"] == "none"]).compute()["price_right"].isna().all()
+
+
+def test_nothing_is_computed_before_it_is_asked_for(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    def never(part: pd.DataFrame) -> pd.DataFrame:
+        raise AssertionError("computed")
+
+    sides = [dd.from_map(never, split(frame, 3), meta=frame.iloc[:0]) for frame in both]
+    joined = ft.asof_join(*sides, direction="nearest")
+    summary = ft.asof_summary(*sides)
+    for lazy in (joined, summary):
+        with pytest.raises(AssertionError, match="computed"):
+            lazy.compute()
+
+
+@pytest.mark.parametrize("layout", [by_time, by_symbol, unknown])
+def test_summary_is_that_of_the_whole(both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any]) -> None:
+    left, right = both
+    how: Options = {"tolerance": "2ns", "allow_exact_matches": False}
+    summary = ft.asof_summary(by_time(left, 3), layout(right, 4), **how).compute()
+    assert summary == ft.asof_summary(left, right, **how)
+
+
+def test_disorder_is_found_out_as_it_runs(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    left, right = both
+    swapped = right.iloc[[*range(100), 129, *range(100, 129)]]
+    symbol = swapped["symbol"].iloc[100]
+    row = 101 + int(np.argmax(swapped["symbol"].iloc[101:] == symbol))
+    whole = dd.from_map(lambda part: part, [swapped], meta=right.iloc[:0])
+    for there in (whole, swapped):
+        with pytest.raises(ft.DataError, match=rf"right frame: column 'ts' goes backwards for symbol '\w+' at row \d+"):
+            ft.asof_join(by_time(left, 2), there).compute()
+    assert row < 130
+    # Claimed to be in time order by divisions of an index that does not tell the truth.
+    lying = dd.from_map(
+        lambda part: part, split(right.set_index("ts"), 3)[::-1], meta=right.set_index("ts").iloc[:0],
+        divisions=[right["ts"].iloc[0], right["ts"].iloc[40], right["ts"].iloc[80], right["ts"].iloc[-1]],
+    ).reset_index()  # fmt: skip
+    with pytest.raises(ft.DataError, match=r"Partition 1 of right starts at .* before partition 0 ends"):
+        ft.asof_join(by_time(left, 2), lying).compute()
+    backwards = by_time(left.iloc[::-1], 2)
+    with pytest.raises(ft.DataError, match=r"left frame: column 'ts' goes backwards .*Partition \d of left"):
+        ft.asof_join(backwards, by_time(right, 3)).compute()
+
+
+def test_row_numbers_in_errors_are_those_of_the_partition(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    left, right = both
+    bad = right.copy()
+    bad.iloc[100, bad.columns.get_loc("symbol")] = None
+    for direction in ("backward", "forward"):
+        with pytest.raises(ft.DataError, match=r"no symbol at row 35.*Partition 1 of right"):
+            ft.asof_join(by_time(left, 2), by_time(bad, 2), direction=direction).compute()
+
+
+def test_what_is_wrong_with_columns_is_said_at_once(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    left, right = (by_time(frame, 2) for frame in both)
+    with pytest.raises(ft.ColumnError, match="no column 'symbol' in the right frame"):
+        ft.asof_join(left, right.drop(columns="symbol"))
+    with pytest.raises(ft.DataError, match="naive times in the left frame and aware ones in the right"):
+        ft.asof_join(left.assign(ts=left["ts"].dt.tz_localize(None)), right)
+    with pytest.raises(ft.PipelineError, match="not known to be in time order"):
+        ft.asof_join(left, unknown(both[1], 3), by=None)
+
+
+def test_recorded_ticks_on_processes(real_data: Path, client: Client) -> None:
+    folder = real_data / "market_ticks"
+    names = {"received_at": "ts"}
+    trades, quotes = (
+        pd.read_parquet(folder / f"{name}.parquet").rename(columns=names) for name in ("trades", "quotes")
+    )
+    result = ft.asof_join(trades, quotes)
+    here = dd.from_pandas(trades, npartitions=3, sort=False)
+    for there in (dd.from_pandas(quotes, npartitions=5, sort=False), unknown(quotes, 4)):
+        assert_frame_equal(ft.asof_join(here, there).compute(), result)

@@ -1,0 +1,183 @@
+"""As-of joins of feeds that come frame by frame: the bits of the whole, held until the right has passed, saved and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from streamz import Stream
+from streamz.core import RefCounter
+
+import fintech_toolkit as ft
+from fintech_toolkit.joins import resumable
+from tests.joins.feeds import Options, feeds
+from tests.joins.test_asof import LEFT, RIGHT, seconds
+
+HOW = st.fixed_dictionaries(
+    {"tolerance": st.sampled_from([None, "2ns"]), "allow_exact_matches": st.booleans()},
+)
+
+
+def pieces(frame: Any, cuts: list[int]) -> list[Any]:
+    edges = [0, *sorted(cut % (len(frame) + 1) for cut in cuts), len(frame)]
+    return [frame[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def together(answers: list[Any]) -> Any:
+    known = [rows for rows in answers if rows is not None]
+    return pa.concat_tables(known) if isinstance(known[0], pa.Table) else pd.concat(known)
+
+
+CUTS = st.lists(st.integers(0, 40), max_size=4)
+
+
+@given(feeds(), HOW, CUTS, CUTS, st.randoms(use_true_random=False), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_is_the_join_of_the_whole(
+    both: tuple[pd.DataFrame, pd.DataFrame], how: Options, left_cuts: Any, right_cuts: Any, random: Any, arrow: bool
+) -> None:
+    left, right = (pa.Table.from_pandas(frame) for frame in both) if arrow else both
+    join = ft.AsofJoin(**how)
+    queue = {"left": pieces(left, left_cuts), "right": pieces(right, right_cuts)}
+    answers = []
+    while any(queue.values()):
+        side = random.choice([side for side, frames in queue.items() if frames])
+        answers.append(getattr(join, side)(queue[side].pop(0)))
+    answers.append(join.flush())
+    assert join.pending == 0
+    whole = ft.asof_join(left, right, **how)
+    if len(left) == 0:
+        assert answers == [None] * len(answers)
+    elif arrow:
+        assert together(answers).equals(whole)
+    else:
+        assert_frame_equal(together(answers), whole)
+
+
+@given(feeds(), HOW)
+@settings(deadline=None, max_examples=20)
+def test_no_answer_comes_before_it_is_final(both: tuple[pd.DataFrame, pd.DataFrame], how: Options) -> None:
+    left, right = both
+    join = ft.AsofJoin(**how)
+    assert join.left(left) is None
+    for row in range(len(right)):
+        answered = join.right(right.iloc[row : row + 1])
+        if answered is not None:
+            assert_frame_equal(answered, ft.asof_join(left, right, **how).loc[answered.index])
+
+
+def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "FEW", 4)
+    join = ft.AsofJoin()
+    join._enough = 4
+    answers = []
+    for second in range(60):
+        one = {"symbol": ["A"], "ts": seconds(second)}
+        answers.append(join.left(pd.DataFrame({**one, "n": [second]})))
+        answers.append(join.right(pd.DataFrame({**one, "bid": [second]})))
+        assert join._right.rows <= 6
+    answers.append(join.flush())
+    found = together(answers)
+    assert (found["n"] == found["bid"]).all()
+    assert len(found) == 60
+
+
+def test_a_quiet_side_can_promise() -> None:
+    join = ft.AsofJoin()
+    join.right(RIGHT)
+    assert len(join.left(LEFT)) == 1
+    assert join.advance(right=seconds(6)[0]) is None
+    assert len(join.advance(right=seconds(6.5)[0])) == 1
+    with pytest.raises(
+        ft.DataError, match=r"right frame: column 'ts' of symbol 'A' at row 0 is 1970.*:01, but the feed had"
+    ):
+        join.right(RIGHT)
+
+
+def test_a_frame_that_cannot_be_used_changes_nothing() -> None:
+    join = ft.AsofJoin()
+    join.right(RIGHT)
+    for bad in (LEFT.iloc[::-1].assign(symbol="A"), LEFT.assign(ts=[1, 2]), LEFT.drop(columns="ts")):
+        with pytest.raises(ft.FintechToolkitError):
+            join.left(bad)
+    with pytest.raises(ft.PipelineError):
+        join.left(pa.Table.from_pandas(LEFT))
+    assert join.pending == 0
+    assert_frame_equal(pd.concat([join.left(LEFT), join.flush()]), ft.asof_join(LEFT, RIGHT))
+
+
+def test_what_lies_ahead_is_refused() -> None:
+    for direction in ("forward", "nearest"):
+        with pytest.raises(ft.ParameterError, match="looks into the future"):
+            ft.AsofJoin(direction=direction)
+    join = ft.AsofJoin()
+    join.left(LEFT)
+    with pytest.raises(ft.PipelineError, match="No frame of the right has come"):
+        join.flush()
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_saved_and_loaded_it_goes_on(tmp_path: Path, arrow: bool) -> None:
+    left, right = (pa.Table.from_pandas(frame) for frame in (LEFT, RIGHT)) if arrow else (LEFT, RIGHT)
+    path = tmp_path / "join.parquet"
+    answers = []
+    join = ft.AsofJoin(tolerance="10s", suffixes=("_l", "_r"))
+    for side, frame in (("left", left[:1]), ("right", right[:2]), ("left", left[1:]), ("right", right[2:])):
+        join.save(path)
+        join = ft.AsofJoin.load(path)
+        answers.append(getattr(join, side)(frame))
+    answers.append(join.flush())
+    whole = ft.asof_join(left, right, tolerance="10s", suffixes=("_l", "_r"))
+    assert together(answers).equals(whole)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "join.parquet"
+    join = ft.AsofJoin()
+    join.right(RIGHT)
+    join.save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for cut in rng.integers(0, len(whole), 20):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ft.StateError, match="is not a whole saved join"):
+            ft.AsofJoin.load(path)
+    pd.DataFrame({"left": [1]}).to_parquet(path)
+    with pytest.raises(ft.StateError):
+        ft.AsofJoin.load(path)
+
+
+def test_streams_are_joined() -> None:
+    trades, quotes = Stream(), Stream()
+    joined = ft.asof_join(trades, quotes, tolerance="10s")
+    answers = joined.sink_to_list()
+    done: list[str] = []
+    quotes.emit(RIGHT[:2])
+
+    class Refs(RefCounter):  # type: ignore[misc]
+        def release(self, n: int = 1) -> None:
+            self.count -= n
+            if self.count <= 0:
+                done.append("done")
+
+    refs = Refs(initial=1)
+    trades.emit(LEFT, metadata=[{"ref": refs}])
+    refs.release()
+    assert joined.join.pending == 2
+    assert not done
+    quotes.emit(RIGHT[2:])
+    assert joined.join.pending == 1
+    assert not done
+    joined.flush()
+    assert done
+    assert_frame_equal(pd.concat(answers), ft.asof_join(LEFT, RIGHT, tolerance="10s"))
+    with pytest.raises(ft.PipelineError, match="right must be one too"):
+        ft.asof_join(trades, RIGHT)
