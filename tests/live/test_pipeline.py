@@ -1,0 +1,104 @@
+"""A pipeline on a live feed: the numbers of the batch, and rows that it refuses put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from streamz import Stream
+
+import fintech_toolkit as ft
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.live import Counts
+from fintech_toolkit.live.codecs import encode_json
+from fintech_toolkit.live.schema import to_table
+from fintech_toolkit.pipeline import Pipeline
+from tests.live.test_stream import SCHEMA, SECONDS, consume_all, produce, ticks
+
+Topic = Callable[..., str]
+
+
+def features() -> Pipeline:
+    return Pipeline(ft.ewma("bid", halflife=50), ft.log_returns("bid"))
+
+
+def test_live_gives_the_numbers_of_the_batch_to_the_bit(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, target = kafka_topic(partitions=2), kafka_topic(partitions=3)
+    config = {"bootstrap.servers": kafka_broker}
+    frame = ticks(5_000)
+    quotes = Stream()
+    quotes.to_kafka_frames(topic, config, key="symbol")
+    quotes.emit(frame)
+
+    expected = features()(frame)
+    source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=333, until="latest")
+    enriched = features().live(source)
+    enriched.to_kafka_frames(target, config, key="symbol")
+    table = enriched.to_table(maxlen=10_000)
+    source.start()
+    assert source.wait(SECONDS)
+    received = table.snapshot().sort_values("id", ignore_index=True)
+    pd.testing.assert_frame_equal(received, expected, check_exact=True)
+
+    schema = {column: SCHEMA.get(column, "float64") for column in expected.columns}
+    again = Stream.from_kafka_frames(target, config, schema=schema, group=target, until="latest")
+    written = again.to_table(maxlen=10_000)
+    again.start()
+    assert again.wait(SECONDS)
+    written_rows = written.snapshot().sort_values("id", ignore_index=True)
+    pd.testing.assert_frame_equal(written_rows, expected, check_exact=True)
+
+
+def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic = kafka_topic()
+    config = {"bootstrap.servers": kafka_broker}
+    frame = ticks(1_000)
+    state, received = None, []
+    for part in (frame.iloc[:400], frame.iloc[400:]):
+        produce(kafka_broker, topic, list(encode_json(to_table(part))))
+        source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, until="latest")
+        enriched = features().live(source, state)
+        received.append(enriched.to_table())
+        source.start()
+        assert source.wait(SECONDS)
+        state = enriched.run.state
+    rows = pd.concat([table.snapshot() for table in received], ignore_index=True)
+    pd.testing.assert_frame_equal(rows, features()(frame), check_exact=True)
+
+
+def test_rows_that_a_pipeline_refuses_become_dead_letters(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, dead = kafka_topic(), kafka_topic()
+    frame = ticks(20, symbols=1)
+    values = encode_json(to_table(frame))
+    no_symbol = values[5].replace(b'"S0"', b"null")
+    late = values[2]  # again, after later ones
+    sent = [b"{oops", *values[:10], no_symbol, late, *values[10:]]
+    produce(kafka_broker, topic, list(sent))
+    source = Stream.from_kafka_frames(
+        topic,
+        {"bootstrap.servers": kafka_broker},
+        schema=SCHEMA,
+        group=topic,
+        dead_letter_topic=dead,
+        until="latest",
+    )
+    table = features().live(source).to_table()
+    source.start()
+    assert source.wait(SECONDS)
+    pd.testing.assert_frame_equal(table.snapshot(), features()(frame), check_exact=True)
+    assert source.counts == Counts(received=23, emitted=20, rejected=3)
+    found = {}
+    for letter in consume_all(kafka_broker, dead, 3):
+        headers = {name: text.decode() for name, text in letter.headers() or []}
+        assert (headers["topic"], headers["partition"]) == (topic, "0")
+        assert headers["reason"]
+        found[int(headers["offset"])] = letter.value()
+    assert found == {0: b"{oops", 11: no_symbol, 12: late}
+
+
+def test_without_a_kafka_source_a_refused_row_is_an_error() -> None:
+    frames = Stream()
+    features().live(frames).sink(lambda _: None)
+    with pytest.raises(DataError, match="row 1"):
+        frames.emit(ticks(3, symbols=1).iloc[[1, 0, 2]])
