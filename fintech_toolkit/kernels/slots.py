@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+from numba.core.errors import NumbaExperimentalFeatureWarning
 
 if TYPE_CHECKING:
     from fintech_toolkit.kernels.declare import Kernel
+
+# Where one kernel's record begins like another's, Numba mentions that it could stand for it in a shared helper. It does
+# not: a helper is compiled for each record that it is called with, and the exact match is taken.
+warnings.filterwarnings("ignore", "Record.* has been considered a subtype", NumbaExperimentalFeatureWarning)
 
 helper = numba.njit(error_model="numpy", nogil=True)
 """Decorator for small functions that kernels share; compiled into the loops that call them."""
