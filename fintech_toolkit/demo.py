@@ -37,10 +37,11 @@ TOPIC = "quotes"
 # The embedded broker keeps about 5 MB a partition, and a quote is about 150 bytes: even if all went to one partition,
 # so many that nobody has read yet are far from that.
 MOST_IN_FLIGHT = 5_000
+FIRST_ROWS = 1_000
 CHUNKS_PER_SECOND = 20
 TABLE_ROWS = 50_000
-_PATIENCE = 20.0  # how long the feed may stand still before it counts as broken
-_FAREWELL = 1.0  # what the source has to leave its group; it checks, too, take about that long
+_PATIENCE = 30.0  # how long the feed may stand still before it counts as broken
+_FAREWELL = 1.0  # what the source has to leave its group, and what the end takes in all
 _INTERRUPTED = 130  # the exit code of a program that Ctrl-C ended
 
 
@@ -261,13 +262,13 @@ def _feed(
             wait_until(lambda: time.monotonic() >= due and last - source.counts.received <= MOST_IN_FLIGHT)
             feed.emit(quotes.iloc[first:last])
 
-        feed.emit(quotes.iloc[:1])  # makes the topic, which has to be there for its reader
+        feed.emit(quotes.iloc[:FIRST_ROWS])  # makes the topic, which has to be there for its reader
         source.start()
         wait_until(lambda: source.counts.received > 0)
         progress.update(bar, description="feeding")
         start = time.monotonic()
         lasts = LIVE_SECONDS if ends_at is None else max(1.0, ends_at - start - _FAREWELL)
-        bounds = np.linspace(1, len(quotes), round(lasts * CHUNKS_PER_SECOND) + 1).astype(int)
+        bounds = np.linspace(min(FIRST_ROWS, len(quotes)), len(quotes), round(lasts * CHUNKS_PER_SECOND) + 1).astype(int)
         for number, (first, last) in enumerate(pairwise(bounds.tolist())):
             send(first, last, due=start + number / CHUNKS_PER_SECOND)
         wait_until(lambda: sum(map(len, frames)) + source.counts.rejected >= len(quotes))

@@ -13,9 +13,7 @@ import panel as pn
 
 from fintech_toolkit.dashboards.plots import flow_plot, mid_plot, plot_data, spread_plot
 
-_FONT = (
-    ":host, .bk-input { font-family: system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
-)
+_FONT = ":host, .bk-input, select { font-family: system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
 _HEADING = "<div style='font-size:22px;font-weight:600'>{}</div><div style='font-size:13px;color:#5b6570'>{}</div>"
 
 
@@ -63,7 +61,7 @@ def live_dashboard(
     )
     rate, lag, received, emitted, rejected = numbers = [
         pn.indicators.Number(  # type: ignore[no-untyped-call]
-            name=name,
+            label=name,
             value=0,
             format=form,
             font_size="19px",
@@ -81,7 +79,7 @@ def live_dashboard(
         ]
     ]
     picker = pn.widgets.Select(  # type: ignore[no-untyped-call]
-        name="Symbol", options=[], width=150, stylesheets=[_FONT]
+        label="Symbol", options=[], width=150, stylesheets=[_FONT]
     )
     body = pn.Column("Waiting for the first quotes …", sizing_mode="stretch_width", stylesheets=[_FONT])
     pipe = hv.streams.Pipe(data=None)
