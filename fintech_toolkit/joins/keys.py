@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -15,6 +14,7 @@ from fintech_toolkit.engines.symbols import NULL, LocalCodes, Symbol, SymbolTabl
 from fintech_toolkit.engines.wavefront import run_wavefront
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.kernels.loops import compile_cached
 from fintech_toolkit.schema import Array
 
 CHUNK = 1 << 20
@@ -117,14 +117,15 @@ def _codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
         lookup[c] = np.append(table.codes(LocalCodes(np.arange(len(values)), values)), NULL)
 
     def translate(c: int) -> None:
-        _translate(_read_only(local[c].codes), lookup[c], codes[chunks[c]])
+        # Categories come with codes of 8 to 32 bits; one width, too, means one compiled loop.
+        _translate(_read_only(local[c].codes.astype(np.int32, copy=False)), lookup[c], codes[chunks[c]])
         local[c] = None
 
     run_wavefront(len(chunks), [(False, encode_chunk), (True, number), (False, translate)])
     return _read_only(codes)
 
 
-@numba.njit(cache=True, nogil=True)
+@compile_cached
 def _translate(local, lookup, codes):  # type: ignore[no-untyped-def]
     for i in range(local.shape[0]):
         codes[i] = lookup[local[i]]  # -1, a null, is the last

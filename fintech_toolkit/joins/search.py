@@ -6,17 +6,17 @@ if not. A forward join is the same scan backwards in time.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from fintech_toolkit.engines.frames import Frame
 from fintech_toolkit.engines.symbols import SymbolTable
 from fintech_toolkit.joins.keys import Keys, check_kinds, read_keys
 from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.kernels.loops import compile_cached
 from fintech_toolkit.schema import Array
 
 
-@numba.njit(cache=True, nogil=True)
+@compile_cached
 def _scan_by_time(left_codes, left_ts, right_codes, right_ts, sign, exact, last, found):  # type: ignore[no-untyped-def]
     rows, others = left_ts.shape[0], right_ts.shape[0]
     j = 0
@@ -32,7 +32,7 @@ def _scan_by_time(left_codes, left_ts, right_codes, right_ts, sign, exact, last,
         found[i] = last[left_codes[i]]
 
 
-@numba.njit(cache=True, nogil=True)
+@compile_cached
 def _scan_by_symbol(left_codes, left_ts, right_codes, right_ts, sign, exact, last, found):  # type: ignore[no-untyped-def]
     rows, others = left_ts.shape[0], right_ts.shape[0]
     upcoming = np.full(last.shape[0], -1, np.int64)

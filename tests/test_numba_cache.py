@@ -1,0 +1,93 @@
+"""Compiled kernels on disk: processes that start together do not spoil them, and it goes without them too."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROCESSES = 6
+ROUNDS = 10
+
+WORK = """
+import hashlib
+import numpy as np, pandas as pd, fintech_toolkit as ft
+
+def digest(writeable):
+    price = np.random.default_rng(0).lognormal(size=1_000).cumsum()
+    price.flags.writeable = writeable
+    frame = pd.DataFrame({"symbol": ["A", "B"] * 500, "ts": np.arange(1_000), "price": price})
+    pipeline = ft.Pipeline(ft.log_returns("price"), ft.ewma("log_return", halflife=9))
+    return hashlib.sha256(pipeline(frame)[["log_return", "ewma"]].to_numpy().tobytes()).hexdigest()
+"""
+
+# Forked, once the imports are done, and held at a barrier: they come to the cache closer together than any that are
+# started one by one. All that the parent compiles is a function of its own, which makes Numba's compiler ready.
+TOGETHER = f"""
+{WORK}
+import multiprocessing, numba, os
+from concurrent.futures import ProcessPoolExecutor
+
+def meet(shared):
+    global barrier
+    barrier = shared
+
+def race(number):
+    barrier.wait()
+    return os.getpid(), digest(writeable=number % 2 == 0)
+
+numba.njit(lambda x: x + 1)(1.0)
+fork = multiprocessing.get_context("fork")
+for processes in ({PROCESSES}, 1):  # a crowd on an empty cache, then one on what the crowd has left
+    shared = fork.Barrier(processes)
+    with ProcessPoolExecutor(processes, mp_context=fork, initializer=meet, initargs=(shared,)) as pool:
+        results = dict(pool.map(race, range(processes)))
+        assert len(results) == processes
+        print(*results.values(), sep="\\n")
+"""
+
+
+def python(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def expected() -> str:
+    """The numbers as this process computes them."""
+    namespace: dict[str, object] = {}
+    exec(WORK, namespace)
+    result = namespace["digest"](writeable=True)  # type: ignore[operator]
+    assert len(result) == 2 * hashlib.sha256().digest_size
+    return str(result)
+
+
+@pytest.mark.parametrize("_round", range(ROUNDS))
+def test_processes_that_start_at_once_on_an_empty_cache(_round: int, tmp_path: Path, expected: str) -> None:
+    done = python(TOGETHER, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.stdout.split() == [expected] * (PROCESSES + 1)
+    assert list(tmp_path.rglob("*.ewma_*.nbi")), "nothing was cached, so nothing was raced for"
+
+
+def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, expected: str) -> None:
+    (tmp_path / "file").touch()
+    done = python(
+        f"{WORK}\nprint(digest(True))\nft.log_returns([1.0, 2.0])",
+        # Below a file there can be no folder, not even for root; and no other place may be tried.
+        NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache"),
+        NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator",
+    )
+    assert done.stdout.strip() == expected
+    assert done.stderr.count("no cache folder is writable. Set NUMBA_CACHE_DIR") == 1
