@@ -5,6 +5,8 @@ partitions are in time order (each then starts from the last rows of those befor
 one of them. A right side of which neither is known is first shuffled by symbol. Of the left only symbols, times and row
 numbers travel; it keeps its partitions, order and index, whatever they are.
 """
+# Dask's expressions are not typed.
+# mypy: disable-error-code="no-untyped-call,no-any-return,attr-defined"
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import functools
 import operator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 from dask._task_spec import DataNode, List, Task, TaskRef
@@ -73,27 +75,27 @@ def _routable(right: Any, options: AsOf) -> tuple[Any, list[int] | None]:
     return partitioned(right, options.by, options.on, right.npartitions), None
 
 
-class _Join(Expr):  # type: ignore[misc]
+class _Join(Expr):
     """Rows, order, index and partitions of left."""
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         right = self.operand("right")
         there = right._meta if isinstance(right, Expr) else right.iloc[:0]
-        return join_frames(wrap(self.left._meta), wrap(there), self.options)  # type: ignore[no-any-return]
+        return join_frames(wrap(self.left._meta), wrap(there), self.options)
 
     def _divisions(self) -> tuple[Any, ...]:
-        divisions: tuple[Any, ...] = self.left.divisions
-        return divisions
+        return self.left.divisions
 
 
 class JoinFrame(_Join):
     """Every partition of left with a right side that is whole."""
 
-    _parameters: ClassVar = ["left", "right", "options"]
+    _parameters = ["left", "right", "options"]  # noqa: RUF012
 
     def _layer(self) -> dict[Any, Any]:
-        right, layer = self.operand("right"), {}
+        right = self.operand("right")
+        layer: dict[Any, Any] = {}
         if isinstance(right, Expr):
             there = TaskRef((right._name, 0))
         else:
@@ -118,7 +120,7 @@ class RoutedJoin(_Join):
         Right's partitions in time order; None if each symbol is in one of them.
     """
 
-    _parameters: ClassVar = ["left", "right", "options", "order"]
+    _parameters = ["left", "right", "options", "order"]  # noqa: RUF012
 
     def _layer(self) -> dict[Any, Any]:
         layer: dict[Any, Any] = {}
@@ -154,18 +156,17 @@ class RoutedJoin(_Join):
         return layer
 
 
-class Nearer(Expr):  # type: ignore[misc]
+class Nearer(Expr):
     """Of the matches backward and forward the nearer one."""
 
-    _parameters: ClassVar = ["left", "backward", "forward", "options"]
+    _parameters = ["left", "backward", "forward", "options"]  # noqa: RUF012
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         return self.backward._meta.drop(columns=routing.MATCHED_AT)
 
     def _divisions(self) -> tuple[Any, ...]:
-        divisions: tuple[Any, ...] = self.left.divisions
-        return divisions
+        return self.left.divisions
 
     def _layer(self) -> dict[Any, Any]:
         layer = {}

@@ -48,7 +48,7 @@ class _Feed:
         import dask.dataframe as dd
 
         # As pandas does, and categories that differ from frame to frame become their union.
-        return dd.dispatch.concat(list(self.frames))
+        return dd.dispatch.concat(list(self.frames))  # type: ignore[no-untyped-call]
 
 
 class AsofJoin:

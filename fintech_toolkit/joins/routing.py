@@ -1,4 +1,6 @@
 """What the partitions of a distributed as-of join do: say what they can answer, ask, answer, put answers in place."""
+# Dask's dispatch is not typed.
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 

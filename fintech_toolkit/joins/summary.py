@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.frames import NAT, is_dask, times, wrap
-from fintech_toolkit.joins.asof import asof_join
+from fintech_toolkit.joins.asof import asof_join, same_sort
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.schema import Array
 
@@ -118,6 +118,8 @@ def asof_summary(
     Timedelta('0 days 00:00:01')
     """
     options = AsOf.checked(by, on, direction, tolerance, allow_exact_matches, ("", "_right"))
+    if not is_dask(left) and not is_dask(right):
+        same_sort(left, right)
     wide = replace(options, tolerance=None)
     # Three joins tell all: what would match were no age too old, were exact ones allowed, and in any direction.
     joined = _keys(left, options)
@@ -141,9 +143,7 @@ def _keys(frame: Any, options: AsOf) -> Any:
     """Return the key columns of a frame; those that are missing are for the join to complain about."""
     if isinstance(frame, pa.Table | pa.RecordBatch):
         return frame.select([name for name in options.keys if name in frame.schema.names]).to_pandas()
-    if isinstance(frame, pd.DataFrame) or is_dask(frame):
-        return frame[[name for name in options.keys if name in frame.columns]]
-    return frame
+    return frame[[name for name in options.keys if name in frame.columns]]
 
 
 def _count(joined: pd.DataFrame, options: AsOf) -> tuple[Array, Array]:

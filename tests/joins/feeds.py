@@ -52,7 +52,7 @@ def best(left: pd.DataFrame, right: pd.DataFrame, how: Options) -> list[int | No
             apart = now - then
             if other != symbol or abs(apart) > limit or (apart == 0 and not how["allow_exact_matches"]):
                 continue
-            # Nearest first; of two that are equally near the earlier; of one instant the last before and the first after.
+            # Nearest first; of two equally near the earlier; of one instant the last before, the first after.
             if apart >= 0 and how["direction"] != "forward":
                 candidates.append((apart, 0, -position, position))
             if apart <= 0 and how["direction"] != "backward":

@@ -293,5 +293,6 @@ def test_options_that_cannot_be_used_are_named(how: Options, error: type[Excepti
 
 def test_frames_must_be_of_one_sort() -> None:
     for left, right in ((LEFT, pa.Table.from_pandas(RIGHT)), (LEFT, None), (LEFT.to_dict("list"), RIGHT)):
-        with pytest.raises(ft.PipelineError, match="two pandas DataFrames, two Arrow tables"):
-            ft.asof_join(left, right)
+        for what in (ft.asof_join, ft.asof_summary):
+            with pytest.raises(ft.PipelineError, match="two pandas DataFrames, two Arrow tables"):
+                what(left, right)

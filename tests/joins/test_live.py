@@ -1,7 +1,8 @@
-"""As-of joins of feeds that come frame by frame: the bits of the whole, held until the right has passed, saved and resumed."""
+"""As-of joins of feeds that come frame by frame: the bits of the whole, however it is cut, saved and resumed."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ HOW = st.fixed_dictionaries(
 
 def pieces(frame: Any, cuts: list[int]) -> list[Any]:
     edges = [0, *sorted(cut % (len(frame) + 1) for cut in cuts), len(frame)]
-    return [frame[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [frame[start:stop] for start, stop in pairwise(edges)]
 
 
 def together(answers: list[Any]) -> Any:
