@@ -130,6 +130,7 @@ def _run(console: Console, folder: Path, ends_at: float | None, browser: bool, p
 
 def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.DataFrame, batch: pd.DataFrame) -> None:
     with _stage(console, "Dask", f"starting {WORKERS} worker processes, then running"):
+        import dask
         import dask.dataframe as dd
         from distributed import Client, LocalCluster
 
@@ -137,6 +138,7 @@ def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.
         files.mkdir()
         for number, part in enumerate(np.array_split(np.arange(len(quotes)), PARTITIONS)):
             quotes.iloc[part].to_parquet(files / f"{number:02d}.parquet")
+        dask.config.set(temporary_directory=str(folder))
         # Ctrl-C, which a terminal sends to all processes, is for this one: workers inherit what their thread blocks.
         starter = ThreadPoolExecutor(
             1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT})
@@ -148,7 +150,6 @@ def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.
             processes=True,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
-            local_directory=str(folder),
         ).result()
         client: Any = Client(cluster)  # type: ignore[no-untyped-call]
         frame = dd.read_parquet(files)
@@ -268,7 +269,9 @@ def _feed(
         progress.update(bar, description="feeding")
         start = time.monotonic()
         lasts = LIVE_SECONDS if ends_at is None else max(1.0, ends_at - start - _FAREWELL)
-        bounds = np.linspace(min(FIRST_ROWS, len(quotes)), len(quotes), round(lasts * CHUNKS_PER_SECOND) + 1).astype(int)
+        bounds = np.linspace(min(FIRST_ROWS, len(quotes)), len(quotes), round(lasts * CHUNKS_PER_SECOND) + 1).astype(
+            int
+        )
         for number, (first, last) in enumerate(pairwise(bounds.tolist())):
             send(first, last, due=start + number / CHUNKS_PER_SECOND)
         wait_until(lambda: sum(map(len, frames)) + source.counts.rejected >= len(quotes))

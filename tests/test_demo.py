@@ -80,6 +80,7 @@ def test_all_three_agree(start: Callable[..., Running]):
     assert "dashboard: http://localhost:" in said
     assert "20,000 rows in = 20,000 out + 0 rejected" in said
     assert "live = pandas, row for row and bit for bit" in said
+    psutil.wait_procs(demo.processes(), timeout=5)
     assert demo.processes() == []
     assert list(demo.folder.iterdir()) == [demo.output]
 

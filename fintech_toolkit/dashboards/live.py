@@ -13,7 +13,7 @@ import panel as pn
 
 from fintech_toolkit.dashboards.plots import flow_plot, mid_plot, plot_data, spread_plot
 
-_FONT = ":host, .bk-input, select { font-family: system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
+_FONT = ":host, .bk-input, select { font-family: system-ui, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
 _HEADING = "<div style='font-size:22px;font-weight:600'>{}</div><div style='font-size:13px;color:#5b6570'>{}</div>"
 
 
