@@ -107,7 +107,7 @@ def run(rows: int = 20_000_000, files: int = 20, repeats: int = 3) -> list[dict[
     steps = pipeline()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        ticks, by_symbol, result, polars_result = (
+        ticks, by_symbol, result, by_polars = (
             folder / name for name in ("ticks", "by_symbol", "out", "polars.parquet")
         )
         write_ticks(ticks, rows, files)
@@ -126,9 +126,9 @@ def run(rows: int = 20_000_000, files: int = 20, repeats: int = 3) -> list[dict[
             seconds["write_partitioned"].append(time.perf_counter() - start)
             for _ in range(repeats):
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-                    taken, memory["polars"] = alone.submit(polars_scan_to_sink, str(ticks), str(polars_result)).result()
+                    taken, memory["polars"] = alone.submit(polars_scan_to_sink, str(ticks), str(by_polars)).result()
                 seconds["polars"].append(taken)
-                expected = sums(polars_result)
+                expected = sums(by_polars)
                 for name, lazy in cases.items():
                     client.restart()
                     client.run(_warm_up, str(ticks))

@@ -1,5 +1,8 @@
 """Pipelines on Dask frames: which of three plans, and why."""
 
+# Dask is typed in part only.
+# mypy: disable-error-code="no-untyped-call,no-any-return,attr-defined"
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import Enrich, Scan, StateAfter
+from fintech_toolkit.engines.frames import PandasFrame, require
 from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 
@@ -21,7 +25,7 @@ PLANS = {
     "partition-wise": "every partition by itself, where it is",
     "chain": "along the chain of state: a partition's scan waits for the one before; reading and writing do not",
     "by_symbol": "every partition by itself, with its own symbols' states",
-    "shuffle": "after one shuffle by symbol, time order restored: every partition by itself, with its own symbols' states",
+    "shuffle": "after a shuffle by symbol, time order restored: each partition by itself, with its own symbols' states",
 }
 
 
@@ -87,7 +91,7 @@ def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
     PipelineError
         If the pipeline cannot run by that plan.
     """
-    _check_frame(ddf)
+    _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
     name = choice.name
     steps = []
@@ -127,7 +131,7 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     DataError
         When computed: if time goes backwards within a symbol, or partitions by symbol share one.
     """
-    _check_frame(ddf)
+    _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
     name = choice.name
     frame, text = ddf.expr, pipeline.to_json()
@@ -141,9 +145,11 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     return new_collection(result), new_collection(StateAfter(scan))
 
 
-def _check_frame(ddf: Any) -> None:
+def _check_frame(pipeline: Pipeline, ddf: Any) -> None:
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
         raise PipelineError(f"Of Dask's collections a pipeline takes a DataFrame, not {type(ddf).__name__}.")
+    for name in pipeline.reads:
+        require(PandasFrame(ddf._meta), name)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ The answers come from the frame's expression: file metadata, divisions, data in 
 never what the result is: every scan checks the order of its rows, and that no symbol is in two partitions, as it runs.
 """
 
+# Dask is typed in part only.
+# mypy: disable-error-code="no-untyped-call,no-any-return,attr-defined"
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from dask.dataframe.dask_expr import _expr as dx
@@ -46,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class TimeOrder:
-    """In which order partitions follow each other in time (None: it is not known, or they overlap), and why, in words."""
+    """In which order partitions follow each other in time (None: not known, or they overlap), and why, in words."""
 
     order: list[int] | None
     why: str
@@ -112,6 +114,8 @@ def _below(frame: Any, column: str) -> tuple[Any, str] | None:
         return None if column in pairs else (frame.frame, column)
     if isinstance(frame, dx.Blockwise):
         for dep in frame.dependencies():
+            if isinstance(dep, dx.DelayedsExpr):
+                continue
             if column in dep.columns or (dep.ndim == 2 and dep._meta.index.name == column):
                 return dep, column
     return None
@@ -268,5 +272,5 @@ class _Stamp:
     def __str__(self) -> str:
         for unit, short in (("nanoseconds", "ns"), ("microseconds", "us"), ("milliseconds", "ms")):
             if unit in self.unit:
-                return str(pd.Timestamp(np.datetime64(self.value, short)))
+                return str(pd.Timestamp(self.value, unit=short))
         return str(self.value)
