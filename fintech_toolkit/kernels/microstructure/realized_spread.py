@@ -84,7 +84,8 @@ def _(price: Any, mid: Any, side: Any, ts: Any, horizon: str) -> Any:
     import pandas as pd
 
     h = pd.Timedelta(horizon).value
-    rows, pending = [], []
+    rows: list[dict[str, Any]] = []
+    pending: list[dict[str, Any]] = []
     trades = np.flatnonzero(np.isfinite(price) & np.isfinite(side))
     for i in trades:
         known = np.flatnonzero(np.isfinite(mid) & (ts <= ts[i] + h))
