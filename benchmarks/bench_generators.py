@@ -56,30 +56,32 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def run(share: float, workers: int) -> list[dict[str, Any]]:
-    """Measure everything at a share of its full size."""
+def cases(share: float, workers: int, out: Path) -> list[tuple[str, int, list[str]]]:
+    """Return what is measured, its rows and its command, at a share of the full size."""
     sizes = {"quotes": int(1_200_000 * share), "securities": int(10_000_000 * share), "trades": int(1_000_000 * share)}
-    cases: list[tuple[str, int, list[str]]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        options = [f"--{name}-rows={rows}" for name, rows in sizes.items()]
-        for number, format in enumerate(("parquet", "arrow", "csv", "jsonl")):
-            command = ["-m", "data_generators", "all", *options, f"--workers={workers}", f"--format={format}"]
-            cases.append((f"all three to {format}", sum(sizes.values()), [*command, f"--out={out / str(number)}"]))
-        for name, rows in sizes.items():
-            command = ["-m", "data_generators", name, f"--rows={rows}", f"--workers={workers}"]
-            cases.append((f"{name} to parquet", rows, [*command, f"--out={out / name}"]))
-        for name in ("quotes", "securities"):
-            for rows in (1_000_000, 10_000_000, 100_000_000):
-                scaled = int(rows * share)
-                cases.append((f"{name} streamed, one process", scaled, ["-c", _STREAM, name, str(scaled)]))
-        # Compiled loops are cached before anything is timed.
-        measured(["-c", _STREAM, "quotes", "1"])
-        measured(["-c", _STREAM, "securities", "1"])
-        results = []
-        for name, rows, command in cases:
-            results.append({"case": name, "rows": rows, **measured(command)})
-            print(table(results[-1:]).splitlines()[-1], file=sys.stderr)
+    found = []
+    options = [f"--{name}-rows={rows}" for name, rows in sizes.items()]
+    for format in ("parquet", "arrow", "csv", "jsonl"):
+        command = ["-m", "data_generators", "all", *options, f"--workers={workers}", f"--format={format}"]
+        found.append((f"all three to {format}", sum(sizes.values()), [*command, f"--out={out / format}"]))
+    for name, rows in sizes.items():
+        command = ["-m", "data_generators", name, f"--rows={rows}", f"--workers={workers}"]
+        found.append((f"{name} to parquet", rows, [*command, f"--out={out / name}"]))
+    for name in ("quotes", "securities"):
+        for rows in (1_000_000, 10_000_000, 100_000_000):
+            scaled = int(rows * share)
+            found.append((f"{name} streamed, one process", scaled, ["-c", _STREAM, name, str(scaled)]))
+    return found
+
+
+def run(chosen: list[tuple[str, int, list[str]]]) -> list[dict[str, Any]]:
+    """Measure cases one after another, once what they compile is cached."""
+    measured(["-c", _STREAM, "quotes", "1"])
+    measured(["-c", _STREAM, "securities", "1"])
+    results = []
+    for name, rows, command in chosen:
+        results.append({"case": name, "rows": rows, **measured(command)})
+        print(table(results[-1:]).splitlines()[-1], file=sys.stderr)
     return results
 
 
@@ -105,7 +107,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=1.0, help="share of the full size, for a short form")
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args(arguments)
-    results = run(chosen.share, chosen.workers)
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(cases(chosen.share, chosen.workers, Path(folder)))
     print(table(results))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(results, indent=1))

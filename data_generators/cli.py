@@ -13,10 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data_generators.datasets import DATASETS
+from data_generators.datasets import DATASETS, make_market
 from data_generators.errors import GeneratorError
 from data_generators.faults import Faults
-from data_generators.market import Market
 from data_generators.writing import Report, write
 
 app = typer.Typer(
@@ -54,7 +53,7 @@ def _count(text: str | int) -> int:
     """Read a whole number that may be written as 1.2e6 or 1_200_000."""
     try:
         number = Decimal(str(text))
-        if number == number.to_integral_value() and abs(number) < 10**15:
+        if number == number.to_integral_value() and abs(number) < 10**20:
             return int(number)
     except InvalidOperation:
         pass
@@ -160,7 +159,7 @@ def everything(
     """Write all three, a folder each (12.2 million rows by default)."""
     with _errors():
         rows = {"quotes": quotes_rows, "securities": securities_rows, "trades": trades_rows}
-        needed = Market(seed, symbols).universe.master_rows
+        needed = make_market(seed, symbols).universe.master_rows
         if securities_rows is not None and securities_rows < needed:
             raise GeneratorError(
                 f"the {symbols:,} quoted instruments need a security master of at least {needed:,} rows"

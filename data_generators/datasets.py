@@ -149,6 +149,11 @@ def whole_number(value: object, name: str, least: int = 0) -> int:
     return number
 
 
+def make_market(seed: object, symbols: object) -> Market:
+    """Return the market of a seed, whatever kind of whole numbers are given."""
+    return Market(whole_number(seed, "seed"), whole_number(symbols, "symbols", least=1))
+
+
 def row_count(dataset: Dataset, faults: Faults, rows: object) -> int:
     """Return the number of rows that is meant, the usual one for None, or raise `GeneratorError`."""
     count = dataset.default_rows if rows is None else whole_number(rows, "rows")

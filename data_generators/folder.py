@@ -39,7 +39,7 @@ def fragment_name(partition: int) -> str:
 @contextmanager
 def written_aside(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name when all of it is on the disk, and leaves nothing if that fails."""
-    aside = path.with_name(f".{path.name}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:
             yield file

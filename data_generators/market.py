@@ -165,7 +165,7 @@ def _universe(seed: int, symbols: int) -> Universe:
     market_yield = np.maximum(securities.fair_yield(rating, years) + random.normal(0, 0.3, symbols), 0.5)
     price = np.clip(_clean_price(coupon, years, market_yield), 40, 160)
     base, notch = np.array([_SPREAD_BP[name] for name in securities.SEGMENTS])[segment].T
-    best = np.array([low for low, _ in securities._RATING_RANGE])[segment]
+    best = np.array([low for low, _ in securities.RATING_RANGE])[segment]
     spread = (base + notch * (rating - best)) * random.uniform(0.9, 1.1, symbols) * (1 + np.minimum(years, 30) / 60)
     volatility = np.clip(3.5 * np.minimum(years, 14) + spread / 2, 6, 60)
     activity = 1.0 / (random.permutation(symbols) + 1.0) ** ZIPF_EXPONENT

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 import pyarrow as pa
 
-from data_generators.datasets import find_dataset, rebatch, row_count, row_range, whole_number
+from data_generators.datasets import find_dataset, make_market, rebatch, row_count, row_range, whole_number
 from data_generators.faults import Faults
-from data_generators.market import Market
 
 
 def stream(
@@ -52,7 +51,7 @@ def stream(
     >>> [batch.num_rows for batch in stream("trades", rows=2_500, batch_rows=1_000)]
     [1000, 1000, 500]
     """
-    dataset, market, faults = find_dataset(name), Market(seed, symbols), faults or Faults()
+    dataset, market, faults = find_dataset(name), make_market(seed, symbols), faults or Faults()
     rows = row_count(dataset, faults, rows)
     batch_rows = whole_number(batch_rows, "batch_rows", least=1)
     faults.check_for(dataset.schema.names)

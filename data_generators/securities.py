@@ -27,7 +27,7 @@ RATINGS = (
     *("BB+", "BB", "BB-", "B+", "B", "B-", "CCC+", "CCC", "D"),
 )
 # The best and worst rating (positions in RATINGS) of each segment's issuers.
-_RATING_RANGE = ((0, 1), (0, 3), (4, 9), (0, 7), (7, 15), (10, 17))
+RATING_RANGE = ((0, 1), (0, 3), (4, 9), (0, 7), (7, 15), (10, 17))
 COUNTRIES = ("US", "CA", "GB", "DE", "FR", "JP", "BR", "MX", "ZA", "TR", "ID", "CL", "CO", "PE")
 _DEVELOPED, _EMERGING = slice(0, 6), slice(6, 14)
 _DEVELOPED_SHARE = (0.80, 0.06, 0.05, 0.03, 0.03, 0.03)
@@ -121,7 +121,7 @@ def terms(seed: int, block: int) -> Terms:
 
     # Issuers first: their bonds share name, sector, country and rating.
     segments = random.choice(len(SEGMENTS), ISSUERS_PER_BLOCK, p=_SEGMENT_SHARE)
-    best, worst = np.array(_RATING_RANGE).T
+    best, worst = np.array(RATING_RANGE).T
     ratings = random.integers(best[segments], worst[segments], endpoint=True)
     govt, muni, emerging = (segments == SEGMENTS.index(name) for name in ("GOVT", "MUNI", "EM"))
     countries = np.where(

@@ -16,7 +16,16 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv
 
-from data_generators.datasets import Dataset, block_size, find_dataset, rebatch, row_count, row_range, whole_number
+from data_generators.datasets import (
+    Dataset,
+    block_size,
+    find_dataset,
+    make_market,
+    rebatch,
+    row_count,
+    row_range,
+    whole_number,
+)
 from data_generators.errors import GeneratorError
 from data_generators.faults import FAULTS_SCHEMA, Faults
 from data_generators.folder import Plan, disk_errors, finish, fragment_name, part_name, prepare, written_aside
@@ -106,7 +115,7 @@ def write(
     ...     len(pd.read_parquet(folder)), report.partitions
     (1000, 2)
     """
-    dataset, market, faults = find_dataset(name), Market(seed, symbols), faults or Faults()
+    dataset, market, faults = find_dataset(name), make_market(seed, symbols), faults or Faults()
     faults.check_for(dataset.schema.names)
     find_format(format)
     rows = row_count(dataset, faults, rows)
@@ -117,8 +126,8 @@ def write(
         "edition": _EDITION,
         "dataset": name,
         "rows": rows,
-        "seed": seed,
-        "symbols": symbols,
+        "seed": market.seed,
+        "symbols": market.symbols,
         "format": format,
         "partitions": len(counts),
         "bounds": bounds,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,6 +108,11 @@ def test_files_of_two_workers_are_those_of_one(tmp_path: Path, format: str) -> N
     assert names == sorted(path.name for path in (tmp_path / "2").iterdir())
     for name in names:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_any_kind_of_whole_number_will_do() -> None:
+    expected = whole("trades", 1_000, seed=3, symbols=9)
+    assert whole("trades", 1e3, seed=np.uint8(3), symbols=np.int64(9), batch_rows=np.int32(64)).equals(expected)
 
 
 def test_other_seeds_give_other_rows() -> None:
