@@ -19,7 +19,8 @@ from typing import Any
 import pandas as pd
 from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.dataframe.dask_expr import new_collection
-from dask.dataframe.dask_expr._expr import Expr
+from dask.dataframe.dask_expr._expr import Expr, Partitions, Projection, determine_column_projection
+from dask.dataframe.dask_expr._util import _convert_to_list
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import symbols_of
@@ -51,28 +52,29 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     join_frames(wrap(left._meta), wrap(right._meta), options)  # complains at once about what is wrong with columns
     if right.npartitions == 1:
         return new_collection(JoinFrame(left.expr, right.expr, options))
-    there, order = _routable(right.expr, options)
+    there, by_time = _routable(right.expr, options)
     if options.direction != "nearest":
-        return new_collection(RoutedJoin(left.expr, there, options, order))
+        return new_collection(RoutedJoin(left.expr, there, options, by_time))
     there = new_collection(there)
     there = there.assign(**{routing.MATCHED_AT: there[options.on]}).expr
-    sides = [RoutedJoin(left.expr, there, replace(options, direction=d), order) for d in ("backward", "forward")]
-    return new_collection(Nearer(left.expr, *sides, options))
+    sides = [RoutedJoin(left.expr, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
+    return new_collection(Nearer(*sides, options))
 
 
-def _routable(right: Any, options: AsOf) -> tuple[Any, list[int] | None]:
-    """Return right with partitions that can be addressed, and their order in time, or None if they are by symbol."""
+def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
+    """Return right with partitions that can be addressed, and whether they are in time order, or else by symbol."""
     if evidence.by_symbol(right, options.by).holds:
-        return right, None
+        return right, False
     found = evidence.time_order(right, options.on)
     if found.order is not None:
-        return right, found.order
+        ordered = found.order == list(range(right.npartitions))
+        return right if ordered else Partitions(right, found.order), True
     if options.by is None:
         raise PipelineError(
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols (by=None) they "
             "must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    return partitioned(right, options.by, options.on, right.npartitions), None
+    return partitioned(right, options.by, options.on, right.npartitions), False
 
 
 class _Join(Expr):
@@ -86,6 +88,21 @@ class _Join(Expr):
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions
+
+    def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        """Read no more columns of either side than the result is asked for."""
+        if not isinstance(parent, Projection):
+            return None
+        right = self.operand("right")
+        asked = set(_convert_to_list(determine_column_projection(self, parent, dependents)) or ())
+        ours, theirs = self.options.names(list(self.left.columns), list(right.columns))
+        needed = {name for names in (ours, theirs) for name, called in names.items() if called in asked}
+        needed.update(self.options.keys)
+        sides = [[name for name in side.columns if name in needed] for side in (self.left, right)]
+        if sides == [list(self.left.columns), list(right.columns)]:
+            return None
+        narrow = type(self)(self.left[sides[0]], right[sides[1]], *self.operands[2:])
+        return type(parent)(narrow, *parent.operands[1:])
 
 
 class JoinFrame(_Join):
@@ -116,11 +133,11 @@ class RoutedJoin(_Join):
     left, right : Expr
     options : AsOf
         Backward or forward.
-    order : list of int or None
-        Right's partitions in time order; None if each symbol is in one of them.
+    by_time : bool
+        Whether right's partitions are in time order; else each symbol is in one of them.
     """
 
-    _parameters = ["left", "right", "options", "order"]  # noqa: RUF012
+    _parameters = ["left", "right", "options", "by_time"]  # noqa: RUF012
 
     def _layer(self) -> dict[Any, Any]:
         layer: dict[Any, Any] = {}
@@ -134,12 +151,11 @@ class RoutedJoin(_Join):
         here = [TaskRef((self.left._name, i)) for i in lefts]
         there = [TaskRef((self.right._name, j)) for j in rights]
         edges: list[TaskRef | None] = [None for _ in rights]
-        order = self.operand("order")
-        if order is not None:
-            spans = [task("span", (j,), routing.span, there[j], options, j) for j in order]
+        if self.by_time:
+            spans = [task("span", (j,), routing.span, there[j], options, j) for j in rights]
             address = task("address", (), routing.time_address, List(*spans))
             nearest = [task("edge", (j,), routing.edge_rows, there[j], options) for j in rights]
-            for before, j in pairwise(order if options.direction == "backward" else order[::-1]):
+            for before, j in pairwise(rights if options.direction == "backward" else rights[::-1]):
                 edges[j] = task("edges", (j,), routing.later_edge, edges[before], nearest[before], options)
         else:
             symbols = [task("symbols", (j,), symbols_of, there[j], options.by) for j in rights]
@@ -159,18 +175,18 @@ class RoutedJoin(_Join):
 class Nearer(Expr):
     """Of the matches backward and forward the nearer one."""
 
-    _parameters = ["left", "backward", "forward", "options"]  # noqa: RUF012
+    _parameters = ["backward", "forward", "options"]  # noqa: RUF012
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         return self.backward._meta.drop(columns=routing.MATCHED_AT)
 
     def _divisions(self) -> tuple[Any, ...]:
-        return self.left.divisions
+        return self.backward.divisions
 
     def _layer(self) -> dict[Any, Any]:
         layer = {}
-        for i in range(self.left.npartitions):
+        for i in range(self.backward.npartitions):
             parts = [TaskRef((side._name, i)) for side in (self.backward, self.forward)]
             layer[self._name, i] = Task((self._name, i), routing.nearer, *parts, self.options)
         return layer

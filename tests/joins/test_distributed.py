@@ -11,6 +11,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from dask.dataframe.dask_expr.io.parquet import ReadParquet
 from distributed import Client
 from pandas.testing import assert_frame_equal
 
@@ -102,6 +103,27 @@ def test_right_may_be_a_pandas_frame(both: tuple[pd.DataFrame, pd.DataFrame]) ->
         ft.asof_join(left, by_time(right, 3))
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_no_more_is_read_than_is_asked_for(
+    both: tuple[pd.DataFrame, pd.DataFrame], tmp_path: Path, partitions: int
+) -> None:
+    sides = []
+    for name, frame in zip(("left", "right"), both, strict=True):
+        by_time(frame, partitions).to_parquet(tmp_path / name, write_index=False)
+        sides.append(dd.read_parquet(tmp_path / name))
+    joined = ft.asof_join(*sides, suffixes=("_l", "_r"))
+    whole = ft.asof_join(*both, suffixes=("_l", "_r")).reset_index(drop=True)
+    for columns, read in (
+        (["price_r"], ["price", "symbol", "ts"]),
+        (["kind"], ["kind", "symbol", "ts"]),
+        (["ts", "id_l"], ["id", "symbol", "ts"]),
+    ):
+        lazy = joined[columns]
+        leaves = list(lazy.simplify().expr.find_operations(ReadParquet))
+        assert sorted({name for leaf in leaves for name in leaf.columns}) == read
+        assert_frame_equal(lazy.compute().reset_index(drop=True), whole[columns])
+
+
 def test_empty_partitions_are_no_trouble(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     left, right = both
     here, there = (by_time(frame, 4) for frame in both)
@@ -181,15 +203,20 @@ def test_what_is_wrong_with_columns_is_said_at_once(both: tuple[pd.DataFrame, pd
         ft.asof_join(left, unknown(both[1], 3), by=None)
 
 
-def test_recorded_ticks_in_files_on_processes(real_data: Path, client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backwards", [False, True])
+def test_recorded_ticks_in_files_on_processes(real_data: Path, client: Client, tmp_path: Path, backwards: bool) -> None:
     sides = {}
     for name, files in (("trades", 3), ("quotes", 5)):
         frame = pd.read_parquet(real_data / "market_ticks" / f"{name}.parquet").rename(columns={"received_at": "ts"})
         folder = tmp_path / name
         folder.mkdir()
         for number, part in enumerate(split(frame, files)):
-            part.to_parquet(folder / f"{number}.parquet", index=False)
+            # Named against the order of time, which the files' statistics still tell.
+            called = files - number if backwards and name == "quotes" else number
+            part.to_parquet(folder / f"{called}.parquet", index=False)
         sides[name] = frame, dd.read_parquet(folder)
     (trades, here), (quotes, there) = sides.values()
-    joined = ft.asof_join(here, there).compute().reset_index(drop=True)
-    assert_frame_equal(joined, ft.asof_join(trades, quotes))
+    result = ft.asof_join(trades, quotes)
+    joined = ft.asof_join(here, there)
+    assert_frame_equal(joined.compute().reset_index(drop=True), result)
+    assert_frame_equal(joined[["ask_price"]].compute().reset_index(drop=True), result[["ask_price"]])
