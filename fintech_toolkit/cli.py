@@ -56,7 +56,8 @@ def _common(
 @app.command()
 def demo(
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="End by itself after so long; by default with Ctrl-C.")
+        float | None,
+        typer.Option(min=1, help="About how long it takes; by default the dashboard stays up until Ctrl-C."),
     ] = None,
     rows: Annotated[int, typer.Option(min=1_000, help="Quotes to make.")] = 200_000,
     browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser.")] = True,

@@ -28,7 +28,28 @@ NO_TIME = np.empty(0, np.int64)
 class Run:
     """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
 
-    A frame that cannot be used raises and leaves the state as it was.
+    `Pipeline.start` makes one. A frame that cannot be used raises and leaves the state as it was.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        What to run.
+    state : State, optional
+        Where to continue; it is copied. By default nothing was seen yet.
+
+    Raises
+    ------
+    StateError
+        If the state belongs to another pipeline.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> run = ft.Pipeline(ft.diff("price"), time=None).start()
+    >>> run(pd.DataFrame({"symbol": ["A", "B"], "price": [10.0, 20.0]}))["diff"].tolist()
+    [nan, nan]
+    >>> run(pd.DataFrame({"symbol": ["B", "A"], "price": [21.0, 13.0]}))["diff"].tolist()
+    [1.0, 3.0]
     """
 
     def __init__(self, pipeline: Pipeline, state: State | None = None) -> None:
@@ -241,7 +262,7 @@ class Run:
         unfinished).
         """
         pipeline = self.pipeline
-        kind = state.time_kind or "aware"
+        kind = state.time_kind or (times(view, str(pipeline.time))[1] if pipeline.time in view.names else "aware")
         result: dict[str, Any] = {}
         if pipeline.symbol is not None:
             symbols = np.array(state.table.symbols, dtype=object)

@@ -14,7 +14,7 @@ from fintech_toolkit.engines.symbols import NULL, LocalCodes, Symbol, SymbolTabl
 from fintech_toolkit.engines.wavefront import run_wavefront
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.kernels.loops import compile_cached
+from fintech_toolkit.kernels.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
 CHUNK = 1 << 20

@@ -87,18 +87,22 @@ class Kernel:
 
     @property
     def name(self) -> str:
+        """The public name."""
         return self.function.__name__
 
     @property
     def family(self) -> str:
+        """The family, after the package that its module is in."""
         return self.function.__module__.split(".")[2].replace("_", " ")
 
     @property
     def stateless(self) -> bool:
+        """Whether a row's result depends on that row alone."""
         return not self.state and not self.has_slots
 
     @property
     def has_slots(self) -> bool:
+        """Whether a symbol has a ring or a table of its own besides its record."""
         return bool(self.slots) or self.enter is not None
 
     @property
@@ -108,6 +112,7 @@ class Kernel:
 
     @property
     def variadic(self) -> bool:
+        """Whether it reads any number of columns."""
         return bool(self.reads) and self.reads[-1].startswith("*")
 
     @property
@@ -152,16 +157,20 @@ class Kernel:
         return [name.lstrip("*").split(":")[0] for name in self.read_names(width)]
 
     def input_count(self, width: int) -> int:
+        """Return how many columns it reads, `width` of them through its variadic read."""
         return len(self.read_names(width))
 
     def output_count(self, width: int) -> int:
+        """Return how many columns it gives."""
         return len(self.gives) if not self.gives[0][0].endswith("*") else width
 
     def output_names(self, width: int) -> list[str]:
+        """Return the names of the columns it gives."""
         first = self.gives[0][0]
         return [f"{first[:-1]}_{j}" for j in range(width)] if first.endswith("*") else [name for name, _ in self.gives]
 
     def output_dtypes(self, width: int) -> list[np.dtype[Any]]:
+        """Return the dtypes of the columns it gives."""
         dtypes = [np.dtype(kind) for _, kind in self.gives]
         return dtypes * width if self.gives[0][0].endswith("*") else dtypes
 
@@ -250,7 +259,19 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Step:
-    """A kernel on named columns, as part of a pipeline. `named` renames what it gives."""
+    """A kernel on named columns, as part of a pipeline: what a kernel gives when it is called with column names.
+
+    Attributes
+    ----------
+    kernel : Kernel
+        What it computes.
+    columns : tuple of str
+        The columns that it reads.
+    given : tuple of (str, object)
+        The parameters that the user gave.
+    names : tuple of str
+        The columns that it gives, if `named` has renamed them.
+    """
 
     kernel: Kernel
     columns: tuple[str, ...]

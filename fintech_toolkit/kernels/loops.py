@@ -1,22 +1,19 @@
 """From a kernel's plain functions to its compiled loop over the ticks of many symbols.
 
 The loop is generated as source, because a loop that captures the kernel in a closure is compiled again in every
-process,
-while one that is compiled under the kernel's own file name is found in Numba's cache. Its name carries a digest of all
-that it calls, so that a change in a shared helper is never answered from an old cache.
+process, while one that is compiled under the kernel's own file name is found in Numba's cache. Its name carries a
+digest of all that it calls, so that a change in a shared helper is never answered from an old cache.
 
 All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
-which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a
-symbol owns
-the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and for
-event kernels the rows that were emitted.
+which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol
+owns the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and
+for event kernels the rows that were emitted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import warnings
 from collections.abc import Callable, Iterable
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -25,6 +22,7 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
+from fintech_toolkit.kernels.compilation import compile_cached
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import (
     advance,
@@ -304,27 +302,6 @@ def _fingerprint(function: Any, seen: set[int], digest: Any) -> None:
             _fingerprint(value, seen, digest)
         elif isinstance(value, int | float | str):
             digest.update(repr((name, value)).encode())
-
-
-_warned_about_cache = False
-
-
-def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
-    """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written."""
-    global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
-    try:
-        return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        if not _warned_about_cache:
-            _warned_about_cache = True
-            warnings.warn(
-                "Compiled kernels cannot be kept on disk, so each process compiles anew (about a second a kernel): "
-                "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
-                stacklevel=2,
-            )
-        return numba.njit(signature, nogil=True, error_model="numpy")(function)
 
 
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:

@@ -278,7 +278,7 @@ def test_offsets_are_committed_after_the_sinks_and_reading_goes_on_there(kafka_b
         entered.append(frame)
         if len(entered) == 2:
             reached.set()
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
 
     first.sink(hang_on_the_second)
     first.start()

@@ -1,0 +1,217 @@
+"""What the architecture promises, read off the source: rooms, sizes, what is never done, documentation."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import data_generators
+import fintech_toolkit as ft
+
+ROOT = Path(__file__).parents[1]
+MOST_LINES = 400
+
+# A module imports from rooms above its own. The foundations know nobody, kernels know them, engines know kernels.
+ROOMS = (
+    {"errors"},
+    {"schema"},
+    {"kernels"},
+    {"engines"},
+    {"pipeline"},
+    {"joins", "live"},
+    {"dashboards"},
+    {"__init__"},
+    {"doctor", "demo"},
+    {"cli"},
+    {"__main__"},
+)
+# What leads on to a room further down, and imports it when it is called: `Pipeline.live`, and whatever makes a pipeline
+# again of its JSON, which is how one travels to a worker and into a file.
+DOORS = {("pipeline", "live"), ("engines", "pipeline")}
+
+
+@cache
+def tracked() -> list[Path]:
+    """The files of the repository, those about to be added included."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+def modules(*folders: str) -> list[Path]:
+    found = [p for p in tracked() if p.suffix == ".py" and p.relative_to(ROOT).parts[0] in folders]
+    assert found, f"no modules in {folders}"
+    return found
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(ROOT)}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def room_of(name: str) -> str | None:
+    parts = name.split(".")
+    if parts[0] != "fintech_toolkit":
+        return None
+    return parts[1] if len(parts) > 1 and any(parts[1] in rooms for rooms in ROOMS) else "__init__"
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Every import, also within functions, but not those for type checkers only."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+        yield from imports(node)
+
+
+def test_every_module_has_its_room() -> None:
+    rooms = {
+        path.relative_to(ROOT / "fintech_toolkit").parts[0].removesuffix(".py") for path in modules("fintech_toolkit")
+    }
+    assert rooms == set().union(*ROOMS)
+
+
+def test_imports_point_one_way() -> None:
+    level = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    wrong = []
+    for path in modules("fintech_toolkit"):
+        mine = path.relative_to(ROOT / "fintech_toolkit").parts[0].removesuffix(".py")
+        for node, name in imports(ast.parse(path.read_text())):
+            theirs = room_of(name)
+            if theirs is None or theirs == mine or level[theirs] < level[mine]:
+                continue
+            if (mine, theirs) in DOORS and node.col_offset > 0:  # type: ignore[attr-defined]
+                continue
+            wrong.append(f"{where(path, node)}: {mine} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_generators_can_do_without_the_toolkit() -> None:
+    known = [
+        where(path, node)
+        for path in modules("data_generators")
+        for node, name in imports(ast.parse(path.read_text()))
+        if name.startswith("fintech_toolkit")
+    ]
+    assert not known
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked() if path.suffix == ".py"
+    }
+    assert not {name: length for name, length in lengths.items() if length > MOST_LINES}
+
+
+def calls(*folders: str) -> Iterator[tuple[Path, ast.Call, str]]:
+    for path in modules(*folders):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield path, node, ast.unparse(node.func)
+
+
+def test_nothing_is_unpickled() -> None:
+    unpickling = re.compile(r"(pickle|dill|joblib|marshal|shelve)\.(loads?|open)$|read_pickle$|torch\.load$")
+    found = [
+        where(path, node) for path, node, name in calls("fintech_toolkit", "data_generators") if unpickling.search(name)
+    ]
+    found += [
+        where(path, node)
+        for path, node, _ in calls("fintech_toolkit", "data_generators")
+        if any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+    ]
+    assert not found
+
+
+def test_no_test_sleeps() -> None:
+    """A pause between two looks at a condition belongs to a loop; any other is a guess."""
+    pause = re.compile(r"(^|\.)sleep$|\.wait_for_timeout$")
+    found = []
+    for path in modules("tests"):
+        tree = ast.parse(path.read_text())
+        waiting = {id(node) for loop in ast.walk(tree) if isinstance(loop, ast.While) for node in ast.walk(loop)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and pause.search(ast.unparse(node.func)) and id(node) not in waiting:
+                found.append(where(path, node))
+    assert not found, "wait for the condition instead: " + ", ".join(found)
+
+
+def test_numba_is_used_in_the_one_way_that_is_safe() -> None:
+    """Cached gufuncs corrupt the cache, parallel targets abort, fastmath changes bits; one function does the rest."""
+    risky = {"cache", "parallel", "target", "fastmath"}
+    found = [
+        (path, node)
+        for path, node, name in calls("fintech_toolkit")
+        if re.search(r"(^|\.)(n?jit|g?u?vectorize)$", name) and risky & {k.arg for k in node.keywords}
+    ]
+    assert [path.name for path, _ in found] == ["compilation.py"], [where(path, node) for path, node in found]
+    assert {k.arg for k in found[0][1].keywords} & risky == {"cache"}
+    assert "njit" in ast.unparse(found[0][1])
+
+
+def test_no_path_of_a_machine() -> None:
+    machine = re.compile(r"(?<![\w.])/(root|home|Users|work)/\w")
+    found = []
+    for path in tracked():
+        try:
+            lines = path.read_text().splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{n}: {line[:200]}" for n, line in enumerate(lines, 1) if machine.search(line)
+        ]
+    assert not found, "\n".join(found)
+
+
+PUBLIC = [("fintech_toolkit", name) for name in ft.__all__] + [
+    ("data_generators", name) for name in data_generators.__all__
+]
+
+
+def sections(docstring: str) -> dict[str, str]:
+    """The numpydoc sections by heading."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", docstring, flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+@pytest.mark.parametrize(("package", "name"), PUBLIC, ids=[".".join(item) for item in PUBLIC])
+def test_public_names_are_documented(package: str, name: str) -> None:
+    thing = getattr({"fintech_toolkit": ft, "data_generators": data_generators}[package], name)
+    docstring = inspect.getdoc(thing)
+    assert docstring, "no docstring"
+    found = sections(docstring)
+    assert found[""].strip(), "no summary"
+    if inspect.isclass(thing):
+        members = [m for m in vars(thing).values() if inspect.isfunction(m) or isinstance(m, property)]
+        bare = [
+            m.__qualname__ if inspect.isfunction(m) else m.fget.__qualname__
+            for m in members
+            if not (m.__name__ if inspect.isfunction(m) else m.fget.__name__).startswith("_") and not inspect.getdoc(m)
+        ]
+        assert not bare, f"no docstring: {bare}"
+        # What users get and do not make says what it holds.
+        if issubclass(thing, Exception) or "Attributes" in found:
+            return
+    parameters = [p for p in inspect.signature(thing).parameters if not p.startswith("_")]
+    text = found.get("Parameters", "")
+    missing = [p for p in parameters if not re.search(rf"^[\w*, ]*\b{p}\b", text, flags=re.MULTILINE)]
+    assert not missing, f"parameters without documentation: {missing}"
+    if inspect.isfunction(thing) and inspect.signature(thing).return_annotation not in (None, "None"):
+        assert "Returns" in found or "Yields" in found
+    assert ">>> " in docstring or is_dataclass(thing), "no example"
