@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ _FIXED = {
 }
 _MEMBERSHIP_SECONDS = 1.0  # how often a consumer that waits for its sinks shows that it is alive
 _FAREWELL_SECONDS = 0.3  # what a stopped source leaves to sinks that are still at work
+_SETTLE_SECONDS = 5.0  # what a consumer that must join again leaves to nodes that hold frames back
 # librdkafka goes on by itself after these.
 _TRANSIENT = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
 # A commit that fails otherwise is made up for by the next one.
@@ -128,6 +130,7 @@ class Reader:
         self._stopped = stopped
         self._error: Exception | None = None
         self._lost = False
+        self._away = False  # whether Kafka was last seen going, not coming
         self._in_flight: deque[Batch] = deque()
         self._held: list[Message] = []
         self._next: dict[int, int] = {}  # where our next batch begins; the consumer's position skips over gaps
@@ -173,7 +176,14 @@ class Reader:
             self._finish()
             return self._lost
         finally:
-            self._consumer.close()  # commits what was stored and leaves the group
+            self._close()
+
+    def _close(self) -> None:
+        """Commit what was stored and leave the group."""
+        closing = threading.Thread(target=self._consumer.close, name=f"close-{self._topic}", daemon=True)
+        closing.start()
+        # Without a broker, closing waits for as long as the session would have lasted.
+        closing.join(_FAREWELL_SECONDS if self._away else None)
 
     def _connect(self, patience: float) -> None:
         """Find the topic, or say why not: librdkafka alone would wait for it without a word."""
@@ -193,7 +203,9 @@ class Reader:
             return
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() not in _TRANSIENT:  # those librdkafka has logged
+        if error.code() in _TRANSIENT:  # librdkafka has logged it
+            self._away = True
+        else:
             self._error = KafkaException(error)
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
@@ -252,6 +264,7 @@ class Reader:
         for message in messages:
             error = message.error()
             if error is None:
+                self._away = False
                 records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._reached[message.partition()] = message.offset()  # type: ignore[index, assignment]
@@ -322,7 +335,7 @@ class Reader:
                 self._held += self._consumer.consume(1000, 0)
                 polled, paused = now, True
                 if self._lost:  # at once, before the client joins again, to be waited for by the group
-                    self._consumer.close()
+                    self._close()
         if paused and not self._lost:
             self._consumer.resume(self._consumer.assignment())
         return True
@@ -347,7 +360,7 @@ class Reader:
 
     def _finish(self) -> None:
         if self._in_flight:
-            self._await(self._in_flight[-1].done.wait, _FAREWELL_SECONDS if self._lost else math.inf)
+            self._await(self._in_flight[-1].done.wait, _SETTLE_SECONDS if self._lost else math.inf)
         self._commit()
 
     def _measure_lag(self) -> None:

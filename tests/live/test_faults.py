@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -60,6 +61,27 @@ def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker
     for symbol, expected in frame.groupby("symbol"):
         mine = received[received["symbol"] == symbol].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, expected.reset_index(drop=True), check_exact=True)
+
+
+def test_stopping_does_not_wait_for_a_broker_that_is_gone(
+    private_broker: KafkaBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Leaving the group would take as long as the session.
+    config = {"bootstrap.servers": private_broker.bootstrap_servers, "session.timeout.ms": 2 * SECONDS * 1000}
+    topic = create_topic(private_broker.bootstrap_servers)
+    source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group="g")
+    source.sink(lambda _: None)
+    source.start()
+    deadline = time.monotonic() + SECONDS
+    while not source.lag:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    private_broker.kill()
+    while "Connection refused" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    source.stop()
+    assert source.wait(SECONDS)
 
 
 def test_no_broker_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

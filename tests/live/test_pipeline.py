@@ -83,10 +83,13 @@ def test_rows_that_a_pipeline_refuses_become_dead_letters(kafka_broker: str, kaf
         dead_letter_topic=dead,
         until="latest",
     )
-    table = features().live(source).to_table()
+    # Rows that were dropped on the way do not shift what is known of the others.
+    wanted = source.map(lambda part: part[part["id"] != frame["id"][3]])
+    table = features().live(wanted).to_table()
     source.start()
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(table.snapshot(), features()(frame), check_exact=True)
+    expected = features()(frame.drop(3)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(table.snapshot(), expected, check_exact=True)
     assert source.counts == Counts(received=23, emitted=20, rejected=3)
     found = {}
     for letter in consume_all(kafka_broker, dead, 3):
