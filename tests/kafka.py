@@ -127,9 +127,7 @@ class KafkaBroker:
         self._java = [java, "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{_jars()}/*"]
         self._java += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         self._properties = folder / "server.properties"
-        self._properties.write_text(
-            PROPERTIES.format(port=self.port, controller_port=_free_port(), folder=folder)
-        )
+        self._properties.write_text(PROPERTIES.format(port=self.port, controller_port=_free_port(), folder=folder))
         self._run_tool("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(self._properties))
 
     def _run_tool(self, *args: str) -> None:
