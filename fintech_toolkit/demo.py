@@ -148,7 +148,7 @@ def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.
             n_workers=WORKERS,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ).result()
         client: Any = Client(cluster)  # type: ignore[no-untyped-call]
