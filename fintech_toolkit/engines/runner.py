@@ -151,8 +151,7 @@ class Run:
                 raise DataError(
                     f"Column {pipeline.time!r} has {kind} times, the frames before had {state.time_kind} ones."
                 )
-            if view.rows:
-                state.time_kind = kind
+            state.time_kind = kind
         if pipeline.symbol is not None:
             require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
         elif view.rows:
@@ -262,7 +261,7 @@ class Run:
         unfinished).
         """
         pipeline = self.pipeline
-        kind = state.time_kind or (times(view, str(pipeline.time))[1] if pipeline.time in view.names else "aware")
+        kind = state.time_kind or "aware"
         result: dict[str, Any] = {}
         if pipeline.symbol is not None:
             symbols = np.array(state.table.symbols, dtype=object)
