@@ -134,6 +134,33 @@ def test_naive_and_aware_times_do_not_mix() -> None:
         run(frame.iloc[200:].assign(ts=frame["ts"].iloc[200:].dt.tz_localize(None)))
 
 
+def test_symbols_do_not_turn_from_strings_into_integers() -> None:
+    run = MID.start()
+    run(ticks(50))
+    with pytest.raises(ft.DataError, match="one is a string, one an integer"):
+        run(ticks(50).assign(symbol=7, ts=ticks(50)["ts"] + pd.Timedelta("1D")))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.Series(pd.to_datetime(["3000-01-01"] * 4).as_unit("s")),
+        np.array(["3000-01-01"] * 4, "M8[s]"),
+        pa.array(np.array(["3000-01-01"] * 4, "M8[s]")),
+        np.full(4, 2**63, np.uint64),
+    ],
+)
+def test_times_beyond_int64_nanoseconds_are_refused(times: object) -> None:
+    with pytest.raises(ft.DataError, match="Column 'ts' holds times that int64 nanoseconds cannot"):
+        MID({"symbol": np.array(["A"] * 4), "ts": times, "price": np.ones(4)})
+
+
+def test_python_objects_as_times_are_refused() -> None:
+    mixed = pd.Series([pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-02", tz="UTC")], dtype=object)
+    with pytest.raises(ft.DataError, match="Column 'ts' must hold times, not object; convert it with pandas"):
+        MID(pd.DataFrame({"symbol": "A", "ts": mixed, "price": 1.0}))
+
+
 def test_times_of_any_resolution_and_zone_are_the_same_instants() -> None:
     frame = ticks()
     frame["ts"] = frame["ts"].dt.floor("s")

@@ -235,29 +235,31 @@ def times(frame: Frame, name: str) -> tuple[Array, str]:
         If the column holds neither times nor int64 nanoseconds.
     """
     column = frame.column(name)
-    if isinstance(column, pd.Series):
-        dtype = column.dtype
-        if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
-            kind = "aware" if isinstance(dtype, pd.DatetimeTZDtype) else "naive"
-            return column.dt.as_unit("ns").array.asi8, kind
-        column = pa.array(column, from_pandas=True)
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind == "M":
-            return column.astype("M8[ns]").view("i8"), "naive"
-        if column.dtype.kind in "iu":
-            return column.astype("i8", copy=False), "int"
-        raise DataError(
-            f"Column {name!r} must hold times, not {column.dtype}; convert it with pandas.to_datetime(…, utc=True)."
-        )
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
-        if values.null_count:
-            values = pc.fill_null(values, NAT)
-        return _numpy(values), "aware" if kind.tz else "naive"
-    if pa.types.is_integer(kind):
-        return _numpy(pc.fill_null(column.cast(pa.int64()), NAT)), "int"
-    raise DataError(f"Column {name!r} must hold times, not {kind}; convert it with pandas.to_datetime(…, utc=True).")
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        column = pd.Series(column)
+    wrong = f"Column {name!r} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
+    try:
+        if isinstance(column, pd.Series):
+            if isinstance(column.dtype, pd.DatetimeTZDtype):
+                return column.dt.as_unit("ns").array.asi8, "aware"
+            if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+                return column.dt.as_unit("ns").array.asi8, "naive"
+            if column.dtype == object and len(column):
+                # Arrow would take naive times among them for UTC ones.
+                raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
+            column = pa.array(column, from_pandas=True)
+        if isinstance(column, np.ndarray):
+            column = pa.array(column) if column.dtype.kind in "iu" else pa.nulls(0)
+        kind = column.type
+        if pa.types.is_timestamp(kind):
+            values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+            return _numpy(values.fill_null(NAT) if values.null_count else values), "aware" if kind.tz else "naive"
+        if pa.types.is_integer(kind):
+            values = column.cast(pa.int64())
+            return _numpy(values.fill_null(NAT) if values.null_count else values), "int"
+    except (pd.errors.OutOfBoundsDatetime, pa.ArrowInvalid) as error:
+        raise DataError(f"Column {name!r} holds times that int64 nanoseconds cannot: {error}.") from error
+    raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
 
 
 def _numpy(values: Any) -> Array:

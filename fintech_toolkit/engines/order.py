@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fintech_toolkit.engines.frames import NAT
-from fintech_toolkit.engines.symbols import NULL
+from fintech_toolkit.engines.symbols import NULL, read_only
 from fintech_toolkit.kernels.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
@@ -29,4 +29,4 @@ def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     `last` holds the latest time of every symbol (the least int64 if none) and is advanced; without times (`ts` empty)
     only symbols are checked.
     """
-    _mark(codes, ts, last, ok)
+    _mark(read_only(codes), read_only(ts), last, ok)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines import wavefront
 from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
 from fintech_toolkit.engines.order import mark_disorder
 from fintech_toolkit.engines.sessions import session_ids
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import NULL, SymbolTable, encode
-from fintech_toolkit.engines.wavefront import morsels, run_wavefront
+from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps
+from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, StateError
 from fintech_toolkit.kernels.arrays import as_values
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
@@ -156,27 +157,20 @@ class Run:
             require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
         elif view.rows:
             state.table.add("")
-        column = view.column(pipeline.symbol) if pipeline.symbol is not None else None
-        chunks = morsels(view.rows)
+        chunks = cut(view.rows, CHUNK)
         grown = [last]
 
-        def translate(c: int) -> None:
-            at = chunks[c]
-            if column is not None:
-                codes[at] = state.table.codes(local[c])
-                local[c] = None
+        def check_order(c: int) -> None:
             if len(state.table) > len(grown[0]):
                 more = max(len(state.table), 2 * len(grown[0])) - len(grown[0])
                 grown[0] = np.concatenate([grown[0], np.full(more, NAT)])
+            at = chunks[c]
             mark_disorder(codes[at], ts[at], grown[0], ok[at])
 
-        local: list[Any] = [None] * len(chunks)
-
-        def encode_chunk(c: int) -> None:
-            part = column.iloc[chunks[c]] if isinstance(column, pd.Series) else column[chunks[c]]  # type: ignore[index]
-            local[c] = encode(part, str(pipeline.symbol))
-
-        steps = [(True, translate)] if column is None else [(False, encode_chunk), (True, translate)]
+        steps: list[tuple[bool, Callable[[int], None]]] = [(True, check_order)]
+        if pipeline.symbol is not None:
+            column = view.column(pipeline.symbol)
+            steps = [*code_steps(column, pipeline.symbol, state.table, chunks, codes), *steps]
         run_wavefront(len(chunks), steps)
         return codes, grown[0][: len(state.table)], ts, ok
 
@@ -217,7 +211,7 @@ class Run:
     def _scan(
         self, state: State, view: Frame, columns: dict[str, Array], codes: Array, sessions: Array, ts: Array
     ) -> Any:
-        chunks = morsels(view.rows)
+        chunks = cut(view.rows, wavefront.MORSEL)
         symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
         outputs: dict[str, Array] = {}

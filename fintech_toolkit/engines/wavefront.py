@@ -15,9 +15,9 @@ MORSEL = 131_072
 """Rows of a chunk: its columns stay in a core's cache from step to step."""
 
 
-def morsels(rows: int) -> list[slice]:
+def cut(rows: int, size: int) -> list[slice]:
     """Cut rows into chunks; a small frame is one."""
-    return [slice(start, min(start + MORSEL, rows)) for start in range(0, rows, MORSEL)] or [slice(0, 0)]
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)] or [slice(0, 0)]
 
 
 def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fintech_toolkit.engines.frames import NAT, Frame, require, times
 from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.symbols import NULL, LocalCodes, Symbol, SymbolTable, encode
-from fintech_toolkit.engines.wavefront import run_wavefront
+from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
+from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.kernels.compilation import compile_cached
 from fintech_toolkit.schema import Array
-
-CHUNK = 1 << 20
-"""Rows that are encoded at once: enough to make their distinct symbols cheap, few enough to keep all threads busy."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,10 @@ def read_keys(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
     for name in options.keys:
         require(frame, name, f" in the {side} frame")
     try:
-        ts, kind = _times(frame, options.on)
+        ts, kind = times(frame, options.on)
         codes = _codes(frame, options.by, table)
-    except (DataError, pd.errors.OutOfBoundsDatetime) as error:
+    except DataError as error:
         raise DataError(f"In the {side} frame: {error}") from error
-    check_symbols(options, table.symbols)
     in_time_order = bool(np.all(ts[1:] >= ts[:-1]))
     if not in_time_order or NAT in ts[:1] or codes.max(initial=0) == NULL:
         ok = np.ones(frame.rows, np.bool_)
@@ -79,56 +73,17 @@ def read_keys(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
         if not ok.all():
             row = int(np.argmin(ok))
             raise DataError(f"In the {side} frame: {_reason(options, table, codes, ts, row, row + first_row)}")
-    return Keys(codes, ts, kind, in_time_order)
-
-
-def _times(frame: Frame, name: str) -> tuple[Array, str]:
-    column: Any = frame.column(name)
-    if isinstance(column, pd.Series) and column.dtype == object and len(column):
-        # Arrow would take naive times for UTC ones, and cut nanoseconds off.
-        raise DataError(f"Column {name!r} holds Python objects; convert it with pandas.to_datetime(…, utc=True).")
-    ts, kind = times(frame, name)
-    return _read_only(ts), kind
-
-
-def _read_only(values: Array) -> Array:
-    # Columns come writable or not; one sort of array means one compiled loop.
-    view = np.ascontiguousarray(values).view()
-    view.flags.writeable = False
-    return view
+    return Keys(codes, read_only(ts), kind, in_time_order)
 
 
 def _codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
     codes = np.zeros(frame.rows, np.uint32)
     if by is None:
         table.add("")
-        return _read_only(codes)
-    column: Any = frame.column(by)
-    chunks = [slice(start, start + CHUNK) for start in range(0, frame.rows, CHUNK)] or [slice(0, 0)]
-    local: list[Any] = [None] * len(chunks)
-    lookup: list[Any] = [None] * len(chunks)
-
-    def encode_chunk(c: int) -> None:
-        at = chunks[c]
-        local[c] = encode(column.iloc[at] if isinstance(column, pd.Series) else column[at], by)
-
-    def number(c: int) -> None:
-        values = local[c].values
-        lookup[c] = np.append(table.codes(LocalCodes(np.arange(len(values)), values)), NULL)
-
-    def translate(c: int) -> None:
-        # Categories come with codes of 8 to 32 bits; one width, too, means one compiled loop.
-        _translate(_read_only(local[c].codes.astype(np.int32, copy=False)), lookup[c], codes[chunks[c]])
-        local[c] = None
-
-    run_wavefront(len(chunks), [(False, encode_chunk), (True, number), (False, translate)])
-    return _read_only(codes)
-
-
-@compile_cached
-def _translate(local, lookup, codes):  # type: ignore[no-untyped-def]
-    for i in range(local.shape[0]):
-        codes[i] = lookup[local[i]]  # -1, a null, is the last
+    else:
+        chunks = cut(frame.rows, CHUNK)
+        run_wavefront(len(chunks), code_steps(frame.column(by), by, table, chunks, codes))
+    return read_only(codes)
 
 
 def _reason(options: AsOf, table: SymbolTable, codes: Array, ts: Array, row: int, called: int) -> str:
@@ -139,21 +94,6 @@ def _reason(options: AsOf, table: SymbolTable, codes: Array, ts: Array, row: int
         return f"column {options.on!r} has no time{who} at row {called}; drop such rows or fill them."
     now = pd.Timestamp(int(ts[row]), unit="ns")
     return f"column {options.on!r} goes backwards{who} at row {called} ({now}); sort the rows of a symbol by time."
-
-
-def check_symbols(options: AsOf, symbols: list[Symbol]) -> None:
-    """Raise if some symbols are strings and some integers.
-
-    Raises
-    ------
-    DataError
-        If so.
-    """
-    if len({type(symbol) for symbol in symbols}) > 1:
-        raise DataError(
-            f"Column {options.by!r} holds strings on one side and integers on the other; no symbol could match. "
-            "Convert one."
-        )
 
 
 def check_kinds(options: AsOf, left: Keys, right: Keys) -> None:

@@ -13,11 +13,11 @@ import pandas as pd
 from dask.dataframe.dispatch import concat
 
 from fintech_toolkit.engines.frames import NAT, times, wrap
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable
+from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.joins.asof import join_frames
 from fintech_toolkit.joins.columns import attach
-from fintech_toolkit.joins.keys import Keys, check_kinds, check_symbols, read_keys
+from fintech_toolkit.joins.keys import Keys, check_kinds, read_keys
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.search import ages, search
 from fintech_toolkit.schema import Array
@@ -118,7 +118,8 @@ def route(
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
     if isinstance(address, dict):
-        check_symbols(options, [*table.symbols[:1], *list(address)[:1]])
+        for symbol, known in zip(table.symbols[:1], list(address)[:1], strict=False):
+            check_same_kind(symbol, known)
         homes = np.array([address.get(symbol, -1) for symbol in table.symbols], np.int64)
         targets = homes[keys.codes] if len(homes) else np.empty(0, np.int64)
     else:
