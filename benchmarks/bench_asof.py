@@ -16,6 +16,7 @@ import polars as pl
 import typer
 
 import fintech_toolkit as ft
+from benchmarks.measure import compare
 
 TITLE = "As-of join of trades with quotes, 1,000 symbols, from pandas to pandas unless it says otherwise"
 SYMBOLS = 1000
@@ -82,21 +83,13 @@ def _compare(what: str, left: pd.DataFrame, right: pd.DataFrame, repeats: int) -
                 contender()
                 seconds[name].append(time.perf_counter() - start)
     median = {name: statistics.median(taken) for name, taken in seconds.items()}
-    return [
-        {
-            "what": what,
-            "peer": name,
-            "ratio": median[name] / median["ours"],
-            "target": TARGET if name == "Polars" and "sorted" not in what else None,
-            "ours_seconds": median["ours"],
-            "peer_seconds": median[name],
-            "ours_memory_mb": memory["ours"],
-            "peer_memory_mb": memory[name],
-            "same_answers": bool(np.array_equal(answers[name], answers["ours"], equal_nan=True)),
-        }
-        for name in contenders
-        if name != "ours"
-    ]
+    ours = median.pop("ours")
+    rows = compare(what, ours, median, {} if "sorted" in what else {"Polars": TARGET})
+    for row in rows:
+        peer = row["against"]
+        row["ours more, MB"], row["peer more, MB"] = memory["ours"], memory[peer]
+        row["agrees"] = bool(np.array_equal(answers[peer], answers["ours"], equal_nan=True))
+    return rows
 
 
 def main(

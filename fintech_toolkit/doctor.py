@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -109,7 +110,7 @@ def _kafka() -> Finding:
         return Finding("kafka", "broker", str(error), "problem" if configured else "optional")
     reasons: list[str] = []
     # librdkafka tells the reason (refused, unknown host, wrong password) here, and the caller only that time is up.
-    heard = {"error_cb": lambda error: reasons.append(error.str()), "log_level": 0}
+    heard: dict[str, Any] = {"error_cb": lambda error: reasons.append(error.str()), "log_level": 0}
     client = AdminClient({**config.for_producer(), **heard})
     servers = config.get("bootstrap.servers", config.get("metadata.broker.list"))
     try:

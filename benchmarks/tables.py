@@ -1,0 +1,74 @@
+"""What is measured: a function for each table, its first line being the title; `short` is a form of seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Rows = list[dict[str, Any]]
+Table = Callable[[bool], Rows]
+
+
+def kernels(short: bool) -> Rows:
+    """One grouped kernel against the usual libraries."""
+    from benchmarks import bench_kernels
+
+    return bench_kernels.run(short)
+
+
+def pipeline(short: bool) -> Rows:
+    """Five steps, from frame to frame: mid, log return, EWMA and EW deviation, rolling z-score."""
+    from benchmarks import bench_pipeline
+
+    return bench_pipeline.run(short)
+
+
+def cost_against_size(short: bool) -> Rows:
+    """The same five steps against rows and symbols."""
+    from benchmarks import bench_pipeline
+
+    return bench_pipeline.cost_against_size(short)
+
+
+def asof_join(short: bool) -> Rows:
+    """As-of join of 1 million trades with 10 million quotes."""
+    from benchmarks import bench_asof
+
+    return bench_asof.run(1_000, 10_000, 1) if short else bench_asof.run()
+
+
+def on_dask(short: bool) -> Rows:
+    """The same five steps on Dask, two worker processes, from Parquet to Parquet, against Polars from scan to sink."""
+    from benchmarks import bench_dask
+
+    return bench_dask.run(20_000, 4, 1) if short else bench_dask.run()
+
+
+def generators(short: bool) -> Rows:
+    """Market data made: rows, time and memory by format and size."""
+    import tempfile
+
+    from benchmarks import bench_generators
+
+    with tempfile.TemporaryDirectory() as folder:
+        cases = bench_generators.cases(share=0.001 if short else 1.0, workers=2, out=Path(folder))
+        return bench_generators.run(cases)
+
+
+def every_kernel(short: bool) -> Rows:
+    """Every kernel, 1,000 symbols interleaved, one thread."""
+    from benchmarks import bench_kernels
+
+    return bench_kernels.every_kernel(short)
+
+
+TABLES: tuple[Table, ...] = (
+    kernels,
+    pipeline,
+    cost_against_size,
+    asof_join,
+    on_dask,
+    generators,
+    every_kernel,
+)

@@ -1,0 +1,57 @@
+"""The benchmarks' tables: each is measured in its short form, and the document that shows them is written safely."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import BEGIN, END, README, insert, markdown, title
+from benchmarks.tables import TABLES
+
+
+def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
+    pytest.importorskip("polars", reason="the benchmarks' peers come with: make bench ARGS=--short")
+    before = README.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--short"],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert README.read_bytes() == before
+    parts = done.stdout.split("\n\n")
+    for table in TABLES:
+        lines = parts[parts.index(f"**{title(table)}**") + 1].splitlines()
+        assert len(lines) >= 3, "a head, a rule and at least one row"
+        assert len({line.count("|") for line in lines}) == 1
+    assert "**no**" not in done.stdout, "a peer came to another result"
+
+
+def test_the_readme_has_a_place_for_the_tables() -> None:
+    text = README.read_text()
+    written = insert(text, "| a |")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    assert written == f"{before}{BEGIN}\n| a |\n{END}{after}"
+    assert insert(written, "| a |") == written
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
+def test_a_document_without_its_markers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must hold"):
+        insert(text, "| a |")
+
+
+def test_rows_become_a_table() -> None:
+    rows = [{"what": "a", "peak_mb": 1234.5, "agrees": True, "note": ""}, {"what": "b", "rows": 1_000, "agrees": False}]
+    assert markdown(rows).splitlines() == [
+        "| what | peak mb | agrees | rows |",
+        "| --- | --- | --- | --- |",
+        "| a | 1,234 | yes |  |",
+        "| b |  | **no** | 1,000 |",
+    ]
