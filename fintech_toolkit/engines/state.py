@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fintech_toolkit.engines.frames import NAT, as_times
+from fintech_toolkit.engines.state_file import read_state_file, write_state_file
 from fintech_toolkit.engines.symbols import Symbol, SymbolTable
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.kernels.scan import Scan, StepState
@@ -105,19 +103,8 @@ class State:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a Parquet file: aside first, synced, then renamed over `path`, pages checksummed."""
-        target = Path(path)
         metadata = {IDENTITY: self.identity.encode(), TIME_KIND: (self.time_kind or "").encode()}
-        table = _to_table(self, slots=True).replace_schema_metadata(metadata)
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        write_state_file(path, _to_table(self, slots=True), metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> State:
@@ -128,24 +115,7 @@ class State:
         StateError
             If the file is damaged, cut short, or not a saved state.
         """
-        from fintech_toolkit.pipeline import Pipeline
-
-        try:
-            # From memory: a file that is cut short must not fail later, while a mapped page is read.
-            data = pa.BufferReader(Path(path).read_bytes())
-            table = pq.read_table(data, page_checksum_verification=True)
-            metadata = table.schema.metadata or {}
-            identity = metadata[IDENTITY].decode()
-            kind = metadata[TIME_KIND].decode() or None
-            scans = Pipeline.from_json(identity).scans
-            return _from_table(table, identity, kind, scans)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AssertionError) as error:
-            raise StateError(
-                f"{path} is not a whole state file ({(str(error) or type(error).__name__).splitlines()[0]}); "
-                "go back to an older one."
-            ) from error
+        return read_state_file(path, "state file", _from_file)
 
 
 def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
@@ -200,6 +170,14 @@ def _arrow(values: Array) -> Any:
     if contiguous.ndim == 1:
         return pa.array(contiguous)
     return pa.FixedSizeListArray.from_arrays(pa.array(contiguous.reshape(-1)), contiguous.shape[1])
+
+
+def _from_file(table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
+    from fintech_toolkit.pipeline import Pipeline
+
+    identity = metadata[IDENTITY].decode()
+    kind = metadata[TIME_KIND].decode() or None
+    return _from_table(table, identity, kind, Pipeline.from_json(identity).scans)
 
 
 def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:

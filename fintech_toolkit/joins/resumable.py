@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fintech_toolkit.engines.frames import NAT, Frame, times, wrap
+from fintech_toolkit.engines.state_file import read_state_file, write_state_file
 from fintech_toolkit.engines.symbols import SymbolTable
-from fintech_toolkit.errors import DataError, ParameterError, PipelineError, StateError
+from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.joins.asof import join_frames, same_sort
 from fintech_toolkit.joins.keys import check_kinds, read_keys
 from fintech_toolkit.joins.options import AsOf
@@ -223,18 +221,7 @@ class AsofJoin:
             identity[side] = {"pandas": pandas, "watermark": feed.watermark}
             stream = None if whole is None else _to_stream(pa.Table.from_pandas(whole) if pandas else whole)
             streams[side] = pa.array([stream], pa.large_binary())
-        table = pa.table(streams).replace_schema_metadata({IDENTITY: json.dumps(identity).encode()})
-        target = Path(path)
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        write_state_file(path, pa.table(streams), {IDENTITY: json.dumps(identity).encode()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AsofJoin:
@@ -245,19 +232,15 @@ class AsofJoin:
         StateError
             If the file is damaged, cut short, or not a saved join.
         """
-        try:
-            # From memory: a file that is cut short must not fail later, while a mapped page is read.
-            data = pa.BufferReader(Path(path).read_bytes())
-            table = pq.read_table(data, page_checksum_verification=True)
-            identity = json.loads((table.schema.metadata or {})[IDENTITY])
-            options = identity["options"]
-            join = cls(options["by"], options["on"])
-            join.options = AsOf(**{**options, "suffixes": tuple(options["suffixes"])})
-            join._left, join._right = (_from_stream(table[side][0], identity[side]) for side in ("left", "right"))
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            raise StateError(f"{path} is not a whole saved join ({error}); go back to an older one.") from error
+        return read_state_file(path, "saved join", cls._from_file)
+
+    @classmethod
+    def _from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> AsofJoin:
+        identity = json.loads(metadata[IDENTITY])
+        options = identity["options"]
+        join = cls(options["by"], options["on"])
+        join.options = AsOf(**{**options, "suffixes": tuple(options["suffixes"])})
+        join._left, join._right = (_from_stream(table[side][0], identity[side]) for side in ("left", "right"))
         return join
 
 
