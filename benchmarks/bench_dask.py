@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import typer
+
+from benchmarks.measure import compare
 
 TARGETS = {"chain": 1.5, "read_partitioned": 2.0, "shuffle": 0.7}
 WORKERS = 2
@@ -81,7 +83,7 @@ def polars_scan_to_sink(source: str, target: str) -> tuple[float, float]:
         )
         .sink_parquet(target, compression="snappy")
     )
-    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return time.perf_counter() - start, peak_megabytes()
 
 
 def sums(path: Path) -> np.ndarray:
@@ -91,73 +93,84 @@ def sums(path: Path) -> np.ndarray:
     return np.array([np.nansum(np.where(np.isfinite(x := table[name].to_numpy()), x, 0.0)) for name in names])
 
 
+def peak_megabytes() -> float:
+    """Return the most memory that this process has had; `ru_maxrss` would count the process that it was forked from."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def worker_memory(client: Any) -> float:
     """Return the peak memory of the largest worker in MB."""
-    peaks = client.run(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return float(max(peaks.values()))
+    return float(max(client.run(peak_megabytes).values()))
 
 
-def run(rows: int = 20_000_000, files: int = 20, repeats: int = 3) -> list[dict[str, Any]]:
-    """Run all cases and return a row for each: ratio to Polars, target, seconds, peak memory, whether results agree."""
-    import dask.dataframe as dd
+def warm_up(ticks: str) -> None:
+    """Load the compiled kernels, as in a process that has been at work; first calls are another benchmark's subject."""
+    pipeline()(next(pq.ParquetFile(next(Path(ticks).iterdir())).iter_batches(1000)))
+
+
+def measure(lazy: Callable[[], Any], ticks: Path, place: Path, repeats: int) -> dict[str, Any]:
+    """Run a case and Polars in turn; return the seconds of both, peak memory, and whether the results agree."""
     from distributed import Client, LocalCluster
+
+    ours, polars, agrees, polars_memory = [], [], True, 0.0
+    options = {"n_workers": WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        client.run(warm_up, str(ticks))
+        for _ in range(repeats):
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+                peer = alone.submit(polars_scan_to_sink, str(ticks), str(place / "polars.parquet")).result()
+            polars.append(peer[0])
+            polars_memory = max(polars_memory, peer[1])
+            start = time.perf_counter()
+            # Dictionaries are tried for every column by default, in vain for prices.
+            lazy().to_parquet(place / "out", write_index=False, use_dictionary=["symbol"])
+            ours.append(time.perf_counter() - start)
+            agrees &= bool(np.allclose(sums(place / "out"), sums(place / "polars.parquet"), rtol=1e-6))
+            shutil.rmtree(place / "out")
+        memory = worker_memory(client)
+    return {
+        "ours": statistics.median(ours),
+        "polars": statistics.median(polars),
+        "agrees": agrees,
+        "worker": memory,
+        "peer": polars_memory,
+    }
+
+
+def run(
+    rows: int = 20_000_000, files: int = 20, repeats: int = 3, only: Sequence[str] = tuple(TARGETS)
+) -> list[dict[str, Any]]:
+    """Run all cases and return a row for each: ratio to Polars, target, seconds, peak memory, whether results agree."""
+    import dask
+    import dask.dataframe as dd
 
     from fintech_toolkit.engines.partitions import read_partitioned, write_partitioned
 
     steps = pipeline()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        ticks, by_symbol, result, by_polars = (
-            folder / name for name in ("ticks", "by_symbol", "out", "polars.parquet")
-        )
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        ticks, by_symbol = place / "ticks", place / "by_symbol"
         write_ticks(ticks, rows, files)
+        with dask.config.set(scheduler="threads"):
+            write_partitioned(dd.read_parquet(ticks), by_symbol)
         cases: dict[str, Callable[[], Any]] = {
             "chain": lambda: steps(dd.read_parquet(ticks)),
             "read_partitioned": lambda: steps(read_partitioned(by_symbol)),
             "shuffle": lambda: steps(dd.read_parquet(ticks), plan="shuffle"),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in ("polars", "write_partitioned", *cases)}
-        memory: dict[str, float] = {}
-        agree: dict[str, bool] = {}
-        cluster = {"n_workers": WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        with LocalCluster(**cluster) as local, Client(local) as client:
-            start = time.perf_counter()
-            write_partitioned(dd.read_parquet(ticks), by_symbol)
-            seconds["write_partitioned"].append(time.perf_counter() - start)
-            for _ in range(repeats):
-                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-                    taken, memory["polars"] = alone.submit(polars_scan_to_sink, str(ticks), str(by_polars)).result()
-                seconds["polars"].append(taken)
-                expected = sums(by_polars)
-                for name, lazy in cases.items():
-                    client.restart()
-                    client.run(_warm_up, str(ticks))
-                    start = time.perf_counter()
-                    lazy().to_parquet(result, write_index=False)
-                    seconds[name].append(time.perf_counter() - start)
-                    memory[name] = max(memory.get(name, 0.0), worker_memory(client))
-                    agree[name] = bool(np.allclose(sums(result), expected, rtol=1e-6))
-                    shutil.rmtree(result)
-    median = {name: statistics.median(taken) for name, taken in seconds.items()}
-    return [
-        {
-            "case": name,
-            "ratio": median["polars"] / median[name],
-            "target": TARGETS.get(name),
-            "seconds": median[name],
-            "million_rows_per_second": rows / median[name] / 1e6,
-            "peak_memory_mb": memory.get(name),
-            "agrees_with_polars": agree.get(name),
-            "rows": rows,
-        }
-        for name in (*cases, "write_partitioned", "polars")
-    ]
-
-
-def _warm_up(ticks: str) -> None:
-    """Load the compiled kernels, as in any process that has been at work; first calls are another benchmark's subject."""
-    table = pq.ParquetFile(next(Path(ticks).iterdir())).iter_batches(1000)
-    pipeline()(next(table))
+        for name in only:
+            seen = measure(cases[name], ticks, place, repeats)
+            what = f"Dask, {rows / 1e6:g} M rows, {WORKERS} processes, five steps, files to files: {name}"
+            (row,) = compare(what, seen["ours"], {"Polars": seen["polars"]}, {"Polars": TARGETS[name]})
+            row |= {
+                "worker peak, MB": round(seen["worker"]),
+                "peer peak, MB": round(seen["peer"]),
+                "agrees": seen["agrees"],
+            }
+            found.append(row)
+    return found
 
 
 def main(
@@ -167,13 +180,7 @@ def main(
 ) -> None:
     """Compare the three plans on Dask, two worker processes, with Polars from scan to sink."""
     found = run(rows, repeats=repeats)
-    print(f"{'case':20}{'x Polars':>10}{'target':>8}{'seconds':>9}{'M rows/s':>10}{'peak MB':>9}  agrees")
-    for row in found:
-        target, peak = row["target"] or "", f"{row['peak_memory_mb']:.0f}" if row["peak_memory_mb"] else ""
-        print(
-            f"{row['case']:20}{row['ratio']:>10.2f}{target:>8}{row['seconds']:>9.2f}"
-            f"{row['million_rows_per_second']:>10.2f}{peak:>9}  {row['agrees_with_polars']}"
-        )
+    print(pd.DataFrame(found).set_index("ratio").to_string())
     if json_path is not None:
         json_path.write_text(json.dumps(found, indent=1))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import operator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef
@@ -25,12 +25,16 @@ from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import Symbol, encode
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from fintech_toolkit.pipeline import Pipeline
 
 
 @lru_cache(maxsize=64)
 def load(text: str) -> Pipeline:
     """Return the pipeline that travelled as its JSON."""
+    from fintech_toolkit.pipeline import Pipeline
+
     return Pipeline.from_json(text)
 
 

@@ -90,9 +90,10 @@ def by_symbol(frame: Any, symbol: str | None) -> Finding:
     if symbol is None:
         return Finding(False, "there is no column of symbols")
     if isinstance(frame, PartitionBySymbol):
-        return Finding(frame.symbol == symbol, "partition_by_symbol made the partitions")
+        return Finding(frame.symbol == symbol, f"partition_by_symbol made the partitions, by column {frame.symbol!r}")
     if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
-        return Finding(frame.func.partitioned_by == symbol, "the data set was written partitioned by symbol")
+        key = frame.func.partitioned_by
+        return Finding(key == symbol, f"the data set was written partitioned by column {key!r}")
     if isinstance(frame, Repartition) and frame.npartitions > frame.frame.npartitions:
         return Finding(False, "repartition has split partitions")
     if isinstance(frame, dx.MapPartitions) and frame.func is to_pairs:
