@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 WORKERS = 2
 PARTITIONS = 8
 SYMBOLS = 8
-LIVE_SECONDS = 60.0
+LIVE_SECONDS = 40.0  # with what comes before, under a minute
 TOPIC = "quotes"
 # The embedded broker keeps about 5 MB a partition, and a quote is about 150 bytes: even if all went to one partition,
 # so many that nobody has read yet are far from that.
 MOST_IN_FLIGHT = 5_000
 FIRST_ROWS = 1_000
+CHUNK_ROWS = 1_000  # at most
 CHUNKS_PER_SECOND = 20
 TABLE_ROWS = 50_000
 _PATIENCE = 30.0  # how long the feed may stand still before it counts as broken
@@ -55,7 +56,7 @@ def run(seconds: float | None = None, browser: bool = True, port: int = 0, rows:
     Parameters
     ----------
     seconds : float, optional
-        About how long the whole is to take; the feed is paced by it. By default the feed takes a minute, and then the
+        About how long the whole is to take; the feed is paced by it. By default the feed takes 40 seconds, and then the
         dashboard stays up until Ctrl-C.
     browser : bool
         Whether to open the dashboard in a browser.
@@ -269,11 +270,11 @@ def _feed(
         progress.update(bar, description="feeding")
         start = time.monotonic()
         lasts = LIVE_SECONDS if ends_at is None else max(1.0, ends_at - start - _FAREWELL)
-        bounds = np.linspace(min(FIRST_ROWS, len(quotes)), len(quotes), round(lasts * CHUNKS_PER_SECOND) + 1).astype(
-            int
-        )
+        sent = min(FIRST_ROWS, len(quotes))
+        chunks = max(round(lasts * CHUNKS_PER_SECOND), -(-len(quotes) // CHUNK_ROWS))
+        bounds = np.linspace(sent, len(quotes), chunks + 1).astype(int)
         for number, (first, last) in enumerate(pairwise(bounds.tolist())):
-            send(first, last, due=start + number / CHUNKS_PER_SECOND)
+            send(first, last, due=start + lasts * number / chunks)
         wait_until(lambda: sum(map(len, frames)) + source.counts.rejected >= len(quotes))
     source.stop()
     source.wait()

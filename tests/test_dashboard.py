@@ -154,6 +154,25 @@ def test_a_visitor_who_comes_late_sees_the_plots_at_once(feed: Feed, address: st
     page.close()
 
 
+def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browser):
+    frames = []
+
+    def dashboard() -> Any:
+        return live_dashboard(feed.table, feed.source, status=lambda: frames.append(1) or "")
+
+    with serve(dashboard) as address:
+        page = browser.new_page()
+        page.goto(address)
+        wait_until(lambda: len(frames) > 3, page)  # it is being drawn
+        page.close()
+        deadline = time.monotonic() + 10
+        before = -1
+        while len(frames) != before:  # five frames' time without one
+            assert time.monotonic() < deadline
+            before = len(frames)
+            time.sleep(1)
+
+
 def test_only_this_machine_and_its_own_pages_may_connect(address: str):
     port = int(address.rsplit(":", 1)[1])
     listening = {

@@ -71,14 +71,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 def test_all_three_agree(start: Callable[..., Running]):
-    demo = start("--seconds", "10", "--rows", "20000")
+    demo = start("--seconds", "1", "--rows", "50000")  # so fast that the feed has to wait for its reader
     assert demo.process.wait(120) == 0, demo.said()
     said = demo.said()
-    assert "20,000 quotes" in said
+    assert "50,000 quotes" in said
     assert "ewma('mid', halflife=20).named('mid_ewma')" in said
     assert "Dask = pandas, row for row and bit for bit" in said
     assert "dashboard: http://localhost:" in said
-    assert "20,000 rows in = 20,000 out + 0 rejected" in said
+    assert "50,000 rows in = 50,000 out + 0 rejected" in said
     assert "live = pandas, row for row and bit for bit" in said
     psutil.wait_procs(demo.processes(), timeout=5)
     assert demo.processes() == []

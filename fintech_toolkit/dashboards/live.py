@@ -57,7 +57,7 @@ def live_dashboard(
         It updates itself for as long as a browser shows it. See `serve`.
     """
     heading = pn.pane.HTML(  # type: ignore[no-untyped-call]
-        sizing_mode="stretch_width", min_width=250, stylesheets=[_FONT]
+        width=440, stylesheets=[_FONT]
     )
     rate, lag, received, emitted, rejected = numbers = [
         pn.indicators.Number(  # type: ignore[no-untyped-call]
@@ -122,14 +122,23 @@ def live_dashboard(
 
     picker.param.watch(lambda _: draw(table.snapshot()), "value")
     update()
-    pn.state.add_periodic_callback(update, period=round(1_000 / frames_per_second))
+    pn.state.add_periodic_callback(lambda: update() if _is_watched() else None, period=round(1_000 / frames_per_second))
     return pn.Column(
-        pn.Row(heading, *numbers, picker, sizing_mode="stretch_width"),
+        pn.FlexBox(  # type: ignore[no-untyped-call]
+            heading, *numbers, picker, justify_content="space-between", sizing_mode="stretch_width"
+        ),
         body,
         sizing_mode="stretch_width",
         max_width=1400,
         styles={"margin": "0 auto"},
     )
+
+
+def _is_watched() -> bool:
+    """Return whether a browser shows the page: the server keeps a page for some time after its visitor has left."""
+    document = pn.state.curdoc
+    context: Any = document.session_context if document is not None else None
+    return context is None or context.session is None or context.session.connection_count > 0
 
 
 def _renewed(plot: Any, pipe: Any) -> Any:
