@@ -263,7 +263,11 @@ def _null(frame: pd.DataFrame, name: str, row: int) -> pd.DataFrame:
         (LEFT.assign(ts=[5, 6]), RIGHT, "'ts' holds int times in the left frame and aware ones in the right"),
         (LEFT.assign(ts=[5.0, 6.0]), RIGHT, "left frame: Column 'ts' must hold times, not float64"),
         (LEFT.assign(ts=LEFT["ts"].astype(object)), RIGHT, "left frame: Column 'ts' must hold times, not object"),
-        (LEFT.assign(ts=pd.to_datetime(["1970", "2500"], utc=True)), RIGHT, "left frame: Column 'ts' holds times that int64 nanoseconds cannot"),
+        (
+            LEFT.assign(ts=pd.to_datetime(["1970", "2500"], utc=True)),
+            RIGHT,
+            "left frame: Column 'ts' holds times that int64 nanoseconds cannot",
+        ),
         (LEFT.assign(symbol=[1, 2]), RIGHT, "one is a string, one an integer; convert one column"),
         (LEFT.assign(symbol=[0.5, 2]), RIGHT, "left frame: Column 'symbol' holds float; symbols must be all strings"),
     ],
