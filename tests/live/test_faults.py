@@ -12,7 +12,7 @@ from streamz import Stream
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.live import Counts, LiveError
 from tests.kafka import KafkaBroker, create_topic
-from tests.live.test_stream import SCHEMA, SECONDS, ticks
+from tests.live.topics import SCHEMA, SECONDS, ticks
 
 
 def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker) -> None:

@@ -14,7 +14,7 @@ from fintech_toolkit.live import Counts
 from fintech_toolkit.live.codecs import encode_json
 from fintech_toolkit.live.schema import to_table
 from fintech_toolkit.pipeline import Pipeline
-from tests.live.test_stream import SCHEMA, SECONDS, consume_all, produce, ticks
+from tests.live.topics import SCHEMA, SECONDS, consume_all, produce, ticks
 
 Topic = Callable[..., str]
 

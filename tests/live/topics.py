@@ -1,0 +1,64 @@
+"""What the tests of live feeds share: ticks, and topics written and read without the toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer
+from confluent_kafka.admin import AdminClient
+
+import fintech_toolkit.live  # noqa: F401  # registers the nodes
+
+SCHEMA = {"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"}
+SECONDS = 60  # no test waits this long unless it fails
+
+Topic = Callable[..., str]
+
+
+def ticks(rows: int, symbols: int = 7) -> pd.DataFrame:
+    """Ticks of interleaved symbols whose ids say their order."""
+    rng = np.random.default_rng(rows)
+    return pd.DataFrame(
+        {
+            "symbol": pd.array([f"S{code}" for code in rng.integers(0, symbols, rows)], dtype="str"),
+            "ts": pd.to_datetime(1723161240123456789 + np.arange(rows) * 1000, utc=True),
+            "bid": rng.normal(100, 1, rows),
+            "id": np.arange(rows) + 2**62,
+        }
+    )
+
+
+def produce(servers: str, topic: str, values: list[bytes | None], partition: int = 0) -> None:
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "queue.buffering.max.messages": 1_000_000})
+    for value in values:
+        producer.produce(topic, value, key=b"key", partition=partition)
+    assert producer.flush(SECONDS) == 0
+
+
+def consume_all(servers: str, topic: str, count: int) -> list[Message]:
+    """The first `count` messages of a topic."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "check", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    messages: list[Message] = []
+    while len(messages) < count:
+        message = consumer.poll(SECONDS)
+        assert message is not None, f"{len(messages)} of {count} messages"
+        assert message.error() is None
+        messages.append(message)
+    consumer.close()
+    return messages
+
+
+def committed(servers: str, group: str, topic: str) -> dict[int, int]:
+    """The offsets that a group has committed."""
+    request = [ConsumerGroupTopicPartitions(group)]
+    admin = AdminClient({"bootstrap.servers": servers})
+    (future,) = admin.list_consumer_group_offsets(request).values()
+    found = future.result(timeout=SECONDS).topic_partitions
+    return {entry.partition: entry.offset for entry in found if entry.topic == topic and entry.offset >= 0}
+
+
+def by_symbol(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values("symbol", kind="stable").reset_index(drop=True)
