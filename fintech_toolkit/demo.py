@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
+from multiprocessing import resource_tracker
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,9 @@ LIVE_SECONDS = 40.0  # with what comes before, under a minute
 TOPIC = "quotes"
 # The embedded broker keeps about 5 MB a partition, and a quote is about 150 bytes: even if all went to one partition,
 # so many that nobody has read yet are far from that.
-MOST_IN_FLIGHT = 5_000
+MOST_IN_FLIGHT = 10_000
 FIRST_ROWS = 1_000
-CHUNK_ROWS = 1_000  # at most
+CHUNK_ROWS = 2_500  # at most
 CHUNKS_PER_SECOND = 20
 TABLE_ROWS = 50_000
 _PATIENCE = 30.0  # how long the feed may stand still before it counts as broken
@@ -141,6 +142,8 @@ def _run_on_dask(console: Console, folder: Path, pipeline: Pipeline, quotes: pd.
             quotes.iloc[part].to_parquet(files / f"{number:02d}.parquet")
         dask.config.set(temporary_directory=str(folder))
         # Ctrl-C, which a terminal sends to all processes, is for this one: workers inherit what their thread blocks.
+        # (The tracker unblocks it again in the thread that starts it, which therefore must not be theirs.)
+        resource_tracker.ensure_running()
         starter = ThreadPoolExecutor(
             1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT})
         )
