@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import kernels
 from fintech_toolkit.engines.pairs import to_pairs
@@ -23,6 +24,9 @@ from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.kernels.declare import Kernel, Step
 from fintech_toolkit.pipeline import Pipeline
 
+if TYPE_CHECKING:
+    from fintech_toolkit.engines.partitions import partition_by_symbol, read_partitioned, write_partitioned
+
 __all__ = [
     "AsofJoin",
     "AsofSummary",
@@ -40,14 +44,19 @@ __all__ = [
     "asof_join",
     "asof_summary",
     "catalogue",
+    "partition_by_symbol",
+    "read_partitioned",
     "to_pairs",
+    "write_partitioned",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # The registry is the only list of kernels.
     if name.startswith("_"):
         raise AttributeError(name)
+    if name in __all__:  # what imports Dask, which takes a while
+        return getattr(import_module("fintech_toolkit.engines.partitions"), name)
+    # The registry is the only list of kernels.
     return kernels.get(name)
 
 

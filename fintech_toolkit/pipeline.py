@@ -23,24 +23,21 @@ FORMAT = 1
 class Pipeline:
     """Kernels applied one after the other to the ticks of every symbol.
 
-    Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and
-    a live
-    stream, and gives the same numbers to the last bit.
+    Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and a
+    live stream, and gives the same numbers to the last bit.
 
     Parameters
     ----------
     *steps : Step
         What kernels give when they are called with column names. A step may read what earlier ones give. An event
-        step (bars)
-        must be the last; the pipeline then gives a frame of its own.
+        step (bars) must be the last; the pipeline then gives a frame of its own.
     symbol : str or None
         The column that says whose tick a row is, strings or integers; None if all rows are of one symbol.
     time : str or None
         The column of event times, which must not go backwards within a symbol; None if there is none.
     session : str, optional
         Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does
-        not
-        start at midnight, ``"America/Chicago 17:00"``.
+        not start at midnight, ``"America/Chicago 17:00"``.
     columns : mapping, optional
         Names in the frame of columns that the steps know by other names, such as ``{"bid": "best_bid"}``.
 
@@ -163,8 +160,7 @@ class Pipeline:
         -------
         same type as `frame`
             All rows in their order, index and dtypes kept, with the steps' columns appended; or the emitted rows,
-            the unfinished
-            ones last. Lazy for Dask frames.
+            the unfinished ones last. Lazy for Dask frames.
 
         Raises
         ------
@@ -175,9 +171,7 @@ class Pipeline:
             from fintech_toolkit.engines import distributed
 
             return distributed.apply(self, frame, plan=plan)[0]
-        if plan is not None:
-            raise PipelineError("plan= is for Dask frames.")
-        return Run(self).whole(frame)
+        return Run(self).whole(frame, plan=plan)
 
     def start(self, state: State | None = None) -> Run:
         """Return a run that continues, frame by frame, from a state (or from nothing).

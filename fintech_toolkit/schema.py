@@ -1,7 +1,7 @@
 """The canonical columns of market data: their names, types and meaning.
 
-Kernels read columns by these names unless told otherwise; a frame that uses other names is mapped once,
-with ``Pipeline(..., columns={"bid": "best_bid"})``.
+Kernels read columns by these names unless told otherwise; a frame that uses other names is mapped once, with
+``Pipeline(..., columns={"bid": "best_bid"})``.
 """
 
 from __future__ import annotations

@@ -121,8 +121,8 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
         Partitions, rows, index and dtypes as they were, with the steps' columns; or the emitted rows. After a
         shuffle the partitions are by symbol, their rows in time order.
     lazy state
-        Computes to a `State`; may be given as `state` to the next frame. Computed together with the result, the
-        frame is scanned once.
+        Computes to a `State`; may be given as `state` to the next frame. Computed together with the result, the frame
+        is scanned once.
 
     Raises
     ------

@@ -17,8 +17,8 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[str, str]], symbol: str = "symbol
     """Map each tick to the pairs that its symbol belongs to.
 
     A stateless step before kernels of kind `pair`: the rows of a pair ``("A", "B")`` get the symbol ``"A/B"``, and a
-    column
-    ``leg`` says whose tick it is (0: A, 1: B). A tick of several pairs is repeated, of none left out; order is kept.
+    column ``leg`` says whose tick it is (0: A, 1: B). A tick of several pairs is repeated, of none left out; the
+    order is kept.
 
     Parameters
     ----------

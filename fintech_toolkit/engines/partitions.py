@@ -65,10 +65,9 @@ def partition_by_symbol(ddf: Any, npartitions: int, *, symbol: str = "symbol", t
 
     Examples
     --------
-    >>> import dask.dataframe as dd, pandas as pd, fintech_toolkit as ft
-    >>> from fintech_toolkit.engines.partitions import partition_by_symbol
+    >>> import dask, dask.dataframe as dd, pandas as pd, fintech_toolkit as ft
     >>> ticks = pd.DataFrame({"symbol": ["A", "B", "A", "C"], "ts": pd.to_datetime([3, 2, 1, 0], utc=True)})
-    >>> parts = partition_by_symbol(dd.from_pandas(ticks, npartitions=2), 2)
+    >>> parts = ft.partition_by_symbol(dd.from_pandas(ticks, npartitions=2), 2)
     >>> [sorted(part["symbol"].unique()) for part in dask.compute(*parts.to_delayed())]
     [['A'], ['B', 'C']]
     """
@@ -113,13 +112,12 @@ def write_partitioned(
 
     Examples
     --------
-    >>> import pandas as pd, tempfile
-    >>> from fintech_toolkit.engines.partitions import read_partitioned, write_partitioned
+    >>> import pandas as pd, tempfile, fintech_toolkit as ft
     >>> times = pd.to_datetime([2, 1, 1], unit="s", utc=True)
     >>> ticks = pd.DataFrame({"symbol": ["B", "A", "B"], "ts": times, "price": [3.0, 1.0, 2.0]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_partitioned(ticks, f"{folder}/ticks")
-    ...     read_partitioned(f"{folder}/ticks").compute()[["symbol", "price"]]
+    ...     ft.write_partitioned(ticks, f"{folder}/ticks")
+    ...     ft.read_partitioned(f"{folder}/ticks").compute()[["symbol", "price"]]
       symbol  price
     0      A    1.0
     1      B    2.0
@@ -169,6 +167,17 @@ def read_partitioned(path: str | os.PathLike[str]) -> Any:
     ------
     DataError
         If the folder is not such a data set, or a file of it is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile, fintech_toolkit as ft
+    >>> times = pd.to_datetime([1, 2], unit="s", utc=True)
+    >>> ticks = pd.DataFrame({"symbol": ["B", "A"], "ts": times, "price": [3.0, 1.0]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ft.write_partitioned(ticks, f"{folder}/ticks", npartitions=2)
+    ...     ft.read_partitioned(f"{folder}/ticks").partitions[0].compute()[["symbol", "price"]]
+      symbol  price
+    0      A    1.0
     """
     folder = Path(path).absolute()
     manifest = _manifest(folder)

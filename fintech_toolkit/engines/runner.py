@@ -73,14 +73,16 @@ class Run:
 
     @property
     def state(self) -> State:
-        """The state after the last frame; it prints as a frame by symbol. After a Dask frame, asking for it
-        computes.
+        """The state after the last frame; it prints as a frame by symbol.
+
+        After Dask frames, asking for it computes all of them once, and later frames continue from what came out;
+        without asking, each later frame computes those before it again.
         """
         if self._lazy is not None:
             self._state, self._lazy = self._lazy.compute(), None
         return self._state
 
-    def __call__(self, frame: Any) -> Any:
+    def __call__(self, frame: Any, *, plan: str | None = None) -> Any:
         """Return the frame with the steps' columns appended, or the rows that the last step emitted.
 
         Raises
@@ -93,8 +95,10 @@ class Run:
             from fintech_toolkit.engines import distributed
 
             before = self._state if self._lazy is None else self._lazy
-            result, self._lazy = distributed.apply(self.pipeline, frame, state=before)
+            result, self._lazy = distributed.apply(self.pipeline, frame, state=before, plan=plan)
             return result
+        if plan is not None:
+            raise PipelineError("plan= is for Dask frames.")
         return self._advance(self.state, frame)
 
     def peek(self, frame: Any) -> Any:
@@ -135,9 +139,9 @@ class Run:
         self._state = self._fresh()
         return rows
 
-    def whole(self, frame: Any) -> Any:
+    def whole(self, frame: Any, *, plan: str | None = None) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
-        result = self(frame)
+        result = self(frame, plan=plan)
         return wrap(frame).join(result, self._flush(self._state, frame)) if self.pipeline.emits else result
 
     def _codes_and_times(self, state: State, view: Frame, last: Array) -> tuple[Array, Array, Array, Array]:

@@ -55,8 +55,8 @@ def asof_join(
     same type as `left`
         Rows, order, index and dtypes of `left`, and the columns of `right` except `by` and `on` appended. Where no row
         matches they are NaN, NaT or null; integers and booleans of a pandas frame become its nullable types, whether or
-        not every row matches, so that large integers stay exact and dtypes do not depend on data. Lazy for Dask frames,
-        with `left`'s partitions.
+        not every row matches, so that large integers stay exact and dtypes do not depend on data. Lazy for Dask
+        frames, with `left`'s partitions.
 
     Raises
     ------

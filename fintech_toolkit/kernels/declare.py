@@ -347,9 +347,8 @@ def window_kernel(
     """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
 
     `enters` names what goes into the ring if `prepare` makes other values of the tick; `drifts=True` says that
-    entering and
-    leaving accumulate rounding errors, so that the engine sums afresh from time to time; `memory` names fields of the
-    state that outlive the window.
+    entering and leaving accumulate rounding errors, so that the engine sums afresh from time to time; `memory` names
+    fields of the state that outlive the window.
     """
     names = _tuple(reads)
 

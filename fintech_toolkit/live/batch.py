@@ -119,8 +119,8 @@ class Batch:
         For each partition the batch read from: offset of its first record, and the offset to go on from. Offsets
         have gaps: ``to - from`` is no number of records.
     partition, offset : ndarray of int64
-        For each row of the frame as it was emitted. The frame's index says which row is which, also after rows
-        were dropped or moved.
+        For each row of the frame as it was emitted. The frame's index says which row is which, also after rows were
+        dropped or moved.
     """
 
     id: int

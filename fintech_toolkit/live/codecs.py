@@ -242,8 +242,8 @@ def encode_json(table: pa.Table) -> list[bytes]:
     Raises
     ------
     DataError
-        For an infinity, which JSON does not have, and for columns of other types than these; it names the
-        column, and the row.
+        For an infinity, which JSON does not have, and for columns of other types than these; it names the column, and
+        the row.
 
     Examples
     --------

@@ -23,8 +23,8 @@ class PipelineNode(Stream):  # type: ignore[misc]
     Attributes
     ----------
     run : Run
-        The pipeline in progress: ``run.state``, ``run.peek``. It advances in the stream's thread: look at it when
-        the source has stopped.
+        The pipeline in progress: ``run.state``, ``run.peek``. It advances in the stream's thread: look at it when the
+        source has stopped.
     """
 
     def __init__(self, upstream: Any, run: Run, **kwargs: Any) -> None:

@@ -246,7 +246,10 @@ class Reader:
         for revoked in partitions:
             for offsets in (self._start, self._next, self._reached, self._targets):
                 offsets.pop(revoked.partition, None)
-        consumer.incremental_unassign(partitions)
+        try:
+            consumer.incremental_unassign(partitions)
+        except Exception as error:  # as in `_on_assign`
+            self._error = error
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._lost = True

@@ -39,8 +39,8 @@ def message_schema(columns: Mapping[str, Any]) -> pa.Schema:
     columns : mapping of str to dtype
         pandas' names of dtypes (``"float64"``, ``"int64"``, ``"str"``, ``"category"``, ``"bool"``,
         ``"datetime64[ns, UTC]"``, ``"Int64"``, …), NumPy dtypes or types. Strings, floats and the nullable
-        dtypes (``"Int64"``, ``"boolean"``) may be null or missing in a message; ``int64``, ``bool`` and times
-        may not.
+        dtypes (``"Int64"``, ``"boolean"``) may be null or missing in a message; ``int64``, ``bool`` and times may
+        not.
 
     Raises
     ------

@@ -46,8 +46,7 @@ def _leave(s, price, size):  # type: ignore[no-untyped-def]
     cases=[{}, {"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}, {"min_periods": 5}],
 )
 def vwap(s: Any, price: float, size: float, min_periods: int) -> float:
-    """Volume-weighted average price, ``Σ price size / Σ size``, since the start (of the session) or over a
-    window.
+    """Volume-weighted average price, ``Σ price size / Σ size``, since the start (of the session) or over a window.
 
     A tick without a price or a size (NaN or infinite) takes a place in the window but no part in the
     result. NaN where the volume is zero.

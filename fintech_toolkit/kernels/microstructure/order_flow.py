@@ -20,8 +20,8 @@ QUOTE_RULE, TICK_RULE = 0, 1
     source="Cont, Kukanov and Stoikov (2014), Journal of Financial Econometrics 12, eq. 4",
 )
 def ofi(s: Any, bid: float, ask: float, bid_size: float, ask_size: float) -> float:
-    """Order-flow imbalance of one change of the best quotes, in units of size; its sum over an interval is
-    that interval's.
+    """Order-flow imbalance of one change of the best quotes, in units of size; its sum over an interval is that
+    interval's.
 
     ``1{b ≥ b'} B - 1{b ≤ b'} B' - 1{a ≤ a'} A + 1{a ≥ a'} A'`` with bid b and its size B, ask a and its
     size A, and a prime for the quote before: demand that came, less demand that left, less supply that
@@ -98,8 +98,8 @@ def trade_sign(s: Any, price: float, bid: float, ask: float, rule: int) -> float
 
     A trade is compared with the quote on its own row, or else with the last complete one before it. A tick
     without a finite price is no trade: it gives NaN and its quote is kept; a tick with one side of the
-    quote missing (NaN or infinite) leaves the last quote standing. On frames that have a column ``side``
-    already, rename: ``ft.trade_sign().named("sign")``.
+    quote missing (NaN or infinite) leaves the last quote standing. On frames that have a column ``side`` already,
+    rename: ``ft.trade_sign().named("sign")``.
 
     Examples
     --------

@@ -44,8 +44,7 @@ def microprice(bid: float, ask: float, bid_size: float, ask_size: float) -> floa
     """Best bid and offer weighted by the size of the opposite side, in the unit of the prices.
 
     ``(bid ask_size + ask bid_size) / (bid_size + ask_size)``: it leans towards the side that is about to
-    give way. NaN where a price or a size is missing (NaN or infinite), a size is negative, or both are
-    zero.
+    give way. NaN where a price or a size is missing (NaN or infinite), a size is negative, or both are zero.
 
     Examples
     --------
@@ -74,8 +73,8 @@ def _(bid: Any, ask: Any, bid_size: Any, ask_size: Any) -> Any:
     source="Harris (2003), Trading and Exchanges, ch. 14",
 )
 def quoted_spread(bid: float, ask: float) -> tuple[float, float]:
-    """Quoted spread, ``ask - bid``, in the unit of the prices, and in basis points of the mid, ``spread /
-    mid · 10⁴``.
+    """Quoted spread, ``ask - bid``, in the unit of the prices, and in basis points of the mid, ``spread / mid ·
+    10⁴``.
 
     Negative where the quote is crossed. NaN where either side is missing (NaN or infinite); the spread in
     basis points also where the mid is not positive.
@@ -108,8 +107,8 @@ def _(bid: Any, ask: Any) -> Any:
 def l1_imbalance(bid_size: float, ask_size: float) -> float:
     """Imbalance of the sizes at the best bid and offer, ``(bid_size - ask_size) / (bid_size + ask_size)``.
 
-    Between -1 (only offers) and 1 (only bids). NaN where a size is missing (NaN or infinite) or negative,
-    or both are zero.
+    Between -1 (only offers) and 1 (only bids). NaN where a size is missing (NaN or infinite) or negative, or both are
+    zero.
 
     Examples
     --------

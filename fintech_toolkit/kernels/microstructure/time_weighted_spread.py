@@ -17,8 +17,7 @@ from fintech_toolkit.kernels.declare import tick_kernel
     source="Huang and Stoll (1996), Journal of Financial Economics 41",
 )
 def time_weighted_spread(s: Any, bid: float, ask: float, ts: int) -> float:
-    """Quoted spread weighted by how long it stood, since the start (of the session), in the unit of the
-    prices.
+    """Quoted spread weighted by how long it stood, since the start (of the session), in the unit of the prices.
 
     ``Σ (ask_i - bid_i) (t_{i+1} - t_i) / Σ (t_{i+1} - t_i)`` up to the tick's own time; the tick's own
     quote counts from then on. Of several quotes at one instant the last one stands. A tick without a

@@ -53,8 +53,8 @@ def _flush(s: Any, row: Any) -> bool:
 def vpin(
     s: Any, row: Any, size: float, side: float, ts: int, bucket: float, window: int, slots: Any, again: bool
 ) -> bool:
-    """Volume-synchronised probability of informed trading: the mean of ``|buys - sells| / bucket`` over the
-    last buckets.
+    """Volume-synchronised probability of informed trading: the mean of ``|buys - sells| / bucket`` over the last
+    buckets.
 
     Trades fill buckets of equal volume, and are split where they cross an edge, so one trade can complete
     many. A row per bucket: the time of the trade that completed it, vpin in [0, 1] (NaN until `window`

@@ -20,14 +20,12 @@ from fintech_toolkit.kernels.parameters import Duration
     cases=[{"within": "2s"}, {"within": "150ms"}],
 )
 def sequence_pattern(s: Any, flags: Any, ts: int, within: int) -> bool:
-    """Whether a sequence of events ends with this tick: the first column, later the second, and so on, in
-    time.
+    """Whether a sequence of events ends with this tick: the first column, later the second, and so on, in time.
 
     True at tick n if there are ticks ``i < j < … < n``, one for each column in the order given, at which
     the column is true, and ``ts_n - ts_i <= within``. Other ticks may lie between; one tick serves as one
-    event only, and a later tick may bear the same time. Events are not used up: each tick that ends a
-    sequence matches.
-    Columns are of booleans, which cannot be missing: a comparison with NaN is False.
+    event only, and a later tick may bear the same time. Events are not used up: each tick that ends a sequence
+    matches. Columns are of booleans, which cannot be missing: a comparison with NaN is False.
 
     Examples
     --------

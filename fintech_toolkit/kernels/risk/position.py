@@ -18,8 +18,8 @@ ROUNDING = 1e-12
     source="average-cost method, IAS 2.25 and 2.27, for long and short positions",
 )
 def position(s: Any, side: float, size: float, price: float) -> tuple[float, float, float, float]:
-    """Position by average cost: signed quantity, cost of a unit, profit realised so far, and unrealised at
-    the last price.
+    """Position by average cost: signed quantity, cost of a unit, profit realised so far, and unrealised at the last
+    price.
 
     A fill that adds to the position averages its price into the cost, ``(|q| cost + size price) / (|q| +
     size)``; one that reduces it realises ``(price - cost)`` a unit closed, times the position's sign, and
