@@ -1,0 +1,94 @@
+"""What the authoring API promises to those who write kernels."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import fintech_toolkit as ft
+from fintech_toolkit import kernels
+from fintech_toolkit.kernels.declare import plain_kernel, tick_kernel
+from fintech_toolkit.kernels.parameters import Choice, Duration, Flag, Number
+from fintech_toolkit.kernels.scan import NO_SESSION, Scan
+
+
+@plain_kernel(kind="matrix", reads="returns", gives="covariance", source="definition")
+def covariance(returns: Any) -> Any:
+    """Return the covariance matrix of the columns."""
+    return np.cov(returns, rowvar=False)
+
+
+def test_a_plain_function_is_a_kernel_that_is_called_as_it_is() -> None:
+    returns = np.random.default_rng(0).normal(size=(50, 3))
+    assert_array_equal(covariance(returns), np.cov(returns, rowvar=False))
+    assert (covariance.kind, covariance.stateless) == ("matrix", True)
+    assert "covariance matrix" in (covariance.__doc__ or "")
+
+
+def test_a_function_that_asks_for_what_there_is_not_is_refused() -> None:
+    @tick_kernel(reads="x", gives="y", state=[("n", "i8")], source="definition")
+    def asks_too_much(s: Any, x: float, weather: float) -> float:
+        return x * weather
+
+    scan = Scan(asks_too_much.step("x"))
+    with pytest.raises(TypeError, match="asks for \\['weather'\\]"):
+        scan.run(scan.fresh(1), 1, np.zeros(1, np.uint32), NO_SESSION, NO_SESSION, [np.ones(1)])
+
+
+def test_two_kernels_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fintech_toolkit.kernels.momentum import rsi
+
+    @tick_kernel(reads="x", gives="y", source="definition")
+    def ewma(x: float) -> float:
+        return x
+
+    object.__setattr__(ewma, "__module__", rsi.__name__)
+    monkeypatch.setattr(rsi, "ewma", ewma, raising=False)
+    kernels.registry.cache_clear()
+    try:
+        with pytest.raises(TypeError, match="Two kernels are called ewma"):
+            kernels.registry()
+    finally:
+        monkeypatch.undo()
+        kernels.registry.cache_clear()
+
+
+def test_aliases_are_the_same_kernel_and_listed_once() -> None:
+    assert ft.sma is ft.rolling_mean
+    assert "sma" not in ft.catalogue().index
+    assert {"sma", "rolling_mean", "resample_ohlc"} <= set(dir(ft))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "message"),
+    [
+        (Number("k", "times", above=0), [1.0, -1.0], "must be greater than 0"),
+        (Number("k", "times", below=1), 1, "must be less than 1"),
+        (Number("k", "times"), True, "must be a number"),
+        (Flag("f", "whether"), 1, "must be True or False"),
+        (Choice("c", "which", options=("a", "b")), "d", "one of 'a', 'b'"),
+        (Duration("d", "how long"), "0s", "must be longer than zero"),
+        (Duration("d", "how long"), [1, 2], "is not a duration"),
+    ],
+)
+def test_parameters_are_checked(parameter: Any, value: Any, message: str) -> None:
+    with pytest.raises(ft.ParameterError, match=message):
+        parameter.resolve({parameter.name: value})
+
+
+def test_signature_and_documentation_follow_the_declaration() -> None:
+    assert str(inspect.signature(ft.microprice)).startswith("(bid='bid', ask='ask', bid_size='bid_size'")
+    assert "halflife" in inspect.signature(ft.ewma).parameters
+    document = inspect.getdoc(ft.rsi) or ""
+    assert document.index("Parameters\n---") < document.index("Returns\n---") < document.index("Examples\n---")
+
+
+def test_a_sweep_is_one_row_for_each_parameter() -> None:
+    x = np.random.default_rng(0).normal(size=200)
+    swept = ft.rolling_mean(x, window=[5, 10, 20])
+    assert_array_equal(swept, np.stack([ft.rolling_mean(x, window=w) for w in (5, 10, 20)]))
+    assert_array_equal(ft.ewma(x.reshape(40, 5), span=4, axis=0), ft.ewma(x.reshape(40, 5).T.copy(), span=4).T)
