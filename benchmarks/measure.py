@@ -1,4 +1,4 @@
-"""What the benchmarks share: ticks, medians of runs taken in turn, peak memory."""
+"""What the benchmarks share: ticks, medians of runs, peak memory."""
 
 from __future__ import annotations
 
@@ -28,15 +28,18 @@ def quotes(rows: int, symbols: int, seed: int = 0) -> pd.DataFrame:
 
 
 def medians(contenders: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Run the contenders in turn, once to warm up and then `repeats` times, and return the median seconds of each."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(repeats + 1):
-        for name, run in contenders.items():
+    """Return the median seconds of each contender: run after run, because one that waits for its turn may find its
+    memory reclaimed by the system; the first runs, which fetch it back, do not count.
+    """
+    result = {}
+    for name, run in contenders.items():
+        times = []
+        for _ in range(min(3, repeats) + repeats):
             start = time.perf_counter()
             run()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+            times.append(time.perf_counter() - start)
+        result[name] = statistics.median(times[-repeats:])
+    return result
 
 
 def peak_memory() -> str:
