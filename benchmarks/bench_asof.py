@@ -53,7 +53,7 @@ def _high_water() -> float:
 
 
 def run(left_rows: int = 1_000_000, right_rows: int = 10_000_000, repeats: int = 5) -> list[dict[str, Any]]:
-    """Return a row for each case and peer: seconds of both (medians of runs taken in turn), ratio, memory in MB."""
+    """Return a row for each case and peer: seconds of both (medians), ratio, memory in MB."""
     coded = feed(left_rows, ["price", "size"], 1), feed(right_rows, ["bid", "ask", "bid_size", "ask_size"], 2)
     strings = tuple(frame.assign(symbol=frame["symbol"].astype("str")) for frame in coded)
     together = tuple(frame.sort_values("symbol", kind="stable", ignore_index=True) for frame in coded)

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
+import dask
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +21,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import typer
 
+import fintech_toolkit as ft
 from benchmarks.measure import compare
 
 TARGETS = {"chain": 1.5, "read_partitioned": 2.0, "shuffle": 0.7}
@@ -55,8 +57,6 @@ def write_ticks(folder: Path, rows: int, files: int, symbols: int = 1000) -> Non
 
 def pipeline() -> Any:
     """The five steps."""
-    import fintech_toolkit as ft
-
     return ft.Pipeline(
         ft.midprice(),
         ft.log_returns("mid"),
@@ -115,6 +115,8 @@ def measure(lazy: Callable[[], Any], ticks: Path, place: Path, repeats: int) -> 
 
     ours, polars, agrees, polars_memory = [], [], True, 0.0
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    # As the README advises.
+    dask.config.set({"distributed.nanny.pre-spawn-environ": dict(ft.WORKER_ENVIRONMENT)})
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         client.run(warm_up, str(ticks))
         for _ in range(repeats):

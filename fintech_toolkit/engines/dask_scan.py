@@ -24,6 +24,7 @@ from dask.dataframe.dispatch import meta_nonempty
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import Symbol, encode
+from fintech_toolkit.engines.wavefront import one_thread
 from fintech_toolkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def result_meta(pipeline: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
 
 def enrich(frame: pd.DataFrame, pipeline: str) -> pd.DataFrame:
     """Run stateless steps."""
-    return load(pipeline)(frame)
+    with one_thread():
+        return load(pipeline)(frame)
 
 
 def scan_partition(
@@ -61,7 +63,8 @@ def scan_partition(
     """Advance the state over a partition; return what it gives, and the state after it."""
     run = Run(load(pipeline), state)
     try:
-        result = run(frame)
+        with one_thread():
+            result = run(frame)
     except DataError as error:
         raise DataError(
             f"Partition {partition}: {error} On Dask, plan='shuffle' brings rows of a symbol into time order."

@@ -5,14 +5,29 @@ No chunk waits for a chunk behind it, so threads that take the chunks in order c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from numba.core import config
 
 MORSEL = 131_072
 """Rows of a chunk: its columns stay in a core's cache from step to step."""
+
+
+_busy: ContextVar[bool] = ContextVar("busy", default=False)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run wavefronts on the calling thread: where somebody else, such as Dask, already keeps all cores busy."""
+    token = _busy.set(True)
+    try:
+        yield
+    finally:
+        _busy.reset(token)
 
 
 def cut(rows: int, size: int) -> list[slice]:
@@ -49,7 +64,7 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
                 row[c].set_exception(error)
             raise
 
-    threads: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     with ThreadPoolExecutor(min(chunks, threads)) as pool:
         for future in [pool.submit(process, c) for c in range(chunks)]:
             future.result()

@@ -68,7 +68,7 @@ def test_a_killed_run_never_looks_whole_and_goes_on(tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_one_line_and_keeps_what_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     process = subprocess.Popen(
-        [*COMMAND, "quotes", "--rows", "2.4e6", "--symbols", "8", "--workers", "2", "--out", str(folder)],
+        [*COMMAND, "quotes", "--rows", "2.4e7", "--symbols", "8", "--workers", "2", "--out", str(folder)],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

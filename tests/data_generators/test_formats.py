@@ -41,14 +41,14 @@ def from_wire(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return back[list(DATASETS[name].schema.names)]
 
 
-@pytest.mark.parametrize("name", ["quotes", "trades"])
-def test_samples_have_the_canonical_columns(name: str) -> None:
+@pytest.mark.parametrize(("name", "dealers"), [("quotes", 3), ("trades", 2)])
+def test_samples_have_the_canonical_columns(name: str, dealers: int) -> None:
     frame = sample(name)
     assert {column: str(dtype) for column, dtype in frame.dtypes.items()} == DTYPES[name]
     assert len(frame) == 1_000
     assert frame["ts"].is_monotonic_increasing
     assert 5 <= frame["symbol"].nunique() <= 10
-    assert frame.groupby("symbol")["dealer"].nunique().min() >= 3
+    assert frame.groupby("symbol")["dealer"].nunique().min() >= dealers
     pd.testing.assert_frame_equal(frame, sample(name))
     assert sample(name, rows=0).dtypes.equals(frame.dtypes)
     assert sample(name, rows=5_000, symbols=3)["symbol"].nunique() == 3
