@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-import dask
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -116,7 +115,7 @@ def measure(lazy: Callable[[], Any], ticks: Path, place: Path, repeats: int) -> 
     ours, polars, agrees, polars_memory = [], [], True, 0.0
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     # As the README advises.
-    dask.config.set({"distributed.nanny.pre-spawn-environ": dict(ft.WORKER_ENVIRONMENT)})
+    ft.configure_workers()
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         client.run(warm_up, str(ticks))
         for _ in range(repeats):

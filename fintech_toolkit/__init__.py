@@ -9,7 +9,7 @@ from fintech_toolkit import kernels
 from fintech_toolkit.engines.pairs import to_pairs
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.workers import WORKER_ENVIRONMENT
+from fintech_toolkit.engines.workers import configure_workers
 from fintech_toolkit.errors import (
     ColumnError,
     DataError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fintech_toolkit.engines.partitions import partition_by_symbol, read_partitioned, write_partitioned
 
 __all__ = [
-    "WORKER_ENVIRONMENT",
     "AsofJoin",
     "AsofSummary",
     "ColumnError",
@@ -46,6 +45,7 @@ __all__ = [
     "asof_join",
     "asof_summary",
     "catalogue",
+    "configure_workers",
     "partition_by_symbol",
     "read_partitioned",
     "to_pairs",
