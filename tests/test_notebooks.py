@@ -9,6 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+PLOT = "application/vnd.holoviews_exec.v0+json"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
@@ -24,6 +25,9 @@ def test_runs(path: Path):
     # A kernel that died, or cells that were not reached, would leave cells without a number.
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        if ".hvplot" in cell.source and "import" not in cell.source:
+            assert any(PLOT in output.get("data", {}) for output in cell.outputs), f"no plot:\n{cell.source}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
