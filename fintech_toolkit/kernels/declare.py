@@ -70,7 +70,6 @@ class Kernel:
     flush: Function | None = None
     skips_missing: bool = True
     drifts: bool = False
-    looks_ahead: bool = False
     warmup: str = "none"
     source: str = ""
     aliases: tuple[str, ...] = ()

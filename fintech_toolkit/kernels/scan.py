@@ -69,11 +69,6 @@ class Scan:
         self.state_dtype = state_dtype(kernel, step.width, session=session)
         self.slot_dtype = slot_dtype(kernel, by_time=self.by_time)
 
-    @property
-    def needs_time(self) -> bool:
-        """Whether it reads event times besides its columns."""
-        return self.by_time or self.kernel.asks_for_time
-
     def fresh(self, symbols: int = 0) -> StepState:
         """Return the state before the first tick."""
         return StepState(
