@@ -185,6 +185,21 @@ def test_rejected_rows_are_listed_and_the_others_used() -> None:
     assert_frame_equal(good, MID(frame.drop(index=[10, 20, 30, late])), check_exact=True)
 
 
+def test_a_symbol_of_rejected_rows_only_leaves_no_trace() -> None:
+    frame = ticks(50).reset_index(drop=True)
+    broken = frame.assign(symbol=frame["symbol"].where(frame.index != 7, "NEW"), ts=frame["ts"].where(frame.index != 7))
+    run = MID.start()
+    _, rejected = run.accept(broken)
+    assert rejected["row"].tolist() == [7]
+    assert "NEW" not in run.state.frame().index
+    before = run.state.frame()
+    with pytest.raises(ft.DataError, match="one is a string, one an integer"):
+        run.accept(frame.assign(symbol=7))
+    with pytest.raises(ft.DataError, match="Column 'price' must hold numbers"):
+        run.accept(frame.assign(symbol="LATER", price="text", ts=frame["ts"] + pd.Timedelta("1D")))
+    assert_frame_equal(run.state.frame(), before, check_exact=True)
+
+
 def test_nan_and_infinity_do_not_poison_what_follows() -> None:
     frame = ticks(60, symbols=1)
     dirty = frame.copy()

@@ -117,13 +117,18 @@ class Run:
         DataFrame
             `row` (position in the input, int64) and `reason` (str) of the rejected ones.
         """
-        view = wrap(frame)
-        codes, _, ts, ok = self._codes_and_times(self.state, view, self.state.last.copy())
-        if ok.all():
-            return self(frame), pd.DataFrame({"row": np.empty(0, np.int64), "reason": pd.Series([], dtype="str")})
-        rejected = np.flatnonzero(~ok)
-        reasons = [self._reason(view, int(row), codes, ts) for row in rejected]
-        return self(view.take(np.flatnonzero(ok))), pd.DataFrame({"row": rejected, "reason": reasons})
+        view, state = wrap(frame), self.state
+        known, kind = len(state.table), state.time_kind
+        try:
+            codes, _, ts, ok = self._codes_and_times(state, view, state.last.copy())
+            rejected = np.flatnonzero(~ok)
+            reasons = [self._reason(view, int(row), codes, ts) for row in rejected]
+        finally:
+            # This was only a look: symbols that come in no good row must leave no trace.
+            state.table.truncate(known)
+            state.time_kind = kind
+        good = self(view.take(np.flatnonzero(ok)) if len(rejected) else frame)
+        return good, pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as a pandas frame, and start afresh.
