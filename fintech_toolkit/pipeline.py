@@ -16,8 +16,12 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.kernels.declare import Step
 from fintech_toolkit.kernels.scan import Scan
+from fintech_toolkit.schema import check_unit
 
 FORMAT = 1
+
+OPTIONS: dict[str, Any] = {"symbol": "symbol", "time": "ts", "unit": None, "session": None, "columns": {}}
+"""What a pipeline has besides its steps, and what that is if nothing is said."""
 
 
 class Pipeline:
@@ -35,6 +39,10 @@ class Pipeline:
         The column that says whose tick a row is, strings or integers; None if all rows are of one symbol.
     time : str or None
         The column of event times, which must not go backwards within a symbol; None if there is none.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of event times that are integers, since 1970 in UTC. Left out, they are nanoseconds, and an error if
+        they look like another unit. What an event step emits comes in the same unit, rounded down, and `known_at` as
+        nullable integers (pandas' Int64): null where a row is not finished.
     session : str, optional
         Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does
         not start at midnight, ``"America/Chicago 17:00"``.
@@ -68,16 +76,21 @@ class Pipeline:
         *steps: Step,
         symbol: str | None = "symbol",
         time: str | None = "ts",
+        unit: str | None = None,
         session: str | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> None:
+        check_unit(unit)
         if session is not None:
             parse_session(session)
         if session is not None and time is None:
             raise PipelineError("Sessions need a time column; time=None leaves them without one.")
+        if unit is not None and time is None:
+            raise PipelineError("unit= is that of a time column; time=None leaves it without one.")
         self.steps = tuple(steps)
         self.symbol = symbol
         self.time = time
+        self.unit = unit
         self.session = session
         self.columns = dict(columns or {})
         self._check()
@@ -215,7 +228,7 @@ class Pipeline:
         return Pipeline(*steps, **self._options())
 
     def _options(self) -> dict[str, Any]:
-        return {"symbol": self.symbol, "time": self.time, "session": self.session, "columns": self.columns}
+        return {name: getattr(self, name) for name in OPTIONS}
 
     def to_json(self) -> str:
         """Return the pipeline as JSON, from which `from_json` makes it again."""
@@ -249,7 +262,7 @@ class Pipeline:
             for step in data["steps"]:
                 made = kernels.get(step["kernel"]).step(*step["columns"], **step["parameters"])
                 steps.append(made.named(*step["names"]) if step["names"] else made)
-            options = {name: data[name] for name in ("symbol", "time", "session", "columns")}
+            options = {name: data[name] for name in OPTIONS}
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise PipelineError(f"This is not a pipeline's JSON: {error}.") from error
         return cls(*steps, **options)
@@ -270,8 +283,7 @@ class Pipeline:
         return Pipeline.from_json, (self.to_json(),)
 
     def __repr__(self) -> str:
-        defaults: dict[str, Any] = {"symbol": "symbol", "time": "ts", "session": None, "columns": {}}
-        options = [f"{name}={value!r}" for name, value in self._options().items() if value != defaults[name]]
+        options = [f"{name}={value!r}" for name, value in self._options().items() if value != OPTIONS[name]]
         return "Pipeline(\n" + "".join(f"    {item},\n" for item in [*map(repr, self.steps), *options]) + ")"
 
     def _repr_html_(self) -> str:

@@ -12,6 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fintech_toolkit.errors import DataError, ParameterError
+
+Array = npt.NDArray[Any]
+
+UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""Nanoseconds in a unit of integer times."""
+
+_CALLED = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
+
 
 @dataclass(frozen=True)
 class Column:
@@ -68,8 +78,6 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
     """
     import pandas as pd
 
-    from fintech_toolkit.errors import ParameterError
-
     try:
         value = pd.Timedelta(duration).as_unit("ns")  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
@@ -81,4 +89,71 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
     return int(value.value)
 
 
-Array = npt.NDArray[Any]
+def check_unit(unit: str | None) -> None:
+    """Raise unless it is a unit of integer times, or None.
+
+    Raises
+    ------
+    ParameterError
+        If so.
+    """
+    if unit is not None and not (isinstance(unit, str) and unit in UNITS):
+        raise ParameterError(f"unit={unit!r} must be one of {', '.join(map(repr, UNITS))}.")
+
+
+def whole_nanoseconds(values: Array, what: str, unit: str | None = None) -> Array:
+    """Return times as whole nanoseconds; the least int64 is none, as NumPy has it.
+
+    Without a `unit` they are nanoseconds, unless one of them tells otherwise: read as such it lies within weeks of
+    1970, read as seconds, milliseconds or microseconds between 1990 and 2100. A unit that is given is taken at its
+    word.
+
+    Parameters
+    ----------
+    values : ndarray of int64
+        Times since 1970.
+    what : str
+        What they are called in errors.
+    unit : {"s", "ms", "us", "ns"}, optional
+        Their unit.
+
+    Raises
+    ------
+    DataError
+        If they look like another unit than nanoseconds and none is given, or do not fit int64 as nanoseconds; the
+        message names the first row.
+
+    Examples
+    --------
+    >>> whole_nanoseconds(np.array([1_704_189_598_123]), "ts", "ms")
+    array([1704189598123000000])
+    """
+    if unit is None:
+        _refuse_other_units(values, what)
+        return values
+    factor = UNITS[unit]
+    if factor == 1 or not len(values):
+        return values
+    most = np.iinfo(np.int64).max // factor
+    missing = values == np.iinfo(np.int64).min
+    wrong = ((values > most) | (values < -most)) & ~missing
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(f"{what} holds times that int64 nanoseconds cannot: {values[row]} {unit} at row {row}.")
+    return np.where(missing, values, values * factor)
+
+
+def _refuse_other_units(values: Array, what: str) -> None:
+    # Real nanoseconds are greater than any other unit's plausible times; only what is not need be looked at closely.
+    if not len(values) or values.min() >= _UNTIL * 1_000_000:
+        return
+    for unit in ("s", "ms", "us"):
+        a_second = UNITS["s"] // UNITS[unit]
+        found = (values >= _SINCE * a_second) & (values < _UNTIL * a_second)
+        if found.any():
+            row = int(np.argmax(found))
+            there = values[row].astype(f"M8[{unit}]").astype("M8[s]")
+            raise DataError(
+                f"{what} looks like {_CALLED[unit]}: {values[row]} at row {row} would be {there} UTC; say "
+                f"unit={unit!r}, or unit='ns' if these are nanoseconds."
+            )

@@ -166,7 +166,7 @@ def test_times_of_any_resolution_and_zone_are_the_same_instants() -> None:
     frame["ts"] = frame["ts"].dt.floor("s")
     windowed = ft.Pipeline(ft.rolling_mean("price", window="2s"))
     expected = windowed(frame)["rolling_mean"]
-    for other in (frame["ts"].dt.as_unit("s"), frame["ts"].dt.tz_convert("Asia/Tokyo"), frame["ts"].astype("int64")):
+    for other in (frame["ts"].dt.as_unit("s"), frame["ts"].dt.tz_convert("Asia/Tokyo")):
         assert_array_equal(windowed(frame.assign(ts=other))["rolling_mean"], expected)
 
 

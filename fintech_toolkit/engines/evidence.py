@@ -188,7 +188,7 @@ def _memory_bounds(frame: Any, time: str) -> Bounds | str:
     if time not in data.columns:
         return f"there is no column {time!r}"
     try:
-        ts, _ = times(PandasFrame(data[[time]]), time)
+        ts, _ = times(PandasFrame(data[[time]]), time, "ns")  # the order is that of any unit
     except DataError as error:
         return str(error)
     edges = frame._locations()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
-from fintech_toolkit.schema import Array
+from fintech_toolkit.schema import UNITS, Array, whole_nanoseconds
 
 NAT = np.iinfo(np.int64).min
 
@@ -181,16 +181,22 @@ class DictFrame:
 
     def build(self, columns: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: values if isinstance(values, np.ndarray) else values.to_numpy(zero_copy_only=False)
+            name: values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
             for name, values in columns.items()
         }
 
     def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-        return {name: np.concatenate([first[name], second[name]]) for name in first}
+        return {name: _joined(values, second[name]) for name, values in first.items()}
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second])
+    return pd.concat([pd.Series(first), pd.Series(second)]).array
 
 
 def _pandas_column(values: Any) -> Any:
-    if isinstance(values, np.ndarray):
+    if not isinstance(values, pa.Array):
         return values
     return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())
 
@@ -226,40 +232,56 @@ def _first_null(values: Any) -> int:
     return int(pc.index(pc.is_null(values), True).as_py())
 
 
-def times(frame: Frame, name: str) -> tuple[Array, str]:
+def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]:
     """Return event times as int64 UTC nanoseconds, and their kind: aware, naive or int. Missing times are `NAT`.
+
+    Parameters
+    ----------
+    frame : Frame
+        Where the column is.
+    name : str
+        The column.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of integer times; by default nanoseconds, which must not look like another unit. Timestamps have a
+        unit of their own.
 
     Raises
     ------
     DataError
-        If the column holds neither times nor int64 nanoseconds.
+        If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
     """
     column = frame.column(name)
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         column = pd.Series(column)
-    wrong = f"Column {name!r} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
-    try:
-        if isinstance(column, pd.Series):
-            if isinstance(column.dtype, pd.DatetimeTZDtype):
-                return column.dt.as_unit("ns").array.asi8, "aware"
-            if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
-                return column.dt.as_unit("ns").array.asi8, "naive"
-            if column.dtype == object and len(column):
-                # Arrow would take naive times among them for UTC ones.
-                raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
-            column = pa.array(column, from_pandas=True)
-        if isinstance(column, np.ndarray):
-            column = pa.array(column) if column.dtype.kind in "iu" else pa.nulls(0)
-        kind = column.type
-        if pa.types.is_timestamp(kind):
-            values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
-            return _numpy(values.fill_null(NAT) if values.null_count else values), "aware" if kind.tz else "naive"
-        if pa.types.is_integer(kind):
-            values = column.cast(pa.int64())
-            return _numpy(values.fill_null(NAT) if values.null_count else values), "int"
-    except (pd.errors.OutOfBoundsDatetime, pa.ArrowInvalid) as error:
-        raise DataError(f"Column {name!r} holds times that int64 nanoseconds cannot: {error}.") from error
+    what = f"Column {name!r}"
+    wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
+    if isinstance(column, pd.Series):
+        if isinstance(column.array, pd.arrays.DatetimeArray):
+            array: Any = column.array
+            return whole_nanoseconds(array.asi8, what, array.unit), "aware" if array.tz else "naive"
+        if column.dtype == object and len(column):
+            # Arrow would take naive times among them for UTC ones.
+            raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
+        column = pa.array(column, from_pandas=True)
+    if isinstance(column, np.ndarray):
+        column = pa.array(column) if column.dtype.kind in "iu" else pa.nulls(0)
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return whole_nanoseconds(_integers(column, what), what, kind.unit), "aware" if kind.tz else "naive"
+    if pa.types.is_integer(kind):
+        return whole_nanoseconds(_integers(column, what), what, unit), "int"
     raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
+
+
+def _integers(column: Any, what: str) -> Array:
+    """Return an Arrow column of integers or timestamps as int64, nulls as `NAT`."""
+    if column.type == pa.uint64():
+        large = pc.fill_null(pc.greater(column, pa.scalar(np.iinfo(np.int64).max, pa.uint64())), False)
+        if pc.any(large).as_py():
+            row = pc.index(large, True).as_py()
+            raise DataError(f"{what} holds times that int64 nanoseconds cannot: {column[row]} at row {row}.")
+    values = column.cast(pa.int64())
+    return _numpy(values.fill_null(NAT) if values.null_count else values)
 
 
 def _numpy(values: Any) -> Array:
@@ -267,11 +289,15 @@ def _numpy(values: Any) -> Array:
     return result
 
 
-def as_times(ts: Array, kind: str) -> Any:
-    """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing."""
-    if kind == "int":
-        return ts
+def as_times(ts: Array, kind: str, unit: str | None = None, *, nullable: bool = True) -> Any:
+    """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing.
+
+    Integers come in their unit, rounded down, with nulls (pandas' Int64) if `nullable`.
+    """
     missing = ts == NAT
+    if kind == "int":
+        ts = ts // UNITS[unit or "ns"]
+        return pd.arrays.IntegerArray(ts, missing) if nullable else ts
     return pa.array(ts, mask=missing if missing.any() else None).cast(
         pa.timestamp("ns", "UTC" if kind == "aware" else None)
     )

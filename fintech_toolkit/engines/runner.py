@@ -156,7 +156,7 @@ class Run:
         ts = NO_TIME
         if pipeline.time is not None:
             require(view, pipeline.time, " for event times; without one, say time=None if rows are in order")
-            ts, kind = times(view, pipeline.time)
+            ts, kind = times(view, pipeline.time, pipeline.unit)
             if state.time_kind not in (None, kind):
                 raise DataError(
                     f"Column {pipeline.time!r} has {kind} times, the frames before had {state.time_kind} ones."
@@ -272,9 +272,9 @@ class Run:
             result[pipeline.symbol] = _symbol_array(values)
         for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
             values = np.ascontiguousarray(rows[given])
-            result[name] = as_times(values, kind) if given == "ts" else values
+            result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
         if pipeline.time is not None:
-            result["known_at"] = as_times(known_at, kind)
+            result["known_at"] = as_times(known_at, kind, pipeline.unit)
         return view.build(result)
 
     def _check_columns(self, view: Frame) -> None:

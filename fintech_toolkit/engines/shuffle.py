@@ -90,7 +90,7 @@ def restore(frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str 
     if np.any(order[1:] < order[:-1]):
         frame = frame.iloc[np.argsort(order, kind="stable")]
     if time is not None:
-        ts, _ = times(PandasFrame(frame), time)
+        ts, _ = times(PandasFrame(frame), time, "ns")  # the order is that of any unit
         if np.any(ts[1:] < ts[:-1]):
             frame = frame.iloc[np.argsort(ts, kind="stable")]
     symbols = decode(frame[symbol].to_numpy(), assignment.symbols, like.dtypes[symbol])

@@ -109,13 +109,13 @@ def asof_summary(
     Examples
     --------
     >>> import pandas as pd, fintech_toolkit as ft
-    >>> quotes = pd.DataFrame({"symbol": ["A", "A"], "ts": [1_000_000_000, 2_000_000_000], "bid": [10.0, 10.1]})
-    >>> trades = pd.DataFrame({"symbol": ["A", "A", "B"], "ts": [0, 3_000_000_000, 0]})
+    >>> quotes = pd.DataFrame({"symbol": ["A", "A"], "ts": [10, 20], "bid": [10.0, 10.1]})
+    >>> trades = pd.DataFrame({"symbol": ["A", "A", "B"], "ts": [0, 30, 0]})
     >>> summary = ft.asof_summary(trades, quotes)
     >>> summary.counts
     {'matched': 1, 'symbol never on right': 1, 'no row yet': 1, 'only an exact one': 0, 'beyond tolerance': 0}
     >>> summary.ages["max"]
-    Timedelta('0 days 00:00:01')
+    Timedelta('0 days 00:00:00.000000010')
     """
     options = AsOf.checked(by, on, direction, tolerance, allow_exact_matches, ("", "_right"))
     if not is_dask(left) and not is_dask(right):

@@ -144,7 +144,7 @@ def test_event_rows_have_the_types_of_their_ticks(kind: str) -> None:
     elif kind == "naive":
         frame["ts"] = frame["ts"].dt.tz_localize(None)
     else:
-        frame["ts"] = frame["ts"].astype("int64")
+        frame["ts"] = (frame["ts"] + pd.Timedelta("20000D")).dt.as_unit("ns").astype("int64")
     lazy = bars()(dd.from_pandas(frame, npartitions=40))
     for part in dask.compute(*lazy.to_delayed(), scheduler="sync"):
         assert part.dtypes.astype(str).tolist() == lazy.dtypes.astype(str).tolist()
