@@ -105,7 +105,8 @@ def ticks(
     for symbol in range(symbols):
         own = np.flatnonzero(codes == symbol)
         known = market(len(own), random)
-        for name in result.keys() - {"symbol", "ts"}:
+        # In the order of the columns: that of a set differs from process to process, and with it what a seed draws.
+        for name in (name for name in result if name not in ("symbol", "ts")):
             drawn = known[name] if name in known else values(name, dtypes[name], len(own), random)
             result[name][own] = drawn
     for name, dtype in dtypes.items():
