@@ -63,13 +63,14 @@ def dtype_of(column: str) -> np.dtype[np.generic]:
     return np.dtype(known.dtype if known else "f8")
 
 
-def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str) -> int:
-    """Return a duration such as ``"5s"`` or ``"1min"`` as whole nanoseconds.
+def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str, *, zero: bool = False) -> int:
+    """Return a duration such as ``"5s"`` or ``"1min"`` as whole nanoseconds; numbers are nanoseconds.
 
     Raises
     ------
     ParameterError
-        If it is not a positive duration; the message names the parameter.
+        If it is not a positive duration (or zero, where `zero` may be), or a part of a nanosecond; the message names
+        the parameter.
 
     Examples
     --------
@@ -79,13 +80,15 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
     import pandas as pd
 
     try:
+        if isinstance(duration, float | np.floating) and not float(duration).is_integer():
+            raise ValueError("it is not whole")
         value = pd.Timedelta(duration).as_unit("ns")  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
         raise ParameterError(
             f"{name}={duration!r} is not a duration; write it as pandas does: '5s', '250ms', '1min'."
         ) from error
-    if pd.isna(value) or value.value <= 0:
-        raise ParameterError(f"{name}={duration!r} must be longer than zero.")
+    if pd.isna(value) or value.value < (0 if zero else 1):
+        raise ParameterError(f"{name}={duration!r} must {'not be negative' if zero else 'be longer than zero'}.")
     return int(value.value)
 
 

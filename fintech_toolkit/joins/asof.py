@@ -20,15 +20,26 @@ def asof_join(
     right: Any,
     by: str | None = "symbol",
     on: str = "ts",
+    left_on: str | None = None,
+    right_on: str | None = None,
     direction: str = "backward",
     tolerance: Any = None,
     allow_exact_matches: bool = True,
     suffixes: Sequence[str] = ("", "_right"),
+    unfinished: bool = False,
+    unit: str | None = None,
 ) -> Any:
     """Join each row of `left` with the latest row of `right` of the same symbol as of its time.
 
-    For trades and quotes: the quote that prevailed when the trade was made. No row of the right is used that is later
-    than the row of the left that it is joined to, unless `direction` says so.
+    For trades and quotes: the quote that prevailed when the trade was made. For trades and bars: the last bar that was
+    finished by then. No row of the right is used that is later than the row of the left that it is joined to, unless
+    `direction` says so.
+
+    A frame with a column ``known_at``, which all rows have that event steps such as `time_bars` emit, is joined by that
+    column instead of `on`: the time that such a row is about (the start of a bar) is earlier than the time at which it
+    became known, and joined by it a trade would see the bar that it is itself a part of. Rows of the right that are not
+    finished (``known_at`` missing, or ``complete`` False) are left out; one of the left keeps its place and matches
+    nothing.
 
     Parameters
     ----------
@@ -38,32 +49,43 @@ def asof_join(
     by : str or None
         The column of symbols, strings or integers; None if all rows are of one symbol.
     on : str
-        The column of event times: datetimes (all aware, or all naive, of any resolution; compared as whole
-        nanoseconds), or int64 nanoseconds.
+        The column of event times, on a side that has no ``known_at``: datetimes (all aware, or all naive, of any
+        resolution; compared as whole nanoseconds), or integers (see `unit`).
+    left_on, right_on : str, optional
+        The column of times of one side, whatever else it has. ``right_on="ts"`` joins bars by their start, and looks
+        ahead; ``left_on="ts"`` asks what held when a bar began, not when it was known.
     direction : {"backward", "forward", "nearest"}
         The last row at or before, the first at or after, or the nearer of the two; the earlier if both are equally
-        near. Of several rows at one instant backward takes the last, forward the first.
+        near. Of several rows at one instant backward takes the last, forward the first. What the last two find is known
+        only when the match is.
     tolerance : str, timedelta or int nanoseconds, optional
-        Match no further than this away, such as ``"5s"``; inclusive.
+        Match no further than this away, such as ``"5s"``; inclusive, so that 0 matches the very same instant only.
     allow_exact_matches : bool
-        Whether a row at the very same instant counts.
+        Whether a row at the very same instant counts: a quote at the time of the trade, a bar that this trade finished.
     suffixes : (str, str)
-        Appended to the names of columns that are in both, on the left and on the right.
+        Appended to the names of columns that are in both, on the left and on the right. A ``known_at`` of the right
+        always gets its suffix, because it does not say when a row of the result was known.
+    unfinished : bool
+        Whether rows of the right take part that are not finished; they have no ``known_at``, so `right_on` must name
+        another column.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of times that are integers, since 1970 in UTC, on both sides. Left out, they are nanoseconds, and an
+        error if they look like another unit.
 
     Returns
     -------
     same type as `left`
-        Rows, order, index and dtypes of `left`, and the columns of `right` except `by` and `on` appended. Where no row
-        matches they are NaN, NaT or null; integers and booleans of a pandas frame become its nullable types, whether or
-        not every row matches, so that large integers stay exact and dtypes do not depend on data. Lazy for Dask
-        frames, with `left`'s partitions.
+        Rows, order, index and dtypes of `left`, and the columns of `right` appended, except `by`, and its times where
+        their column has the same name on the left. Where no row matches they are NaN, NaT or null; integers and
+        booleans of a pandas frame become its nullable types, whether or not every row matches, so that large integers
+        stay exact and dtypes do not depend on data. Lazy for Dask frames, with `left`'s partitions.
 
     Raises
     ------
     ParameterError
         If an option is not what it must be.
     ColumnError
-        If a column is missing, or two in the result would have one name.
+        If a column is missing, or two in the result would have one name, or right's ``known_at`` no suffix.
     DataError
         If a symbol or a time is missing, times go backwards within a symbol, or naive, aware and integer times are
         mixed; the message names the side, the column, the row and the symbol. For Dask frames when computed.
@@ -102,16 +124,35 @@ def asof_join(
     2      B   20.0   NaN   NaN
     3      C    5.0   NaN   NaN
     >>> ft.asof_summary(trades, quotes, tolerance="5s")
-    As-of join, backward, tolerance 0 days 00:00:05: 2 of 4 rows matched (50.00 %).
-                          rows  share
-    matched                  2   0.50
-    symbol never on right    1   0.25
-    no row yet               0   0.00
-    only an exact one        0   0.00
-    beyond tolerance         1   0.25
+    As-of join by 'ts', backward, tolerance 0 days 00:00:05: 2 of 4 rows matched (50.00 %).
+                           rows  share
+    matched                   2   0.50
+    symbol never on right     1   0.25
+    no row yet                0   0.00
+    only an exact one         0   0.00
+    beyond tolerance          1   0.25
+    left row not finished     0   0.00
     Age of matches: min 0 days 00:00:00, median 0 days 00:00:00, p95 0 days 00:00:04, max 0 days 00:00:04.
+
+    The last bar that was known when a trade was made, which its own is not:
+
+    >>> trades = pd.DataFrame({
+    ...     "symbol": "A", "ts": pd.to_datetime([0, 30, 61, 90, 130], unit="s", utc=True),
+    ...     "price": [10.0, 10.2, 10.4, 10.3, 10.1], "size": 1.0,
+    ... })
+    >>> bars = ft.Pipeline(ft.time_bars(frequency="1min"))(trades)
+    >>> joined = ft.asof_join(trades, bars[["symbol", "ts", "close", "known_at"]])
+    >>> joined.assign(**{name: joined[name].dt.strftime("%H:%M:%S") for name in ("ts", "ts_right", "known_at_right")})
+      symbol        ts  price  size  ts_right  close known_at_right
+    0      A  00:00:00   10.0   1.0       NaN    NaN            NaN
+    1      A  00:00:30   10.2   1.0       NaN    NaN            NaN
+    2      A  00:01:01   10.4   1.0  00:00:00   10.2       00:01:01
+    3      A  00:01:30   10.3   1.0  00:00:00   10.2       00:01:01
+    4      A  00:02:10   10.1   1.0  00:01:00   10.3       00:02:10
     """
-    options = AsOf.checked(by, on, direction, tolerance, allow_exact_matches, suffixes)
+    options = AsOf.checked(
+        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, suffixes, unfinished, unit
+    )
     if is_dask(left) or is_dask(right):
         from fintech_toolkit.joins import distributed
 
@@ -142,5 +183,6 @@ def same_sort(left: Any, right: Any) -> tuple[Frame, Frame]:
 
 def join_frames(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> Any:
     """Join two frames in memory."""
+    options = options.resolved(left.names, right.names)
     options.names(left.names, right.names)
     return attach(left, right, search(left, right, options, right_first_row), options)

@@ -29,7 +29,7 @@ from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.joins import routing
 from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.joins.options import KNOWN_AT, AsOf, free_name
 
 
 def join(left: Any, right: Any, options: AsOf) -> Any:
@@ -45,27 +45,32 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
             f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
             "see dask.dataframe.from_pandas(left, npartitions=…)."
         )
-    if isinstance(right, pd.DataFrame):
-        return new_collection(JoinFrame(left.expr, right, options))
-    if not is_dask(right) or getattr(right, "ndim", 0) != 2:
+    if not isinstance(right, pd.DataFrame) and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
         raise PipelineError(f"right must be a Dask or pandas DataFrame, as left is; not {type(right).__name__}.")
-    join_frames(wrap(left._meta), wrap(right._meta), options)  # complains at once about what is wrong with columns
+    here = left.expr
+    options = options.resolved(list(left.columns), list(right.columns))
+    if isinstance(right, pd.DataFrame):
+        return new_collection(JoinFrame(here, right, options))
+    meta = join_frames(wrap(left._meta), wrap(right._meta), options)  # complains at once about what is wrong
     if right.npartitions == 1:
-        return new_collection(JoinFrame(left.expr, right.expr, options))
+        return new_collection(JoinFrame(here, right.expr, options))
     there, by_time = _routable(right.expr, options)
     if options.direction != "nearest":
-        return new_collection(RoutedJoin(left.expr, there, options, by_time))
+        return new_collection(RoutedJoin(here, there, options, by_time))
+    matched_at = free_name([*left.columns, *right.columns, *meta.columns], "matched_at")
     there = new_collection(there)
-    there = there.assign(**{routing.MATCHED_AT: there[options.on]}).expr
-    sides = [RoutedJoin(left.expr, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
-    return new_collection(Nearer(*sides, options))
+    there = there.assign(**{matched_at: there[options.time("right")]}).expr
+    sides = [RoutedJoin(here, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
+    time = options.names(list(left.columns), list(right.columns))[0][options.time("left")]
+    return new_collection(Nearer(*sides, options, time, matched_at))
 
 
 def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
     """Return right with partitions that can be addressed, and whether they are in time order, or else by symbol."""
     if evidence.by_symbol(right, options.by).holds:
         return right, False
-    found = evidence.time_order(right, options.on)
+    time = options.time("right")
+    found = evidence.time_order(right, time)
     if found.order is not None:
         ordered = found.order == list(range(right.npartitions))
         return right if ordered else Partitions(right, found.order), True
@@ -74,7 +79,15 @@ def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols (by=None) they "
             "must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    return partitioned(right, options.by, options.on, right.npartitions), False
+    return partitioned(_finished(right, options), options.by, time, right.npartitions), False
+
+
+def _finished(right: Any, options: AsOf) -> Any:
+    """Leave out rows without a time that are not finished: a shuffle could not put them in order."""
+    if options.unfinished or KNOWN_AT not in right.columns:
+        return right
+    frame = new_collection(right)
+    return frame[frame[KNOWN_AT].notnull()].expr
 
 
 class _Join(Expr):
@@ -97,8 +110,10 @@ class _Join(Expr):
         asked = set(_convert_to_list(determine_column_projection(self, parent, dependents)) or ())
         ours, theirs = self.options.names(list(self.left.columns), list(right.columns))
         needed = {name for names in (ours, theirs) for name, called in names.items() if called in asked}
-        needed.update(self.options.keys)
-        sides = [[name for name in side.columns if name in needed] for side in (self.left, right)]
+        sides = []
+        for side, frame in (("left", self.left), ("right", right)):
+            reads = {*needed, *self.options.reads(side, list(frame.columns))}
+            sides.append([name for name in frame.columns if name in reads])
         if sides == [list(self.left.columns), list(right.columns)]:
             return None
         narrow = type(self)(self.left[sides[0]], right[sides[1]], *self.operands[2:])
@@ -175,11 +190,11 @@ class RoutedJoin(_Join):
 class Nearer(Expr):
     """Of the matches backward and forward the nearer one."""
 
-    _parameters = ["backward", "forward", "options"]  # noqa: RUF012
+    _parameters = ["backward", "forward", "options", "time", "matched_at"]  # noqa: RUF012
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
-        return self.backward._meta.drop(columns=routing.MATCHED_AT)
+        return self.backward._meta.drop(columns=self.matched_at)
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.backward.divisions
@@ -188,5 +203,5 @@ class Nearer(Expr):
         layer = {}
         for i in range(self.backward.npartitions):
             parts = [TaskRef((side._name, i)) for side in (self.backward, self.forward)]
-            layer[self._name, i] = Task((self._name, i), routing.nearer, *parts, self.options)
+            layer[self._name, i] = Task((self._name, i), routing.nearer, *parts, *self.operands[2:])
         return layer

@@ -31,9 +31,9 @@ class AsofJoinNode(Stream):  # type: ignore[misc]
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
         """Take a frame of one side and pass on the rows that it answers."""
         if who is self._left:
-            self._retain_refs(metadata)
-            self._held.extend(metadata or [])
             answered = self.join.left(x)
+            self._retain_refs(metadata)  # only now: what was refused is not waited for
+            self._held.extend(metadata or [])
         else:
             answered = self.join.right(x)
         return self._pass_on(answered)
@@ -61,6 +61,4 @@ def join(left: Stream, right: Any, options: AsOf) -> AsofJoinNode:
     """
     if not isinstance(right, Stream):
         raise PipelineError(f"left is a stream, so right must be one too, not {type(right).__name__}.")
-    resumable = AsofJoin(options.by, options.on, options.direction)
-    resumable.options = options
-    return AsofJoinNode(left, right, resumable)
+    return AsofJoinNode(left, right, AsofJoin.of(options))

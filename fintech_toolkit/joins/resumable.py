@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, Frame, times, wrap
+from fintech_toolkit.engines.frames import NAT, ArrowFrame, Frame, times, wrap
 from fintech_toolkit.engines.state_file import read_state_file, write_state_file
-from fintech_toolkit.engines.symbols import SymbolTable
-from fintech_toolkit.errors import DataError, ParameterError, PipelineError
+from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind, encode
+from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
 from fintech_toolkit.joins.asof import join_frames, same_sort
 from fintech_toolkit.joins.keys import check_kinds, read_keys
 from fintech_toolkit.joins.options import AsOf
@@ -28,10 +28,11 @@ FEW = 10_000
 
 @dataclass(frozen=True)
 class _Feed:
-    """What is kept of one side, and the time before which nothing more will come from it."""
+    """What is kept of one side, the time before which nothing more will come from it, and the kind of its times."""
 
     frames: tuple[Any, ...] = ()
     watermark: int = int(NAT)
+    kind: str = ""
 
     @property
     def rows(self) -> int:
@@ -58,10 +59,12 @@ class AsofJoin:
     be needed: each symbol's last one before the left's watermark, and all since. The answers together, in the left's
     order if that is in time order, are those of `asof_join` on the whole, to the last bit.
 
+    As there, a side with a column ``known_at`` goes by that: its rows come when they are known.
+
     Parameters
     ----------
-    by, on, tolerance, allow_exact_matches, suffixes
-        As for `asof_join`.
+    by, on, left_on, right_on, tolerance, allow_exact_matches, suffixes, unfinished, unit
+        As for `asof_join`. All frames of a side have the same columns.
     direction : {"backward"}
         Matches forward are in the future of a live feed: join them when it has ended, with `asof_join`.
 
@@ -90,17 +93,35 @@ class AsofJoin:
         self,
         by: str | None = "symbol",
         on: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
         direction: str = "backward",
         tolerance: Any = None,
         allow_exact_matches: bool = True,
         suffixes: Sequence[str] = ("", "_right"),
+        unfinished: bool = False,
+        unit: str | None = None,
     ) -> None:
-        self.options = AsOf.checked(by, on, direction, tolerance, allow_exact_matches, suffixes)
-        if direction != "backward":
+        self._start(
+            AsOf.checked(
+                by, on, left_on, right_on, direction, tolerance, allow_exact_matches, suffixes, unfinished, unit
+            )
+        )
+
+    @classmethod
+    def of(cls, options: AsOf) -> AsofJoin:
+        """Return a join with options that were checked before."""
+        join = cls.__new__(cls)
+        join._start(options)
+        return join
+
+    def _start(self, options: AsOf) -> None:
+        if options.direction != "backward":
             raise ParameterError(
-                f"direction={direction!r} looks into the future, which a live feed does not have; "
+                f"direction={options.direction!r} looks into the future, which a live feed does not have; "
                 "use asof_join when it has ended."
             )
+        self.options = options
         self._left, self._right = _Feed(), _Feed()
         self._enough = FEW
 
@@ -132,40 +153,66 @@ class AsofJoin:
         return self._answer()
 
     def advance(self, *, left: Any = None, right: Any = None) -> Any:
-        """Promise that a quiet side brings no row before this time (int: nanoseconds); return what `left` does."""
-        self._left = replace(self._left, watermark=max(self._left.watermark, _nanoseconds(left)))
-        self._right = replace(self._right, watermark=max(self._right.watermark, _nanoseconds(right)))
+        """Promise that a quiet side brings no row before this time (int: nanoseconds); return what `left` does.
+
+        Raises
+        ------
+        ParameterError
+            If it is not a time; nothing has changed then.
+        """
+        promised = _nanoseconds(left, "left"), _nanoseconds(right, "right")
+        self._left = replace(self._left, watermark=max(self._left.watermark, promised[0]))
+        self._right = replace(self._right, watermark=max(self._right.watermark, promised[1]))
         return self._answer()
 
     def flush(self) -> Any:
-        """Return the rows that still wait, as if both feeds had ended, or None; and start afresh."""
+        """Return the rows that still wait, as if both feeds had ended, or None; and start afresh.
+
+        Raises
+        ------
+        PipelineError
+            If rows wait and the columns to append are not known, because the right brought no frame. They still wait.
+        """
         rows = self._answer(ended=True)
-        self._left, self._right = _Feed(), _Feed()
+        self._start(self.options)
         return rows
 
     def _grown(self, side: str, feed: _Feed, frame: Any, other: _Feed) -> _Feed:
         if isinstance(frame, pa.RecordBatch):
             frame = pa.Table.from_batches([frame])
-        table = SymbolTable()
         like = [*feed.frames[:1], *other.frames[:1], frame][0]
         view, _ = same_sort(frame, like)
-        keys = read_keys(view, self.options, table, side)
-        if other.frames:
-            there = wrap(other.frames[-1])
-            seen = read_keys(wrap(there.take(np.arange(min(there.rows, 1)))), self.options, table, "other")
-            self.options.names(*((view.names, there.names) if side == "left" else (there.names, view.names)))
-            check_kinds(self.options, *((keys, seen) if side == "left" else (seen, keys)))
+        table = SymbolTable()
+        if feed.frames:
+            _check_same_columns(side, view, wrap(feed.frames[0]))
+        there = wrap(other.frames[0]) if other.frames else None
+        columns = [view.names, None if there is None else there.names]
+        options = self.options.resolved(*(columns if side == "left" else columns[::-1]))
+        keys = read_keys(view, options, table, side)
+        if feed.kind not in ("", keys.kind):
+            raise DataError(
+                f"In the {side} frame: column {options.time(side)!r} has {keys.kind} times, the frames before had "
+                f"{feed.kind} ones."
+            )
+        if there is not None:
+            options.names(*((view.names, there.names) if side == "left" else (there.names, view.names)))
+            check_kinds(options, *((keys.kind, other.kind) if side == "left" else (other.kind, keys.kind)))
+            for symbol in table.symbols[:1]:
+                _check_symbols(options, there, symbol)
         late = np.flatnonzero(keys.ts < feed.watermark)
         if len(late):
-            row = int(late[0])
-            now = pd.Timestamp(int(keys.ts[row]))
-            who = "" if self.options.by is None else f" of symbol {table.symbols[keys.codes[row]]!r}"
+            place = int(late[0])
+            row = place if keys.rows is None else int(keys.rows[place])
+            now = pd.Timestamp(int(keys.ts[place]))
+            who = "" if options.by is None else f" of symbol {table.symbols[keys.codes[place]]!r}"
             raise DataError(
-                f"In the {side} frame: column {self.options.on!r}{who} at row {row} is {now}, "
+                f"In the {side} frame: column {options.time(side)!r}{who} at row {row} is {now}, "
                 f"but the feed had reached {pd.Timestamp(feed.watermark)}; frames must come in time order."
             )
         watermark = max(feed.watermark, int(keys.ts.max())) if len(keys.ts) else feed.watermark
-        return _Feed((*feed.frames, frame), watermark)
+        if side == "right" and keys.rows is not None:
+            frame = view.take(keys.rows)
+        return _Feed((*feed.frames, frame), watermark, keys.kind)
 
     def _answer(self, *, ended: bool = False) -> Any:
         answered = None
@@ -180,10 +227,15 @@ class AsofJoin:
         return answered
 
     def _passed(self, waiting: Any) -> Array:
-        """Return which rows the right's watermark has passed."""
-        ts, _ = times(wrap(waiting), self.options.on)
-        passed: Array = ts < self._right.watermark if self.options.exact else ts <= self._right.watermark
+        """Return which rows the right's watermark has passed; those that are not finished wait for nothing."""
+        ts = self._left_times(waiting)
+        watermark = self._right.watermark
+        passed: Array = (ts < watermark if self.options.exact else ts <= watermark) | (ts == NAT)
         return passed
+
+    def _left_times(self, frame: Any) -> Array:
+        view = wrap(frame)
+        return times(view, self.options.resolved(left=view.names).time("left"), self.options.unit)[0]
 
     def _join(self, waiting: Frame, passed: Array) -> Any:
         if not self._right.frames:
@@ -200,10 +252,10 @@ class AsofJoin:
         """Drop the rows of the right that no row of the left can match any more."""
         view = wrap(self._right.whole())
         table = SymbolTable()
-        keys = read_keys(view, self.options, table, "right")
+        keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
         since = self._left.watermark
         if self.pending:
-            since = min(since, int(times(wrap(self._left.whole()), self.options.on)[0].min()))
+            since = min(since, int(self._left_times(self._left.whole()).min()))
         old = np.flatnonzero(keys.ts < since)
         last = np.full(len(table), -1, np.int64)
         np.maximum.at(last, keys.codes[old], old)
@@ -218,7 +270,7 @@ class AsofJoin:
         for side, feed in (("left", self._left), ("right", self._right)):
             whole = feed.whole() if feed.frames else None
             pandas = isinstance(whole, pd.DataFrame)
-            identity[side] = {"pandas": pandas, "watermark": feed.watermark}
+            identity[side] = {"pandas": pandas, "watermark": feed.watermark, "kind": feed.kind}
             stream = None if whole is None else _to_stream(pa.Table.from_pandas(whole) if pandas else whole)
             streams[side] = pa.array([stream], pa.large_binary())
         write_state_file(path, pa.table(streams), {IDENTITY: json.dumps(identity).encode()})
@@ -237,17 +289,44 @@ class AsofJoin:
     @classmethod
     def _from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> AsofJoin:
         identity = json.loads(metadata[IDENTITY])
-        options = identity["options"]
-        join = cls(options["by"], options["on"])
-        join.options = AsOf(**{**options, "suffixes": tuple(options["suffixes"])})
+        join = cls.of(AsOf(**{**identity["options"], "suffixes": tuple(identity["options"]["suffixes"])}))
         join._left, join._right = (_from_stream(table[side][0], identity[side]) for side in ("left", "right"))
         return join
 
 
-def _nanoseconds(time: Any) -> int:
+def _check_same_columns(side: str, view: Frame, before: Frame) -> None:
+    """Raise unless a frame has the columns of those before it: together they must make one frame."""
+    if view.names != before.names:
+        raise ColumnError(
+            f"In the {side} frame: its columns are {view.names}, those of the frames before were {before.names}."
+        )
+    if isinstance(view, ArrowFrame) and isinstance(before, ArrowFrame):
+        for now, then in zip(view.table.schema, before.table.schema, strict=True):
+            if now.type != then.type:
+                raise DataError(
+                    f"In the {side} frame: column {now.name!r} is of type {now.type}, in the frames before {then.type}."
+                )
+
+
+def _check_symbols(options: AsOf, there: Frame, symbol: Symbol) -> None:
+    """Raise if the symbols of a frame are strings and this one is not, or the other way round."""
+    if options.by is not None and there.rows:
+        for known in encode(wrap(there.take(np.arange(1))).column(options.by), options.by).values[:1]:
+            check_same_kind(symbol, known)
+
+
+def _nanoseconds(time: Any, side: str) -> int:
     if time is None:
         return int(NAT)
-    return time if isinstance(time, int) else int(pd.Timestamp(time).as_unit("ns").value)
+    try:
+        value = pd.Timestamp(time)
+        if isinstance(time, bool) or pd.isna(value):
+            raise ValueError("it is none")
+        return int(value.as_unit("ns").value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ParameterError(
+            f"{side}={time!r} is not a time ({error}); give a Timestamp, or int nanoseconds since 1970."
+        ) from error
 
 
 def _to_stream(table: pa.Table) -> bytes:
@@ -258,7 +337,8 @@ def _to_stream(table: pa.Table) -> bytes:
 
 
 def _from_stream(stream: Any, identity: dict[str, Any]) -> _Feed:
-    if not stream.is_valid:
-        return _Feed((), identity["watermark"])
-    table = pa.ipc.open_stream(stream.as_buffer()).read_all()
-    return _Feed((table.to_pandas() if identity["pandas"] else table,), identity["watermark"])
+    frames: tuple[Any, ...] = ()
+    if stream.is_valid:
+        table = pa.ipc.open_stream(stream.as_buffer()).read_all()
+        frames = (table.to_pandas() if identity["pandas"] else table,)
+    return _Feed(frames, identity["watermark"], identity["kind"])

@@ -17,12 +17,10 @@ from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.joins.asof import join_frames
 from fintech_toolkit.joins.columns import attach
-from fintech_toolkit.joins.keys import Keys, check_kinds, read_keys
+from fintech_toolkit.joins.keys import Keys, check_kinds, finished, read_keys
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.search import ages, search
 from fintech_toolkit.schema import Array
-
-ROW, MATCHED_AT = "__row", "__matched_at"
 
 
 @dataclass(frozen=True)
@@ -43,22 +41,28 @@ def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: AsOf, parti
         raise DataError(f"{error} (Partition {partition} of left.)") from error
 
 
-def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf) -> Any:
-    """Return for every row the match that is nearer in time, the earlier of two that are equally near."""
-    (here, kind), (early, _), (late, _) = (
-        times(wrap(frame), name)
-        for frame, name in ((backward, options.on), (backward, MATCHED_AT), (forward, MATCHED_AT))
+def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf, time: str, matched_at: str) -> Any:
+    """Return for every row the match that is nearer in time, the earlier of two that are equally near.
+
+    Both frames say in a column `matched_at`, which the result does not have, when their matches are; `time` is the
+    column of left's times.
+    """
+    here, early, late = (
+        times(wrap(frame), name, options.unit)[0]
+        for frame, name in ((backward, time), (backward, matched_at), (forward, matched_at))
     )
     rows = np.arange(len(here))
-    later = ages(Keys(rows, here, kind, False), Keys(rows, late, kind, False), np.where(late == NAT, -1, rows))
-    earlier = ages(Keys(rows, here, kind, False), Keys(rows, early, kind, False), np.where(early == NAT, -1, rows))
-    both = concat([backward, forward]).drop(columns=MATCHED_AT)
+    earlier, later = (ages(here, there, np.where(there == NAT, -1, rows)) for there in (early, late))
+    both = concat([backward, forward]).drop(columns=matched_at)
     return both.iloc[np.where(later < earlier, rows + len(rows), rows)]
 
 
 def span(right: pd.DataFrame, options: AsOf, partition: int) -> Span | None:
     """Return the first and the last time of a partition of right; None if it has none."""
-    ts, kind = times(wrap(right), options.on)
+    view = wrap(right)
+    ts, kind = times(view, options.time("right"), options.unit)
+    known = finished(view, options, "right")
+    ts = ts if known is None else ts[known]
     ts = ts[ts != NAT]  # the answer of this partition complains about missing ones
     return Span(partition, int(ts.min()), int(ts.max()), kind) if len(ts) else None
 
@@ -105,7 +109,7 @@ def symbol_address(symbols: list[list[Symbol]]) -> dict[Symbol, int]:
 def route(
     left: pd.DataFrame, address: list[Span] | dict[Symbol, int], partitions: int, options: AsOf, partition: int
 ) -> list[pd.DataFrame]:
-    """Return the symbols, times and numbers of the rows that go to each partition of right.
+    """Return the symbols and times of the rows that go to each partition of right, with their numbers as index.
 
     Raises
     ------
@@ -124,8 +128,10 @@ def route(
         targets = homes[keys.codes] if len(homes) else np.empty(0, np.int64)
     else:
         targets = _targets(address, keys, options)
+    rows = np.arange(len(left)) if keys.rows is None else keys.rows
     order = np.argsort(targets, kind="stable")
-    asked = left[options.keys].assign(**{ROW: np.arange(len(left))}).iloc[order]
+    # The index is the number of the row, which no column of a user's can clash with.
+    asked = left[options.keys("left")].iloc[rows[order]].set_axis(rows[order])
     ends = np.searchsorted(targets[order], np.arange(partitions + 1))
     return [asked.iloc[start:end] for start, end in pairwise(ends)]
 
@@ -133,7 +139,7 @@ def route(
 def _targets(spans: list[Span], keys: Keys, options: AsOf) -> Array:
     """Return the last partition that has begun by a row's time, or the first that has not ended; -1 if none."""
     for there in spans[:1]:
-        check_kinds(options, keys, Keys(keys.codes[:1], np.array([there.first]), there.kind, True))
+        check_kinds(options, keys.kind, there.kind)
     backward = options.direction == "backward"
     edges = np.array([span.first if backward else span.last for span in spans], np.int64)
     places = np.searchsorted(edges, keys.ts, "right" if backward == options.exact else "left") - backward
@@ -145,7 +151,9 @@ def _targets(spans: list[Span], keys: Keys, options: AsOf) -> Array:
 def edge_rows(right: Any, options: AsOf) -> Any:
     """Return the rows of a partition that other partitions may need: each symbol's last, or its first if forward."""
     keep = "last" if options.direction == "backward" else "first"
-    rows = right.dropna(subset=options.keys)  # the answer of this partition complains about missing ones
+    known = finished(wrap(right), options, "right")
+    rows = right if known is None else right.iloc[known]
+    rows = rows.dropna(subset=options.keys("right"))  # the answer of this partition complains about missing ones
     if options.by is None:
         return rows.iloc[-1:] if keep == "last" else rows.iloc[:1]
     return rows.drop_duplicates(subset=options.by, keep=keep)
@@ -166,7 +174,7 @@ def answer(
     options: AsOf,
     partition: int,
 ) -> list[pd.DataFrame]:
-    """Return, for every piece, the rows of right that match some of its rows, with the numbers of these.
+    """Return, for every piece, the rows of right that match some of its rows, with the numbers of these as index.
 
     Raises
     ------
@@ -174,23 +182,23 @@ def answer(
         If right's keys cannot be used.
     """
     backward = options.direction == "backward"
-    known = 0 if edges is None else len(edges)
+    before = 0 if edges is None or not backward else len(edges)
     there = right if edges is None else concat([edges, right] if backward else [right, edges])
     asked = concat(pieces)
-    ts, _ = times(wrap(asked), options.on)
+    ts, _ = times(wrap(asked), options.time("left"), options.unit)
     order = np.argsort(ts, kind="stable")
     found = np.empty(len(order), np.int64)
     try:
-        found[order] = search(wrap(asked.iloc[order]), wrap(there), options, -known if backward else 0)
+        found[order] = search(wrap(asked.iloc[order]), wrap(there), options, -before)
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of right.)") from error
-    columns = there.drop(columns=options.keys)
+    columns = there.drop(columns=list(options.dropped))
     ends = np.cumsum([len(piece) for piece in pieces])
     answers = []
     for piece, end in zip(pieces, ends, strict=True):
         rows = found[end - len(piece) : end]
         matched = rows >= 0
-        answers.append(columns.iloc[rows[matched]].assign(**{ROW: piece[ROW].to_numpy()[matched]}))
+        answers.append(columns.iloc[rows[matched]].set_axis(piece.index[matched]))
     return answers
 
 
@@ -201,5 +209,5 @@ def assemble(left: pd.DataFrame, answers: list[pd.DataFrame], like: pd.DataFrame
     if not some:
         return attach(wrap(left), wrap(like), found, options)
     there = concat(some)
-    found[there[ROW].to_numpy()] = np.arange(len(there))
-    return attach(wrap(left), wrap(there.drop(columns=ROW)), found, options)
+    found[there.index.to_numpy()] = np.arange(len(there))
+    return attach(wrap(left), wrap(there), found, options)

@@ -66,14 +66,41 @@ def _scan(left: Keys, right: Keys, symbols: int, sign: int, exact: bool) -> Arra
     return found
 
 
-def ages(left: Keys, right: Keys, found: Array) -> Array:
+def ages(here: Array, there: Array, found: Array) -> Array:
     """Return how far apart a row and its match are, in uint64 nanoseconds; the greatest there is where it has none."""
     apart = np.full(len(found), np.iinfo(np.uint64).max)
     rows = np.flatnonzero(found >= 0)
-    there, here = right.ts[found[rows]], left.ts[rows]
+    then, now = there[found[rows]], here[rows]
     # Modulo 2**64, so that no two times are too far apart.
-    apart[rows] = np.maximum(here, there).view(np.uint64) - np.minimum(here, there).view(np.uint64)
+    apart[rows] = np.maximum(now, then).view(np.uint64) - np.minimum(now, then).view(np.uint64)
     return apart
+
+
+def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> tuple[Keys, Keys, int]:
+    """Return the keys of both sides, and how many symbols they have together.
+
+    Raises
+    ------
+    ColumnError, DataError
+        If a side cannot be used, or their times do not compare.
+    """
+    table = SymbolTable()
+    there = read_keys(right, options, table, "right", right_first_row)
+    here = read_keys(left, options, table, "left")
+    check_kinds(options, here.kind, there.kind)
+    return here, there, len(table)
+
+
+def match(here: Keys, there: Keys, symbols: int, options: AsOf) -> Array:
+    """Return which of the right's keys matches each of the left's, -1 where none does."""
+    found = _scan(here, there, symbols, -1 if options.direction == "forward" else 1, options.exact)
+    if options.direction == "nearest":
+        later = _scan(here, there, symbols, -1, options.exact)
+        # Of two that are equally far the earlier, as pandas has it.
+        found = np.where(ages(here.ts, there.ts, later) < ages(here.ts, there.ts, found), later, found)
+    if options.tolerance is not None:
+        found[ages(here.ts, there.ts, found) > np.uint64(options.tolerance)] = -1
+    return found
 
 
 def search(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> Array:
@@ -84,15 +111,12 @@ def search(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -
     ColumnError, DataError
         If a side cannot be used, or their times do not compare.
     """
-    table = SymbolTable()
-    there = read_keys(right, options, table, "right", right_first_row)
-    here = read_keys(left, options, table, "left")
-    check_kinds(options, here, there)
-    found = _scan(here, there, len(table), -1 if options.direction == "forward" else 1, options.exact)
-    if options.direction == "nearest":
-        later = _scan(here, there, len(table), -1, options.exact)
-        # Of two that are equally far the earlier, as pandas has it.
-        found = np.where(ages(here, there, later) < ages(here, there, found), later, found)
-    if options.tolerance is not None:
-        found[ages(here, there, found) > np.uint64(options.tolerance)] = -1
-    return found
+    here, there, symbols = read_both(left, right, options, right_first_row)
+    found = match(here, there, symbols, options)
+    if there.rows is not None:
+        found = np.append(there.rows, -1)[found]
+    if here.rows is None:
+        return found
+    everywhere = np.full(left.rows, -1, np.int64)
+    everywhere[here.rows] = found
+    return everywhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -9,16 +10,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, is_dask, times, wrap
-from fintech_toolkit.joins.asof import asof_join, same_sort
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.engines.frames import NAT, Frame, is_dask, times, wrap
+from fintech_toolkit.joins.asof import same_sort
+from fintech_toolkit.joins.keys import finished
+from fintech_toolkit.joins.options import AsOf, free_name
+from fintech_toolkit.joins.search import ages, match, read_both
 from fintech_toolkit.schema import Array
 
-OUTCOMES = ("matched", "symbol never on right", "no row yet", "only an exact one", "beyond tolerance")
+OUTCOMES = (
+    "matched",
+    "symbol never on right",
+    "no row yet",
+    "only an exact one",
+    "beyond tolerance",
+    "left row not finished",
+)
 QUANTILES = {"min": 0.0, "median": 0.5, "p95": 0.95, "max": 1.0}
-CANDIDATE, INSTANT, ANY = "__candidate", "__same_instant", "__any"
 
 
 @dataclass(frozen=True)
@@ -27,19 +35,28 @@ class AsofSummary:
 
     Attributes
     ----------
+    left_on, right_on : str
+        The columns of times: ``known_at`` where a frame has it and no other was asked for.
     direction : str
     tolerance : Timedelta or None
     counts : dict of str to int
         Rows of the left by outcome; they add up to `rows`. A row without a match has one reason: its symbol is never on
         the right; no row is on the side that `direction` looks at; the only one there is at the very same instant, and
-        exact matches are not allowed; the row found is beyond the tolerance.
+        exact matches are not allowed; the row found is beyond the tolerance; or it is not finished itself, so that
+        there is no time at which it was known.
+    unfinished : int
+        Rows of the right that were left out because they are not finished.
     ages : dict of str to Timedelta
-        Between a row and its match: min, median, p95 and max, each an age that occurs. Empty if nothing matched.
+        Between a row and its match: min, median, p95 and max, each an age that occurs (in whole microseconds where it
+        is more than 292 years). Empty if nothing matched.
     """
 
+    left_on: str
+    right_on: str
     direction: str
     tolerance: pd.Timedelta | None
     counts: dict[str, int]
+    unfinished: int
     ages: dict[str, pd.Timedelta]
 
     @property
@@ -63,12 +80,16 @@ class AsofSummary:
         return pd.DataFrame({"rows": rows, "share": rows / self.rows if self.rows else np.nan})
 
     def _lines(self) -> tuple[str, str]:
+        by = repr(self.left_on) if self.left_on == self.right_on else f"{self.left_on!r} and right's {self.right_on!r}"
         within = "" if self.tolerance is None else f", tolerance {self.tolerance}"
         share = f" ({self.share:.2%})".replace("%", " %") if self.rows else ""
         ages = ", ".join(f"{name} {age}" for name, age in self.ages.items())
+        feet = [f"Age of matches: {ages}."] if ages else []
+        if self.unfinished:
+            feet.append(f"Of right {self.unfinished:,} rows were left out that are not finished.")
         return (
-            f"As-of join, {self.direction}{within}: {self.matched:,} of {self.rows:,} rows matched{share}.",
-            f"Age of matches: {ages}." if ages else "",
+            f"As-of join by {by}, {self.direction}{within}: {self.matched:,} of {self.rows:,} rows matched{share}.",
+            " ".join(feet),
         )
 
     def __repr__(self) -> str:
@@ -85,16 +106,20 @@ def asof_summary(
     right: Any,
     by: str | None = "symbol",
     on: str = "ts",
+    left_on: str | None = None,
+    right_on: str | None = None,
     direction: str = "backward",
     tolerance: Any = None,
     allow_exact_matches: bool = True,
+    unfinished: bool = False,
+    unit: str | None = None,
 ) -> Any:
     """Return what `asof_join` with these arguments matches, and why other rows do not.
 
     Parameters
     ----------
-    left, right, by, on, direction, tolerance, allow_exact_matches
-        As for `asof_join`; pandas, Arrow or Dask. Columns other than `by` and `on` are not looked at.
+    left, right, by, on, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit
+        As for `asof_join`; pandas, Arrow or Dask. Columns other than those of symbols and times are not looked at.
 
     Returns
     -------
@@ -112,47 +137,77 @@ def asof_summary(
     >>> quotes = pd.DataFrame({"symbol": ["A", "A"], "ts": [10, 20], "bid": [10.0, 10.1]})
     >>> trades = pd.DataFrame({"symbol": ["A", "A", "B"], "ts": [0, 30, 0]})
     >>> summary = ft.asof_summary(trades, quotes)
-    >>> summary.counts
-    {'matched': 1, 'symbol never on right': 1, 'no row yet': 1, 'only an exact one': 0, 'beyond tolerance': 0}
+    >>> summary.counts["matched"], summary.counts["symbol never on right"], summary.counts["no row yet"]
+    (1, 1, 1)
     >>> summary.ages["max"]
     Timedelta('0 days 00:00:00.000000010')
     """
-    options = AsOf.checked(by, on, direction, tolerance, allow_exact_matches, ("", "_right"))
-    if not is_dask(left) and not is_dask(right):
-        same_sort(left, right)
+    options = AsOf.checked(
+        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, ("", "_right"), unfinished, unit
+    )
+    if is_dask(left) or is_dask(right):
+        return _lazy(left, right, options)
+    here, there = same_sort(left, right)
+    options = options.resolved(here.names, there.names)
+    return _summarise(options, [_outcomes(here, there, options)], [_left_out(there, options)])
+
+
+def _searches(options: AsOf) -> tuple[AsOf, AsOf, AsOf]:
+    """Return three joins that tell all: what would match were no age too old, were exact ones allowed, and in any
+    direction.
+    """
     wide = replace(options, tolerance=None)
-    # Three joins tell all: what would match were no age too old, were exact ones allowed, and in any direction.
-    joined = _keys(left, options)
-    there = _keys(right, options)
-    for name, search in (
-        (CANDIDATE, wide),
-        (INSTANT, replace(wide, exact=True)),
-        (ANY, replace(wide, exact=True, direction="nearest")),
-    ):
-        named = there.assign(**{name: there[on]}) if on in there.columns else there
-        joined = asof_join(joined, named, by, on, search.direction, None, search.exact)
-    if is_dask(joined):
-        from dask.delayed import delayed
-
-        parts = [delayed(_count)(part, options) for part in joined.to_delayed()]
-        return delayed(_summarise)(options, parts)
-    return _summarise(options, [_count(joined, options)])
+    instant = replace(wide, exact=True)
+    return wide, instant, replace(instant, direction="nearest")
 
 
-def _keys(frame: Any, options: AsOf) -> Any:
-    """Return the key columns of a frame; those that are missing are for the join to complain about."""
-    if isinstance(frame, pa.Table | pa.RecordBatch):
-        return frame.select([name for name in options.keys if name in frame.schema.names]).to_pandas()
-    return frame[[name for name in options.keys if name in frame.columns]]
+def _outcomes(left: Frame, right: Frame, options: AsOf) -> tuple[Array, Array]:
+    here, there, symbols = read_both(left, right, options)
+    ts = np.append(there.ts, NAT)
+    found = [ts[match(here, there, symbols, search)] for search in _searches(options)]
+    return _count(here.ts, found, left.rows - len(here.ts), options)
 
 
-def _count(joined: pd.DataFrame, options: AsOf) -> tuple[Array, Array]:
-    """Return the rows of a joined frame by outcome, and the ages of those that matched."""
+def _lazy(left: Any, right: Any, options: AsOf) -> Any:
+    """Return the summary of Dask frames, delayed."""
+    from dask.delayed import delayed
+
+    from fintech_toolkit.joins import distributed
+
+    distributed.join(left, right, options)  # complains at once about what is wrong with columns
+    options = options.resolved(list(left.columns), list(right.columns))
+    joined = left[options.reads("left", list(left.columns))]
+    there = right[options.reads("right", list(right.columns))]
+    free = functools.partial(free_name, [*joined.columns, *there.columns])
+    names = [free(what) for what in ("candidate", "instant", "any")]
+    for j, search in enumerate(_searches(options)):
+        named = there.assign(**{names[j]: there[options.time("right")]})
+        joined = distributed.join(joined, named, replace(search, suffixes=("", free("right"))))
+        joined = joined[[*options.keys("left"), *names[: j + 1]]]
+    parts = [delayed(_count_partition)(part, names, options) for part in joined.to_delayed()]
+    rights = there.to_delayed() if is_dask(there) else [there]
+    return delayed(_summarise)(options, parts, [delayed(_left_out)(part, options) for part in rights])
+
+
+def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> tuple[Array, Array]:
     view = wrap(joined)
-    ts, candidate, instant, anything = (times(view, name)[0] for name in (options.on, CANDIDATE, INSTANT, ANY))
+    ts, *found = (times(view, name, options.unit)[0] for name in (options.time("left"), *names))
+    known = ts != NAT
+    return _count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
+
+
+def _left_out(right: Frame | pd.DataFrame, options: AsOf) -> int:
+    """Return how many rows of right take no part."""
+    known = finished(wrap(right) if isinstance(right, pd.DataFrame) else right, options, "right")
+    return 0 if known is None else int(np.count_nonzero(~known))
+
+
+def _count(ts: Array, matches: list[Array], waiting: int, options: AsOf) -> tuple[Array, Array]:
+    """Return rows by outcome, and the ages of those that matched, from the times of what the three joins found."""
+    candidate, instant, anything = matches
     found = candidate != NAT
-    ages = np.abs(ts[found] - candidate[found])
-    near = np.ones(len(ages), np.bool_) if options.tolerance is None else ages <= options.tolerance
+    age = ages(ts[found], candidate[found], np.arange(np.count_nonzero(found)))
+    near = np.ones(len(age), np.bool_) if options.tolerance is None else age <= np.uint64(options.tolerance)
     never = anything == NAT
     counts = [
         np.count_nonzero(near),
@@ -160,17 +215,26 @@ def _count(joined: pd.DataFrame, options: AsOf) -> tuple[Array, Array]:
         np.count_nonzero(~never & (instant == NAT)),
         np.count_nonzero(~found & (instant != NAT)),
         np.count_nonzero(~near),
+        waiting,
     ]
-    return np.array(counts), ages[near]
+    return np.array(counts), age[near]
 
 
-def _summarise(options: AsOf, parts: Sequence[tuple[Array, Array]]) -> AsofSummary:
+def _summarise(options: AsOf, parts: Sequence[tuple[Array, Array]], left_out: Sequence[int]) -> AsofSummary:
     counts = np.sum([counts for counts, _ in parts], axis=0)
-    ages = np.sort(np.concatenate([ages for _, ages in parts]))
+    age = np.sort(np.concatenate([ages for _, ages in parts]))
     quantiles = {}
-    if len(ages):
-        places = {name: max(int(np.ceil(q * len(ages))) - 1, 0) for name, q in QUANTILES.items()}
-        quantiles = {name: pd.Timedelta(int(ages[place]), unit="ns") for name, place in places.items()}
+    if len(age):
+        places = {name: max(int(np.ceil(q * len(age))) - 1, 0) for name, q in QUANTILES.items()}
+        quantiles = {name: _timedelta(int(age[place])) for name, place in places.items()}
     tolerance = None if options.tolerance is None else pd.Timedelta(options.tolerance, unit="ns")
     named = dict(zip(OUTCOMES, map(int, counts), strict=True))
-    return AsofSummary(options.direction, tolerance, named, quantiles)
+    return AsofSummary(
+        options.time("left"), options.time("right"), options.direction, tolerance, named, sum(left_out), quantiles
+    )
+
+
+def _timedelta(age: int) -> pd.Timedelta:
+    if age <= np.iinfo(np.int64).max:
+        return pd.Timedelta(age, unit="ns")
+    return pd.Timedelta(np.timedelta64(age // 1_000, "us"))
