@@ -16,7 +16,7 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.kernels.declare import Step
 from fintech_toolkit.kernels.scan import Scan
-from fintech_toolkit.schema import check_unit
+from fintech_toolkit.schema import KNOWN_AT, check_unit
 
 FORMAT = 1
 
@@ -135,7 +135,7 @@ class Pipeline:
             return [
                 *([self.symbol] if self.symbol else []),
                 *self.steps[-1].outputs,
-                *(["known_at"] if self.time else []),
+                *([KNOWN_AT] if self.time else []),
             ]
         return [name for step in self.steps for name in step.outputs]
 

@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit of integer times."""
 
+KNOWN_AT = "known_at"
+"""The column in which event steps say when each of their rows became known."""
+
 _CALLED = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
 

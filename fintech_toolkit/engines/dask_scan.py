@@ -26,6 +26,7 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import Symbol, encode
 from fintech_toolkit.engines.wavefront import one_thread
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.schema import KNOWN_AT
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
@@ -270,7 +271,7 @@ def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
     reads = load(expr.pipeline).reads
     wanted = _convert_to_list(determine_column_projection(expr, parent, dependents, additional_columns=reads))
     if load(expr.pipeline).emits:
-        wanted = reads
+        wanted = [*reads, KNOWN_AT]  # rows that are not known yet make none that are
     columns = [name for name in expr.frame.columns if name in (wanted or ())]
     if columns == expr.frame.columns:
         return None

@@ -18,7 +18,7 @@ from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, StateError
 from fintech_toolkit.kernels.arrays import as_values
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
-from fintech_toolkit.schema import Array
+from fintech_toolkit.schema import KNOWN_AT, Array
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
@@ -252,7 +252,13 @@ class Run:
         known = [rows for rows in emitted if rows is not None]
         at = np.concatenate([rows.at for rows in known])
         found = np.concatenate([rows.rows for rows in known])
-        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), ts[at])
+        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), self._known(view, ts)[at])
+
+    def _known(self, view: Frame, ts: Array) -> Array:
+        """Return when each tick was known. For a bar that is not its time, the start, but what its own step said."""
+        if KNOWN_AT not in view.names or self.pipeline.time is None:
+            return ts
+        return times(view, KNOWN_AT, self.pipeline.unit)[0]
 
     def _flush(self, state: State, frame: Any) -> Any:
         scan = self.pipeline.scans[-1]
@@ -274,7 +280,7 @@ class Run:
             values = np.ascontiguousarray(rows[given])
             result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
         if pipeline.time is not None:
-            result["known_at"] = as_times(known_at, kind, pipeline.unit)
+            result[KNOWN_AT] = as_times(known_at, kind, pipeline.unit)
         return view.build(result)
 
     def _check_columns(self, view: Frame) -> None:

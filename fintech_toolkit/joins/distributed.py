@@ -29,7 +29,8 @@ from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.joins import routing
 from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.options import KNOWN_AT, AsOf, free_name
+from fintech_toolkit.joins.options import AsOf, free_name
+from fintech_toolkit.schema import KNOWN_AT
 
 
 def join(left: Any, right: Any, options: AsOf) -> Any:

@@ -14,8 +14,8 @@ from fintech_toolkit.engines.order import mark_disorder
 from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.joins.options import COMPLETE, KNOWN_AT, AsOf
-from fintech_toolkit.schema import Array
+from fintech_toolkit.joins.options import COMPLETE, AsOf
+from fintech_toolkit.schema import KNOWN_AT, Array
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fintech_toolkit.errors import ColumnError, ParameterError, did_you_mean
-from fintech_toolkit.schema import check_unit, nanoseconds
+from fintech_toolkit.schema import KNOWN_AT, check_unit, nanoseconds
 
 DIRECTIONS = ("backward", "forward", "nearest")
-KNOWN_AT, COMPLETE = "known_at", "complete"
-"""What event steps say of their rows: when each became known, and whether it is finished."""
+COMPLETE = "complete"
+"""The column in which event steps say whether a row is finished."""
 
 
 @dataclass(frozen=True)
