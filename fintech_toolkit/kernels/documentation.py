@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fintech_toolkit.kernels.parameters import REQUIRED
-from fintech_toolkit.schema import CANONICAL
+from fintech_toolkit.schema import CANONICAL, KNOWN_AT
 
 if TYPE_CHECKING:
     from fintech_toolkit.kernels.declare import Kernel
+
+KNOWN_AT_MEANS = (
+    "In the frame that a pipeline gives: the event time of the tick at which the row became known, missing where it "
+    "is not finished. `ts` is what the row is about, and earlier: asof_join goes by known_at, so that no row is seen "
+    "before it."
+)
 
 
 def signature(kernel: Kernel) -> inspect.Signature:
@@ -53,6 +59,8 @@ def document(kernel: Kernel) -> str:
             lines += [head, _indented(meaning)]
     lines += ["", "Returns", "-------"]
     lines += [f"{name} : {np.dtype(kind)}" for name, kind in kernel.gives]
+    if kernel.emits:
+        lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     notes = [
         f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}.",
         f"Source: {kernel.source}.",

@@ -55,7 +55,8 @@ def _flush(s: Any, row: Any, ended: bool) -> bool:
 def time_bars(s: Any, row: Any, price: float, size: float, ts: int, frequency: int) -> bool:
     """Open, high, low, close, volume, volume-weighted price and number of trades in bars of equal length.
 
-    Bars without trades are not emitted. Trades without a finite price are left out; a missing size counts as zero.
+    ``ts`` is the start of a bar. Bars without trades are not emitted. Trades without a finite price are left out; a
+    missing size counts as zero.
 
     Examples
     --------
