@@ -16,7 +16,6 @@ import typer
 from benchmarks.tables import TABLES, Rows, Table
 
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 PEERS = ("polars", "pandas", "numbagg", "bottleneck", "TA-Lib")
 
 
@@ -63,18 +62,19 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def insert(text: str, tables: str) -> str:
-    """Return a document with what stands between its two markers replaced.
+def insert(text: str, mark: str, tables: str) -> str:
+    """Return a document with what stands between its two markers, ``<!-- mark -->`` and ``<!-- /mark -->``, replaced.
 
     Raises
     ------
     ValueError
         If the document does not hold each marker once.
     """
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", flags=re.DOTALL)
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or not pattern.search(text):
-        raise ValueError(f"the document must hold {BEGIN} and then {END}, each once")
-    return pattern.sub(lambda _: f"{BEGIN}\n{tables}\n{END}", text)
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", flags=re.DOTALL)
+    if text.count(begin) != 1 or text.count(end) != 1 or not pattern.search(text):
+        raise ValueError(f"the document must hold {begin} and then {end}, each once")
+    return pattern.sub(lambda _: f"{begin}\n{tables}\n{end}", text)
 
 
 def main(
@@ -92,7 +92,7 @@ def main(
         print(part, end="\n\n", flush=True)
         parts.append(part)
     if not short:
-        README.write_text(insert(README.read_text(), "\n\n".join(parts)))
+        README.write_text(insert(README.read_text(), "bench", "\n\n".join(parts)))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import BEGIN, END, README, insert, markdown, title
+from benchmarks.__main__ import README, insert, markdown, title
 from benchmarks.tables import TABLES
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
 def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
@@ -35,16 +37,16 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
 
 def test_the_readme_has_a_place_for_the_tables() -> None:
     text = README.read_text()
-    written = insert(text, "| a |")
+    written = insert(text, "bench", "| a |")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     assert written == f"{before}{BEGIN}\n| a |\n{END}{after}"
-    assert insert(written, "| a |") == written
+    assert insert(written, "bench", "| a |") == written
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_a_document_without_its_markers_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must hold"):
-        insert(text, "| a |")
+        insert(text, "bench", "| a |")
 
 
 def test_rows_become_a_table() -> None:

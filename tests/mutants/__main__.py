@@ -1,0 +1,113 @@
+"""``make mutants``: how many of the wrong changes the nearest tests notice."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from benchmarks.__main__ import insert, markdown
+from tests.mutants.laboratory import ROOT, Laboratory, Verdict, broker, laboratory
+from tests.mutants.nearest import AREAS
+from tests.mutants.sample import Known, Mutant, Population, known, modules
+
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+NEEDED = 0.85
+"""Share of the mutants that tests must kill."""
+
+
+def score(verdicts: list[Verdict], equivalent: list[Mutant]) -> str:
+    """Return the score by area as a Markdown table."""
+    rows = []
+    for area in (*AREAS, "all"):
+        mine = [v for v in verdicts if area in ("all", v.mutant.area)]
+        if mine:
+            killed = sum(v.killer is not None for v in mine)
+            rows.append(
+                {
+                    "area": area,
+                    "mutants": len(mine),
+                    "killed": killed,
+                    "survived": len(mine) - killed,
+                    "score": f"{killed / len(mine):.0%}",
+                    "equivalent_besides": sum(area in ("all", m.area) for m in equivalent),
+                }
+            )
+    return markdown(rows)
+
+
+def survivors(verdicts: list[Verdict]) -> str:
+    """Return a list of the survivors: where, and what was changed."""
+    lines = []
+    for verdict in verdicts:
+        if verdict.killer is None:
+            mutant = verdict.mutant
+            changed = "\n".join([*_signed("-", mutant.was), *_signed("+", mutant.becomes)])
+            lines.append(f"{mutant.place} ({mutant.where})\n{changed}")
+    return "\n".join(lines)
+
+
+def _signed(sign: str, text: str) -> list[str]:
+    return [f"    {sign} {line}" for line in text.splitlines()]
+
+
+def _is_equivalent(mutant: Mutant, equivalent: list[Known]) -> bool:
+    return any(entry.is_like(mutant) for entry in equivalent)
+
+
+def attempt(place: Laboratory, chosen: list[Mutant]) -> list[Verdict]:
+    """Try mutants one after the other, with a line for each."""
+    verdicts = []
+    with ExitStack() as stack:
+        if any(mutant.module.startswith("live/") for mutant in chosen):
+            stack.enter_context(broker())
+        for number, mutant in enumerate(chosen, 1):
+            verdict = place.attempt(mutant)
+            verdicts.append(verdict)
+            what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
+            was, becomes = (text.replace("\n", " ⏎ ")[:80] for text in (mutant.was, mutant.becomes))
+            print(
+                f"[{number}/{len(chosen)}] {mutant.place}: {was}  →  {becomes}: {what}, {verdict.seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    return verdicts
+
+
+def main(
+    sample: Annotated[int, typer.Option(help="How many mutants to try.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same mutants of the same code.")] = 1,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A module such as engines/order.py; all are drawn from if left out.")
+    ] = None,
+    short: Annotated[bool, typer.Option("--short", help="Those few that are known to be killed, and must be.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write the score into CONTRIBUTING.md.")] = False,
+) -> None:
+    """Change the code in a copy of the checkout, one wrong change at a time, and run the nearest tests on each."""
+    equivalent = known("equivalent")
+    with laboratory() as place:
+        if short:
+            expected = known("killed")
+            population = Population(place.root, sorted({entry.module for entry in expected}), place.root.parent)
+            chosen, spared = [population.find(entry) for entry in expected], []
+        else:
+            population = Population(place.root, only or modules(place.root), place.root.parent)
+            chosen, spared = [], []
+            for mutant in population.draw(seed):
+                (spared if _is_equivalent(mutant, equivalent) else chosen).append(mutant)
+                if len(chosen) == sample:
+                    break
+        verdicts = attempt(place, chosen)
+    table = score(verdicts, spared)
+    print(f"{table}\n\n{survivors(verdicts)}")
+    if report:
+        CONTRIBUTING.write_text(insert(CONTRIBUTING.read_text(), "mutants", table))
+    killed = sum(verdict.killer is not None for verdict in verdicts)
+    if killed < (1 if short else NEEDED) * len(verdicts):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,157 @@
+"""Where mutants are tried: a copy of the checkout, so that the user's files are never touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.testing import run_tests
+from cosmic_ray.work_item import TestOutcome, WorkResult
+
+from tests.kafka import KafkaBroker
+from tests.mutants.nearest import COMPILED, TESTS
+from tests.mutants.sample import Mutant
+
+ROOT = Path(__file__).parents[2]
+MEMORY = 8 << 30
+"""Bytes that a mutant may ask for before it counts as killed: some of them ask for ever more."""
+
+LONGEST = 600
+PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant: who killed it, if anybody, and how long that took."""
+
+    mutant: Mutant
+    killer: str | None
+    seconds: float
+
+
+class Laboratory:
+    """A copy of the checkout in which mutants are tried, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "copy"
+        self.warm = folder / "numba"
+        self.scratch = folder / "scratch"
+        self._copy()
+        os.chdir(self.root)
+        # The copy comes before the checkout that is installed, for the tests' own processes too.
+        os.environ["PYTHONPATH"] = str(self.root)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+    def _copy(self) -> None:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in listed.stdout.split("\0"):
+            if name and (ROOT / name).is_file():
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.root / name)
+
+    @contextmanager
+    def _nothing_kept(self, *, compiled: bool) -> Iterator[None]:
+        """Run with a copy of the compiled loops, which may be spoiled, and without what Hypothesis remembers."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        cache = self.scratch / "numba"
+        cache.mkdir(parents=True)
+        if compiled and self.warm.exists():
+            # Linked, not copied: Numba replaces files and never writes into them.
+            shutil.copytree(self.warm, cache, copy_function=os.link, dirs_exist_ok=True)
+        os.environ["NUMBA_CACHE_DIR"] = str(cache)
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(self.scratch / "hypothesis")
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @cache  # noqa: B019 - there is one laboratory
+    def unchanged(self, tests: tuple[str, ...], compiled: bool) -> float:
+        """Return how many seconds tests take on the code as it is, and keep the loops that they compile.
+
+        Raises
+        ------
+        RuntimeError
+            If they fail: then they can tell nothing about mutants.
+        """
+        if compiled:
+            # Twice: what the first compiles, the second and all mutants find.
+            self._pass(tests, self.warm)
+            return self._pass(tests, self.warm)
+        with self._nothing_kept(compiled=False):
+            return self._pass(tests, self.scratch / "numba")
+
+    def _pass(self, tests: tuple[str, ...], cache: Path) -> float:
+        os.environ["NUMBA_CACHE_DIR"] = str(cache)
+        start = time.monotonic()
+        outcome, output = run_tests(shlex.join([*PYTEST, *tests]), LONGEST)
+        if outcome is not TestOutcome.SURVIVED:
+            raise RuntimeError(f"the tests fail before anything is changed:\n{output[-5000:]}")
+        return time.monotonic() - start
+
+    def attempt(self, mutant: Mutant, tests: tuple[str, ...] | None = None) -> Verdict:
+        """Make the change, run the nearest tests, and take it back."""
+        tests = TESTS[mutant.module] if tests is None else tests
+        compiled = mutant.module not in COMPILED
+        longest = 30 + 4 * self.unchanged(tests, compiled)
+        with self._nothing_kept(compiled=compiled):
+            start = time.monotonic()
+            result = mutate_and_test([mutant.spec], shlex.join([*PYTEST, *tests]), longest)
+            seconds = time.monotonic() - start
+        return Verdict(mutant, _killer(result), seconds)
+
+
+def _killer(result: WorkResult) -> str | None:
+    if result.test_outcome is TestOutcome.INCOMPETENT or result.output is None:
+        raise RuntimeError(f"cosmic-ray could not run the tests: {result.output}")
+    if not result.is_killed:
+        return None
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", result.output, flags=re.MULTILINE)
+    return failed[1] if failed else result.output.strip().splitlines()[-1] if result.output.strip() else "crash"
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    """Copy the checkout, and take the copy away in the end."""
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="fintech-toolkit-mutants-") as folder:
+        try:
+            yield Laboratory(Path(folder))
+        finally:
+            os.chdir(home)
+
+
+@contextmanager
+def broker() -> Iterator[None]:
+    """Keep one broker up for all mutants, unless there is one."""
+    if "KAFKA_BOOTSTRAP_SERVERS" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="fintech-toolkit-kafka-") as folder:
+        kafka = KafkaBroker(Path(folder))
+        kafka.start()
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
+        try:
+            yield
+        finally:
+            del os.environ["KAFKA_BOOTSTRAP_SERVERS"]
+            kafka.kill()

@@ -1,0 +1,81 @@
+"""Which code is mutated, and which tests are nearest to it: quick ones first, as the first that fails ends the run."""
+
+from __future__ import annotations
+
+PACKAGE = "fintech_toolkit"
+
+AREAS = {
+    "engines": "engines/*.py",
+    "joins": "joins/*.py",
+    "live": "live/*.py",
+    "machinery of the kernels": "kernels/*.py",
+}
+"""What is mutated, and the name under which its score is reported."""
+
+LEFT_OUT = ("__init__.py", "documentation.py")
+"""Lists and prose."""
+
+FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
+STATES = ("tests/test_state.py",)
+PLANS = ("tests/engines/test_plans.py", "tests/engines/test_distributed.py")
+JOINS = ("tests/joins/test_asof.py",)
+CODECS = ("tests/live/test_codecs.py", "tests/live/test_stream.py")
+FEEDS = ("tests/live/test_stream.py", "tests/live/test_offsets.py", "tests/live/test_pipeline.py")
+
+# Of the contract what tries each sort of loop: of a tick, windows of rows and time, slots, events, pairs.
+CONTRACT = (
+    "tests/kernels/test_contract.py",
+    "-k",
+    "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
+    " and (ewma or rolling_std or rolling_max or realized_spread or time_bars or cov or microprice)",
+)
+KERNELS = ("tests/kernels/test_declare.py", *FRAMES, *CONTRACT)
+
+TESTS: dict[str, tuple[str, ...]] = {
+    "engines/dask_scan.py": PLANS,
+    "engines/distributed.py": PLANS,
+    "engines/evidence.py": PLANS,
+    "engines/frames.py": (*FRAMES, *STATES),
+    "engines/order.py": FRAMES,
+    "engines/pairs.py": FRAMES,
+    "engines/partitions.py": ("tests/engines/test_partitions.py", *PLANS),
+    "engines/runner.py": (*FRAMES, *STATES),
+    "engines/sessions.py": FRAMES,
+    "engines/shuffle.py": PLANS,
+    "engines/state.py": (*STATES, *FRAMES, *PLANS),
+    "engines/state_file.py": STATES,
+    "engines/symbols.py": (*FRAMES, *STATES),
+    "engines/wavefront.py": FRAMES,
+    "engines/workers.py": ("fintech_toolkit/engines/workers.py", "tests/engines/test_plans.py"),
+    "joins/asof.py": JOINS,
+    "joins/columns.py": (*JOINS, "tests/joins/test_live.py"),
+    "joins/distributed.py": ("tests/joins/test_distributed.py",),
+    "joins/keys.py": (*JOINS, "tests/joins/test_live.py"),
+    "joins/live.py": ("tests/joins/test_live.py",),
+    "joins/options.py": (*JOINS, "tests/joins/test_live.py"),
+    "joins/resumable.py": ("tests/joins/test_live.py",),
+    "joins/routing.py": ("tests/joins/test_distributed.py",),
+    "joins/search.py": (*JOINS, "tests/joins/test_live.py"),
+    "joins/summary.py": JOINS,
+    "kernels/arrays.py": KERNELS,
+    "kernels/compilation.py": ("tests/kernels/test_declare.py", "tests/test_numba_cache.py"),
+    "kernels/declare.py": KERNELS,
+    "kernels/loops.py": KERNELS,
+    "kernels/parameters.py": KERNELS,
+    "kernels/scan.py": KERNELS,
+    "kernels/slots.py": KERNELS,
+    "live/batch.py": CODECS,
+    "live/broker.py": ("tests/live/test_embedded_broker.py",),
+    "live/codecs.py": CODECS,
+    "live/config.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
+    "live/pipeline.py": FEEDS,
+    "live/properties.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
+    "live/reader.py": FEEDS,
+    "live/schema.py": CODECS,
+    "live/sinks.py": FEEDS,
+    "live/source.py": FEEDS,
+    "live/writer.py": FEEDS,
+}
+
+COMPILED = ("kernels/loops.py", "kernels/slots.py", "kernels/compilation.py")
+"""What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""
