@@ -116,7 +116,7 @@ OPTIONS = {
     "min_periods of the window": Option(
         ft.Pipeline(ft.rolling_mean("price", window=WINDOW, min_periods=WINDOW)),
         as_it_is,
-        lambda frame: ft.Pipeline(ft.rolling_mean("price", window=WINDOW))(frame),
+        ft.Pipeline(ft.rolling_mean("price", window=WINDOW)),
     ),
     "time=None": Option(
         ft.Pipeline(*without_time(*steps()), time=None), as_it_is, ft.Pipeline(*without_time(*steps()))

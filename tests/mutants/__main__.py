@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import ExitStack
 from typing import Annotated
@@ -86,6 +87,8 @@ def main(
     report: Annotated[bool, typer.Option("--report", help="Write the score into CONTRIBUTING.md.")] = False,
 ) -> None:
     """Change the code in a copy of the checkout, one wrong change at a time, and run the nearest tests on each."""
+    for stop in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job starts with it ignored
+        signal.signal(stop, signal.default_int_handler)
     equivalent = known("equivalent")
     with laboratory() as place:
         if short:

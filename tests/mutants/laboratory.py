@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 
 from cosmic_ray.mutating import mutate_and_test
-from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome, WorkResult
 
 from tests.kafka import KafkaBroker
@@ -30,7 +29,11 @@ MEMORY = 8 << 30
 """Bytes that a mutant may ask for before it counts as killed: some of them ask for ever more."""
 
 LONGEST = 600
-PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+# Tests that are at work when all is broken off end too.
+PYTEST = (
+    *([setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []),
+    *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Laboratory:
             If they fail: then they can tell nothing about mutants.
         """
         if compiled:
-            # Twice: what the first compiles, the second and all mutants find.
+            # Twice: what the first compiles, loops and bytecode, the second and all mutants find.
             self._pass(tests, self.warm)
             return self._pass(tests, self.warm)
         with self._nothing_kept(compiled=False):
@@ -103,9 +106,9 @@ class Laboratory:
     def _pass(self, tests: tuple[str, ...], cache: Path) -> float:
         os.environ["NUMBA_CACHE_DIR"] = str(cache)
         start = time.monotonic()
-        outcome, output = run_tests(shlex.join([*PYTEST, *tests]), LONGEST)
-        if outcome is not TestOutcome.SURVIVED:
-            raise RuntimeError(f"the tests fail before anything is changed:\n{output[-5000:]}")
+        done = subprocess.run([*PYTEST, *tests], capture_output=True, text=True, timeout=LONGEST, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the tests fail before anything is changed:\n{done.stdout[-5000:]}")
         return time.monotonic() - start
 
     def attempt(self, mutant: Mutant, tests: tuple[str, ...] | None = None) -> Verdict:

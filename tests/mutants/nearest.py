@@ -15,6 +15,7 @@ AREAS = {
 LEFT_OUT = ("__init__.py", "documentation.py")
 """Lists and prose."""
 
+EDGES = ("tests/engines/test_boundaries.py",)
 FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 STATES = ("tests/test_state.py",)
 PLANS = ("tests/engines/test_plans.py", "tests/engines/test_distributed.py")
@@ -35,17 +36,17 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engines/dask_scan.py": PLANS,
     "engines/distributed.py": PLANS,
     "engines/evidence.py": PLANS,
-    "engines/frames.py": (*FRAMES, *STATES),
-    "engines/order.py": FRAMES,
-    "engines/pairs.py": FRAMES,
+    "engines/frames.py": (*FRAMES, *STATES, *EDGES),
+    "engines/order.py": (*FRAMES, *EDGES),
+    "engines/pairs.py": ("tests/engines/test_pairs.py", "tests/test_pipeline.py"),
     "engines/partitions.py": ("tests/engines/test_partitions.py", *PLANS),
-    "engines/runner.py": (*FRAMES, *STATES),
-    "engines/sessions.py": FRAMES,
+    "engines/runner.py": (*FRAMES, *STATES, *EDGES, "tests/engines/test_options.py"),
+    "engines/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "engines/shuffle.py": PLANS,
     "engines/state.py": (*STATES, *FRAMES, *PLANS),
     "engines/state_file.py": STATES,
-    "engines/symbols.py": (*FRAMES, *STATES),
-    "engines/wavefront.py": FRAMES,
+    "engines/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *EDGES),
+    "engines/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "engines/workers.py": ("fintech_toolkit/engines/workers.py", "tests/engines/test_plans.py"),
     "joins/asof.py": JOINS,
     "joins/columns.py": (*JOINS, "tests/joins/test_live.py"),

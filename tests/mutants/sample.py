@@ -143,7 +143,7 @@ class Population:
 
     def draw(self, seed: int) -> Iterator[Mutant]:
         """Yield one mutant of every site, sites in random order."""
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)
         sites = self.sites()
         chance.shuffle(sites)
         for site in sites:
