@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench broker lab clean
+.PHONY: help demo test lint bench mutants broker lab clean
 .DELETE_ON_ERROR:
 
 help: ## List what there is
@@ -24,6 +24,9 @@ lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
 
 bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS=--short)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+mutants: $(VENV)/.installed-test ## Change the code for the worse in a copy and see whether tests notice (ARGS="--sample 100 --seed 1")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 broker: $(VENV)/.installed-test ## A real Apache Kafka in the foreground, without Docker (Java 17+ and Maven; ARGS="--port 9092")
 	@$(BIN)/python -m tests.kafka $(ARGS)

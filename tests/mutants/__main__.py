@@ -11,7 +11,7 @@ import typer
 
 from benchmarks.__main__ import insert, markdown
 from tests.mutants.laboratory import ROOT, Laboratory, Verdict, broker, laboratory
-from tests.mutants.nearest import AREAS
+from tests.mutants.nearest import AREAS, TESTS
 from tests.mutants.sample import Known, Mutant, Population, known, modules
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -58,14 +58,14 @@ def _is_equivalent(mutant: Mutant, equivalent: list[Known]) -> bool:
     return any(entry.is_like(mutant) for entry in equivalent)
 
 
-def attempt(place: Laboratory, chosen: list[Mutant]) -> list[Verdict]:
-    """Try mutants one after the other, with a line for each."""
+def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()) -> list[Verdict]:
+    """Try mutants one after the other on these tests, or else on their nearest, with a line for each."""
     verdicts = []
     with ExitStack() as stack:
-        if any(mutant.module.startswith("live/") for mutant in chosen):
+        if not tests and any(mutant.area == "live" for mutant in chosen):
             stack.enter_context(broker())
         for number, mutant in enumerate(chosen, 1):
-            verdict = place.attempt(mutant)
+            verdict = place.attempt(mutant, tests or TESTS[mutant.module])
             verdicts.append(verdict)
             what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
             was, becomes = (text.replace("\n", " ⏎ ")[:80] for text in (mutant.was, mutant.becomes))
@@ -94,7 +94,8 @@ def main(
         if short:
             expected = known("killed")
             population = Population(place.root, sorted({entry.module for entry in expected}), place.root.parent)
-            chosen, spared = [population.find(entry) for entry in expected], []
+            killers = tuple(dict.fromkeys(entry.killer for entry in expected))
+            verdicts, spared = attempt(place, [population.find(entry) for entry in expected], killers), []
         else:
             population = Population(place.root, only or modules(place.root), place.root.parent)
             chosen, spared = [], []
@@ -102,7 +103,7 @@ def main(
                 (spared if _is_equivalent(mutant, equivalent) else chosen).append(mutant)
                 if len(chosen) == sample:
                     break
-        verdicts = attempt(place, chosen)
+            verdicts = attempt(place, chosen)
     table = score(verdicts, spared)
     print(f"{table}\n\n{survivors(verdicts)}")
     if report:

@@ -27,13 +27,14 @@ KNOWN = Path(__file__).with_name("known.toml")
 
 @dataclass(frozen=True)
 class Known:
-    """A mutant about which something is known: that nobody could notice it, or that some test does."""
+    """A mutant about which something is known: why nobody could notice it, or which test does."""
 
     module: str
     where: str
     was: str
-    why: str
     becomes: str | None = None
+    why: str = ""
+    killer: str = ""
 
     def is_like(self, mutant: Mutant) -> bool:
         """Whether it is this mutant; without `becomes`, whatever the line is turned into."""
