@@ -124,7 +124,7 @@ def test_a_column_without_symbols_adds_none(column: Any) -> None:
     ids=lambda column: str(getattr(column, "dtype", None) or column.type),
 )
 def test_what_are_no_symbols_is_refused(column: Any) -> None:
-    with pytest.raises(ft.DataError, match="Column 'ticker' (holds|mixes) .*symbols must be all strings"):
+    with pytest.raises(ft.DataError, match=r"Column 'ticker' (holds|mixes) .*symbols must be all strings"):
         encode(column, "ticker")
 
 

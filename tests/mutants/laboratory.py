@@ -122,7 +122,7 @@ def _killer(result: WorkResult) -> str | None:
     if not result.is_killed:
         return None
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", result.output, flags=re.MULTILINE)
-    return failed[1] if failed else result.output.strip().splitlines()[-1] if result.output.strip() else "crash"
+    return failed[1] if failed else "running for too long" if result.output == "timeout" else "a crash"
 
 
 @contextmanager
