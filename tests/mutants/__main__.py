@@ -11,7 +11,7 @@ import typer
 
 from benchmarks.__main__ import insert, markdown
 from tests.mutants.laboratory import ROOT, Laboratory, Verdict, broker, laboratory
-from tests.mutants.nearest import AREAS, TESTS
+from tests.mutants.nearest import AREAS, nearest
 from tests.mutants.sample import Known, Mutant, Population, known, modules
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -65,7 +65,7 @@ def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()
         if not tests and any(mutant.area == "live" for mutant in chosen):
             stack.enter_context(broker())
         for number, mutant in enumerate(chosen, 1):
-            verdict = place.attempt(mutant, tests or TESTS[mutant.module])
+            verdict = place.attempt(mutant, tests or nearest(mutant.module))
             verdicts.append(verdict)
             what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
             was, becomes = (text.replace("\n", " ⏎ ")[:80] for text in (mutant.was, mutant.becomes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 PACKAGE = "fintech_toolkit"
 
 AREAS = {
@@ -20,6 +22,7 @@ FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 STATES = ("tests/test_state.py",)
 PLANS = ("tests/engines/test_plans.py", "tests/engines/test_distributed.py")
 JOINS = ("tests/joins/test_asof.py",)
+FEEDS_JOINED = ("tests/joins/test_live.py",)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_stream.py")
 FEEDS = ("tests/live/test_stream.py", "tests/live/test_offsets.py", "tests/live/test_pipeline.py")
 
@@ -30,9 +33,16 @@ CONTRACT = (
     "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
     " and (ewma or rolling_std or rolling_max or realized_spread or time_bars or cov or microprice)",
 )
-KERNELS = ("tests/kernels/test_declare.py", *FRAMES, *CONTRACT)
+KERNELS = (
+    "tests/kernels/test_parameters.py",
+    "tests/kernels/test_declare.py",
+    "tests/kernels/test_scan.py",
+    *FRAMES,
+    *CONTRACT,
+)
 
-TESTS: dict[str, tuple[str, ...]] = {
+NEAREST: dict[str, tuple[str, ...]] = {
+    "engines/*": (*FRAMES, *STATES, *PLANS),
     "engines/dask_scan.py": PLANS,
     "engines/distributed.py": PLANS,
     "engines/evidence.py": PLANS,
@@ -43,40 +53,34 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engines/runner.py": (*FRAMES, *STATES, *EDGES, "tests/engines/test_options.py"),
     "engines/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "engines/shuffle.py": PLANS,
-    "engines/state.py": (*STATES, *FRAMES, *PLANS),
     "engines/state_file.py": STATES,
     "engines/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *EDGES),
     "engines/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "engines/workers.py": ("fintech_toolkit/engines/workers.py", "tests/engines/test_plans.py"),
+    "joins/*": (*JOINS, *FEEDS_JOINED),
     "joins/asof.py": JOINS,
-    "joins/columns.py": (*JOINS, "tests/joins/test_live.py"),
     "joins/distributed.py": ("tests/joins/test_distributed.py",),
-    "joins/keys.py": (*JOINS, "tests/joins/test_live.py"),
-    "joins/live.py": ("tests/joins/test_live.py",),
-    "joins/options.py": (*JOINS, "tests/joins/test_live.py"),
-    "joins/resumable.py": ("tests/joins/test_live.py",),
+    "joins/live.py": FEEDS_JOINED,
+    "joins/resumable.py": FEEDS_JOINED,
     "joins/routing.py": ("tests/joins/test_distributed.py",),
-    "joins/search.py": (*JOINS, "tests/joins/test_live.py"),
     "joins/summary.py": JOINS,
-    "kernels/arrays.py": KERNELS,
+    "kernels/*": KERNELS,
     "kernels/compilation.py": ("tests/kernels/test_declare.py", "tests/test_numba_cache.py"),
-    "kernels/declare.py": KERNELS,
-    "kernels/loops.py": KERNELS,
-    "kernels/parameters.py": KERNELS,
-    "kernels/scan.py": KERNELS,
-    "kernels/slots.py": KERNELS,
+    "live/*": FEEDS,
     "live/batch.py": CODECS,
     "live/broker.py": ("tests/live/test_embedded_broker.py",),
     "live/codecs.py": CODECS,
     "live/config.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
-    "live/pipeline.py": FEEDS,
     "live/properties.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
-    "live/reader.py": FEEDS,
     "live/schema.py": CODECS,
-    "live/sinks.py": FEEDS,
-    "live/source.py": FEEDS,
-    "live/writer.py": FEEDS,
 }
+"""The tests of a module: of the last entry that its path fits."""
+
+
+def nearest(module: str) -> tuple[str, ...]:
+    """Return the tests that are nearest to a module."""
+    return next(tests for path, tests in reversed(NEAREST.items()) if Path(module).match(path))
+
 
 COMPILED = ("kernels/loops.py", "kernels/slots.py", "kernels/compilation.py")
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""
