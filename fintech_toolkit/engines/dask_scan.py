@@ -16,11 +16,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from dask._task_spec import Alias, DataNode, List, Task, TaskRef
+from dask._task_spec import Alias, DataNode, List, Task, TaskRef, convert_legacy_graph
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 from dask.dataframe.dispatch import meta_nonempty
+from dask.sizeof import sizeof
 
+from fintech_toolkit.engines.backpressure import hold_back, read_ahead
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import Symbol, encode
@@ -30,6 +32,10 @@ from fintech_toolkit.schema import KNOWN_AT
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
+
+
+BYTES_A_SYMBOL = 150
+"""A short string, and its places in a list and a dict."""
 
 
 @lru_cache(maxsize=64)
@@ -127,6 +133,17 @@ def list_symbols(scanned: tuple[pd.DataFrame, State]) -> list[Symbol]:
     return scanned[1].symbols
 
 
+def scanned(result: tuple[pd.DataFrame, State]) -> None:
+    """Say nothing but that a partition is scanned, to whoever waits for that."""
+
+
+@sizeof.register(State)
+def state_size(state: State) -> int:
+    """Return the bytes of a state, by which Dask decides whether it travels to the frame or the frame to it."""
+    arrays = [state.last, *(array for step in state.steps for array in (step.records, step.slots))]
+    return sum(array.nbytes for array in arrays) + BYTES_A_SYMBOL * len(state.table)
+
+
 class Enrich(Blockwise):
     """Stateless steps, where the data is."""
 
@@ -171,15 +188,53 @@ class Scan(Expr):
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         return _project(self, parent, dependents)
 
-    def _lower(self) -> Expr | None:
-        return TakeFrame(ScanTasks(*self.operands))
+    def _tune_down(self) -> Expr:
+        return self._lower()
+
+    def _lower(self) -> Expr:
+        return TakeFrame(ScanTasks(Sealed(self.frame), *self.operands[1:], self._meta, read_ahead()))
 
 
-class ScanTasks(Scan):
-    """The tasks of a scan: of each partition, what it gives together with the state after it."""
+class Sealed:
+    """An expression as a value, which Dask's optimiser leaves alone: it would read several files as one partition, and
+    then neither `partitions` nor the numbers in errors would be right. Whoever has the value optimises it by itself.
+    """
 
-    def _lower(self) -> None:
-        return None
+    def __init__(self, expr: Expr) -> None:
+        self.inner = expr
+
+    def __dask_tokenize__(self) -> str:
+        return self.inner._name
+
+    def tasks(self) -> tuple[dict[Any, Any], list[Any]]:
+        """Return the graph of the expression, and the keys of its partitions."""
+        expr = self.inner.lower_completely().simplify().fuse()
+        return convert_legacy_graph(expr.__dask_graph__()), expr.__dask_keys__()
+
+
+class ScanTasks(Expr):
+    """The tasks of a scan: of each partition, what it gives together with the state after it.
+
+    Operands
+    --------
+    sealed : Sealed
+        The frame.
+    pipeline, state, chained, flush
+        As those of `Scan`.
+    like : DataFrame
+        An empty result.
+    ahead : int
+        Along the chain, how many partitions may be read and not yet scanned.
+    """
+
+    _parameters = ["sealed", "pipeline", "state", "chained", "flush", "like", "ahead"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return self.operand("like")
+
+    def _divisions(self) -> tuple[None, ...]:
+        return (None,) * (self.sealed.inner.npartitions + 1)
 
     def key(self, what: str, partition: int) -> tuple[str, int]:
         """Return the key of a task beside the scans."""
@@ -195,19 +250,32 @@ class ScanTasks(Scan):
         key = self.key("before", 0)
         return {key: DataNode(key, state)}, TaskRef(key)
 
+    def gate(self, partition: int) -> TaskRef | None:
+        """Return what the reading of a partition waits for: a scan of this chain, or of the frame before it."""
+        scanned = partition - self.ahead
+        if scanned >= 0:
+            return TaskRef(self.key("scanned", scanned)) if self.chained else None
+        before = self.operand("state")
+        earlier = before.scan if isinstance(before, StateAfter) else None
+        return earlier.gate(earlier.npartitions + partition) if isinstance(earlier, ScanTasks) else None
+
     def _layer(self) -> dict[Any, Any]:
+        graph, frames = self.sealed.tasks()
+        last = len(frames) - 1
+        if self.chained:
+            graph, frames = hold_back(graph, frames, [self.gate(i) for i in range(last + 1)], self._name)
         layer, before = self.before()
-        last = self.frame.npartitions - 1
+        layer |= graph
         scan = scan_partition if self.chained else scan_own_symbols
-        for i in range(last + 1):
+        for i, frame in enumerate(frames):
             key, after = (self._name, i), self.key("state", i)
             flush = self.flush and (i == last or not self.chained)
-            frame = TaskRef((self.frame._name, i))
-            layer[key] = Task(key, scan, frame, before, self.pipeline, self._meta, i, flush=flush)
+            layer[key] = Task(key, scan, TaskRef(frame), before, self.pipeline, self._meta, i, flush=flush)
             # Apart from the frame, so that a state travels to another worker without it.
             layer[after] = Task(after, operator.getitem, TaskRef(key), 1)
             if self.chained:
                 before = TaskRef(after)
+                layer[self.key("scanned", i)] = Task(self.key("scanned", i), scanned, TaskRef(key))
             else:
                 names = self.key("symbols", i)
                 layer[names] = Task(names, list_symbols, TaskRef(key))
@@ -217,15 +285,17 @@ class ScanTasks(Scan):
         return layer
 
 
-class TakeFrame(Blockwise):
-    """What a scan gives, without the state. A task of its own only until it is fused with what is done next."""
+class TakeFrame(Expr):
+    """What a scan gives, without the state: a task of its own, so that the state does not travel with the frame."""
 
     _parameters = ["scan"]
-    operation = staticmethod(take_frame)
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         return self.scan._meta
+
+    def _divisions(self) -> tuple[Any, ...]:
+        return self.scan.divisions
 
     def _task(self, name: Any, index: int) -> Task:
         scan = self.scan
@@ -246,14 +316,11 @@ class StateAfter(Expr):
         return (None, None)
 
     def _lower(self) -> Expr | None:
-        scan = self.scan
-        if isinstance(scan, TakeFrame):  # Dask may lower what is below a node before the node itself
-            return StateAfter(scan.scan)
-        return None if isinstance(scan, ScanTasks) else StateAfter(ScanTasks(*scan.operands))
+        return StateAfter(self.scan.scan) if isinstance(self.scan, TakeFrame) else None
 
     def _layer(self) -> dict[Any, Any]:
         scan, key = self.scan, (self._name, 0)
-        last = scan.frame.npartitions - 1
+        last = scan.npartitions - 1
         if scan.chained:
             return {key: Alias(key, scan.key("state", last))}
         _, before = scan.before()
@@ -263,10 +330,8 @@ class StateAfter(Expr):
 
 def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
     """Read no more columns than the steps need and the results are asked for, if one scan still serves them all."""
-    parents = {type(parent) for reference in dependents[expr._name] if (parent := reference()) is not None}
-    if not isinstance(parent, Projection | StateAfter) or not all(
-        issubclass(kind, Projection | StateAfter) for kind in parents
-    ):
+    parents = [found for reference in dependents[expr._name] if (found := reference()) is not None]
+    if not all(isinstance(found, Projection | StateAfter) for found in [parent, *parents]):
         return None
     reads = load(expr.pipeline).reads
     wanted = _convert_to_list(determine_column_projection(expr, parent, dependents, additional_columns=reads))
