@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef, convert_legacy_graph
-from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
+from dask.dataframe.dask_expr._cumulative import CumulativeAggregations
+from dask.dataframe.dask_expr._expr import Blockwise, Expr, Partitions, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 from dask.dataframe.dispatch import meta_nonempty
 from dask.sizeof import sizeof
@@ -179,26 +180,26 @@ class Scan(Expr):
         return result_meta(load(self.pipeline), self.frame._meta)
 
     def _divisions(self) -> tuple[Any, ...]:
-        return (None,) * (self.frame.npartitions + 1) if load(self.pipeline).emits else self.frame.divisions
-
-    @property
-    def _is_length_preserving(self) -> bool:  # type: ignore[override]
-        return not load(self.pipeline).emits
+        return _divisions(self.frame, self.pipeline)
 
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        if isinstance(parent, Partitions):
+            # Before Dask reads several files as one partition: these are numbers of the partitions as they are now.
+            return Partitions(self._lower(), parent.partitions)
         return _project(self, parent, dependents)
-
-    def _tune_down(self) -> Expr:
-        return self._lower()
 
     def _lower(self) -> Expr:
         return TakeFrame(ScanTasks(Sealed(self.frame), *self.operands[1:], self._meta, read_ahead()))
 
 
+class RowScan(Scan, CumulativeAggregations):
+    """A scan that gives a row for a row. To Dask it is a cumulative aggregation, which is aligned with its frame."""
+
+    _is_length_preserving = True
+
+
 class Sealed:
-    """An expression as a value, which Dask's optimiser leaves alone: it would read several files as one partition, and
-    then neither `partitions` nor the numbers in errors would be right. Whoever has the value optimises it by itself.
-    """
+    """An expression as a value: Dask's optimiser leaves it alone, and who has it makes its tasks, and may change them."""
 
     def __init__(self, expr: Expr) -> None:
         self.inner = expr
@@ -208,7 +209,7 @@ class Sealed:
 
     def tasks(self) -> tuple[dict[Any, Any], list[Any]]:
         """Return the graph of the expression, and the keys of its partitions."""
-        expr = self.inner.lower_completely().simplify().fuse()
+        expr = self.inner.simplify().lower_completely().simplify().fuse()
         return convert_legacy_graph(expr.__dask_graph__()), expr.__dask_keys__()
 
 
@@ -233,8 +234,8 @@ class ScanTasks(Expr):
     def _meta(self) -> pd.DataFrame:
         return self.operand("like")
 
-    def _divisions(self) -> tuple[None, ...]:
-        return (None,) * (self.sealed.inner.npartitions + 1)
+    def _divisions(self) -> tuple[Any, ...]:
+        return _divisions(self.sealed.inner, self.pipeline)
 
     def key(self, what: str, partition: int) -> tuple[str, int]:
         """Return the key of a task beside the scans."""
@@ -326,6 +327,10 @@ class StateAfter(Expr):
         _, before = scan.before()
         states = List(*(TaskRef(scan.key("state", i)) for i in range(last + 1)))
         return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
+
+
+def _divisions(frame: Expr, pipeline: str) -> tuple[Any, ...]:
+    return (None,) * (frame.npartitions + 1) if load(pipeline).emits else frame.divisions
 
 
 def _project(expr: Any, parent: Expr, dependents: Any) -> Any:

@@ -13,7 +13,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.dask_scan import Enrich, Scan, StateAfter
+from fintech_toolkit.engines.dask_scan import Enrich, RowScan, Scan, StateAfter
 from fintech_toolkit.engines.frames import PandasFrame, require
 from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
@@ -140,7 +140,8 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
         frame = partitioned(frame, pipeline.symbol, pipeline.time, frame.npartitions)
     if choice.order is not None and choice.order != list(range(frame.npartitions)):
         frame = ClearDivisions(Partitions(frame, choice.order))
-    scan = Scan(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
+    kind = Scan if pipeline.emits else RowScan
+    scan = kind(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
     result = Enrich(frame, text) if name == "partition-wise" else scan
     return new_collection(result), new_collection(StateAfter(scan))
 
