@@ -18,16 +18,24 @@ import pandas as pd
 import pyarrow.parquet as pq
 from dask.dataframe.dask_expr import _expr as dx
 from dask.dataframe.dask_expr._concat import Concat
-from dask.dataframe.dask_expr._repartition import Repartition
-from dask.dataframe.dask_expr.io.io import FromMapProjectable, FromPandas
+from dask.dataframe.dask_expr._indexing import Loc
+from dask.dataframe.dask_expr._repartition import Repartition, RepartitionToFewer
+from dask.dataframe.dask_expr._shuffle import SetIndex, SetIndexBlockwise
+from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
+from fintech_toolkit.engines.dask_scan import Enrich, RowScan
 from fintech_toolkit.engines.frames import PandasFrame, times
 from fintech_toolkit.engines.pairs import to_pairs
 from fintech_toolkit.engines.shuffle import PartitionBySymbol
 from fintech_toolkit.errors import DataError
 
 FOOTERS_AT_ONCE = 16
+
+KEEPS = (dx.Projection, dx.Filter, dx.Query, dx.DropnaFrame, dx.Drop, dx.ResetIndex, dx.ArrowStringConversion, Loc)
+"""The nodes of Dask's that take a column as it is, partition by partition, rows left out at most, none moved. Those that
+do so with some columns only are told apart in `_below`. Of any other node nothing is known, `map_partitions` included.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,14 @@ def time_order(frame: Any, time: str | None) -> TimeOrder:
         return TimeOrder(as_they_are, "there is one partition")
     if time is None:
         return TimeOrder(as_they_are, "without a time column rows count as being in order")
-    known = _bounds(frame, time)
+    if isinstance(frame, Repartition) and _splits_evenly(frame):
+        below = time_order(frame.frame, time)
+        if below.order == list(range(frame.frame.npartitions)):
+            return TimeOrder(as_they_are, f"{below.why}, and were split")
+    try:
+        known = _bounds(frame, time)
+    except TypeError:
+        known = "times of partitions do not compare"
     if isinstance(known, str):
         return TimeOrder(None, known)
     spans = known.spans
@@ -94,10 +109,12 @@ def by_symbol(frame: Any, symbol: str | None) -> Finding:
     if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
         key = frame.func.partitioned_by
         return Finding(key == symbol, f"the data set was written partitioned by column {key!r}")
-    if isinstance(frame, Repartition) and frame.npartitions > frame.frame.npartitions:
+    if isinstance(frame, Repartition) and not _joins_partitions(frame):
         return Finding(False, "repartition has split partitions")
-    if isinstance(frame, dx.MapPartitions) and frame.func is to_pairs:
+    if _is_pairs(frame):
         return Finding(False, "the symbols of a pair may be in different partitions")
+    if isinstance(frame, dx.Partitions) and len(set(frame.partitions)) < len(frame.partitions):
+        return Finding(False, "a partition was taken twice")
     below = _below(frame, symbol)
     if below is None:
         return Finding(False, f"nothing is known about which partitions hold a symbol ({_name(frame)})")
@@ -106,20 +123,38 @@ def by_symbol(frame: Any, symbol: str | None) -> Finding:
 
 def _below(frame: Any, column: str) -> tuple[Any, str] | None:
     """Return the expression from which a frame takes a column unchanged, partition by partition, and its name there."""
-    if isinstance(frame, dx.Partitions | Repartition | PartitionBySymbol):
+    if isinstance(frame, (*KEEPS, dx.Partitions, Repartition, PartitionBySymbol)):
         return frame.frame, column
     if isinstance(frame, dx.RenameFrame):
         return _renamed(frame, column)
     if isinstance(frame, dx.Assign):
-        pairs = dict(zip(frame.operands[1::2], frame.operands[2::2], strict=True))
-        return None if column in pairs else (frame.frame, column)
-    if isinstance(frame, dx.Blockwise):
-        for dep in frame.dependencies():
-            if isinstance(dep, dx.DelayedsExpr):
-                continue
-            if column in dep.columns or (dep.ndim == 2 and dep._meta.index.name == column):
-                return dep, column
+        return None if column in frame.operands[1::2] else (frame.frame, column)
+    if isinstance(frame, dx.AsType):
+        changed = frame.operand("dtypes")
+        return (frame.frame, column) if isinstance(changed, dict) and column not in changed else None
+    if isinstance(frame, dx.Fillna):
+        return (frame.frame, column) if _leaves(frame.operand("value"), frame._meta, column) else None
+    if isinstance(frame, Enrich | RowScan) and column in frame.frame.columns:
+        return frame.frame, column
+    if _is_pairs(frame):
+        return frame.frame, column
     return None
+
+
+def _leaves(value: Any, meta: pd.DataFrame, column: str) -> bool:
+    """Whether filling with a value leaves a column as it is: if it is for others, or is no value of its type."""
+    if isinstance(value, dict):
+        return column not in value
+    return isinstance(value, int | float) and not pd.api.types.is_numeric_dtype(meta.dtypes.get(column))
+
+
+def _is_pairs(frame: Any) -> bool:
+    return isinstance(frame, dx.MapPartitions) and frame.func is to_pairs
+
+
+def _joins_partitions(frame: Any) -> bool:
+    """Whether a repartition puts whole partitions together, and does nothing else."""
+    return frame.operand("new_partitions") is not None and frame.npartitions <= frame.frame.npartitions
 
 
 def _renamed(frame: Any, column: str) -> tuple[Any, str] | None:
@@ -138,7 +173,11 @@ def _bounds(frame: Any, time: str) -> Bounds | str:
         return _parquet_bounds(frame, time)
     if isinstance(frame, FromPandas):
         return _memory_bounds(frame, time)
-    if frame.known_divisions and frame._meta.index.name == time:
+    if (
+        isinstance(frame, IO | SetIndex | SetIndexBlockwise)
+        and frame.known_divisions
+        and frame._meta.index.name == time
+    ):
         edges = frame.divisions
         return Bounds(list(pairwise(edges)), f"the divisions of index {time!r}")
     if isinstance(frame, dx.Partitions):
@@ -151,8 +190,7 @@ def _bounds(frame: Any, time: str) -> Bounds | str:
     if isinstance(frame, PartitionBySymbol):
         return "the partitions are by symbol"
     if isinstance(frame, Repartition):
-        # Contiguous pieces of contiguous partitions: in order if and only if those were, whatever their new bounds are.
-        return _bounds(frame.frame, time)
+        return _joined_bounds(frame, time)
     if isinstance(frame, dx.Assign):
         pairs = dict(zip(frame.operands[1::2], frame.operands[2::2], strict=True))
         if time in pairs:
@@ -170,6 +208,29 @@ def _monotone_bounds(column: Any, time: str) -> Bounds | str:
     if isinstance(column, dx.Projection) and column.ndim == 1:
         return _bounds(column.frame, column.operand("columns"))
     return f"column {time!r} is computed, so file statistics do not speak of it"
+
+
+def _splits_evenly(frame: Any) -> bool:
+    """Whether a repartition cuts partitions into pieces as their rows lie, not by their index."""
+    more = frame.operand("new_partitions") is not None and frame.npartitions > frame.frame.npartitions
+    return more and not frame.frame.known_divisions
+
+
+def _joined_bounds(frame: Any, time: str) -> Bounds | str:
+    """Return the times of partitions that were put together, if those were in order: else the new ones are not."""
+    if not _joins_partitions(frame):
+        return "repartition has split partitions"
+    known = _bounds(frame.frame, time)
+    if isinstance(known, str) or frame.npartitions == frame.frame.npartitions:
+        return known
+    edges = RepartitionToFewer._compute_partition_boundaries(frame.npartitions, frame.frame.npartitions)
+    spans: list[tuple[Any, Any] | None] = []
+    for start, stop in pairwise(edges):
+        filled = [span for span in known.spans[start:stop] if span is not None]
+        if any(after[0] < before[1] for before, after in pairwise(filled)):
+            return "repartition has put partitions together that were not in time order"
+        spans.append((filled[0][0], filled[-1][1]) if filled else None)
+    return Bounds(spans, known.source)
 
 
 def _concat_bounds(frame: Any, time: str) -> Bounds | str:
