@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-import holoviews as hv
-import pandas as pd
+import numpy as np
 import panel as pn
+from bokeh.models.widgets.markups import Div
 
-from fintech_toolkit.dashboards.plots import flow_plot, mid_plot, plot_data, spread_plot
+from fintech_toolkit.dashboards.plots import QuoteFigures, bokeh_pane, plot_data
 
 _FONT = ":host, .bk-input, select { font-family: system-ui, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
-_HEADING = "<div style='font-size:22px;font-weight:600'>{}</div><div style='font-size:13px;color:#5b6570'>{}</div>"
+_SMALL = "font-size:13px;color:#5b6570"
+
+
+class _Page(pn.Column):
+    """A column that is drawn and heard by one thread at a time.
+
+    JupyterLab hands what a browser says to a thread of its own, and Panel then throws away what is about to be drawn.
+    """
+
+    def __init__(self, *objects: Any, lock: threading.RLock, **params: Any) -> None:
+        self._lock = lock
+        super().__init__(*objects, **params)
+
+    def _on_msg(self, ref: str, manager: Any, msg: Any) -> None:
+        with self._lock:
+            super()._on_msg(ref, manager, msg)
 
 
 def live_dashboard(
@@ -30,15 +46,15 @@ def live_dashboard(
 ) -> pn.Column:
     """Return a dashboard of a live feed, for one visitor.
 
-    It shows mid and spread with their EWMA and the order-flow imbalance of a symbol that one picks, and the rate,
-    lag and counts of the feed.
+    It shows mid and spread with their EWMA and the order-flow imbalance of a symbol that one picks, and the health,
+    rate, lag and counts of the feed.
 
     Parameters
     ----------
     table : to_table
         The sink ``stream.to_table(…)`` with the last enriched rows; they have the columns that `quote_plots` reads.
     source : from_kafka_frames
-        Where the rows come from; its `rate`, `lag` and `counts` are shown.
+        Where the rows come from; its `health`, `rate`, `lag` and `counts` are shown.
     title : str
         Heading of the page.
     status : callable, optional
@@ -54,84 +70,90 @@ def live_dashboard(
     Returns
     -------
     panel.Column
-        It updates itself for as long as a browser shows it. See `serve`.
+        It updates itself for as long as a browser shows it: served (see `serve`), or in a notebook after
+        ``panel.extension(inline=True)``. All plots and numbers of an update reach the browser together.
     """
-    heading = pn.pane.HTML(  # type: ignore[no-untyped-call]
-        width=440, stylesheets=[_FONT]
-    )
-    rate, lag, received, emitted, rejected = numbers = [
-        pn.indicators.Number(  # type: ignore[no-untyped-call]
-            label=name,
-            value=0,
-            format=form,
-            font_size="19px",
-            title_size="12px",
-            default_color="#222",
-            stylesheets=[_FONT],
-            width=105,
-        )
-        for name, form in [
-            ("Rate", "{value:,.0f} /s"),
-            ("Lag, records", "{value:,.0f}"),
-            ("In", "{value:,.0f}"),
-            ("Out", "{value:,.0f}"),
-            ("Rejected", "{value:,.0f}"),
-        ]
-    ]
+    lock = threading.RLock()
+    head = Div(syncable=False, stylesheets=[_FONT], sizing_mode="stretch_width")
+    plots = QuoteFigures(price_unit, size_unit)
+    plots.layout.visible = False
     picker = pn.widgets.Select(  # type: ignore[no-untyped-call]
         label="Symbol", options=[], width=150, stylesheets=[_FONT]
     )
-    body = pn.Column("Waiting for the first quotes …", sizing_mode="stretch_width", stylesheets=[_FONT])
-    pipe = hv.streams.Pipe(data=None)
-
-    def draw(quotes: pd.DataFrame) -> None:
-        rows = quotes[quotes["symbol"] == picker.value].iloc[-points:]
-        if not len(rows):
-            return
-        data = plot_data(rows).reset_index(drop=True)
-        if data.equals(pipe.data):
-            return
-        if pipe.data is not None:
-            document = pn.state.curdoc  # None in a notebook
-            with document.models.freeze() if document is not None else nullcontext():
-                pipe.send(data)
-            return
-        pipe.send(data)
-        # hvPlot draws once; from then on its elements are given new data, which costs a fraction of that.
-        drawn = [mid_plot(data, price_unit), spread_plot(data), flow_plot(data, size_unit)]
-        body[:] = [
-            pn.pane.HoloViews(  # type: ignore[no-untyped-call]
-                _renewed(plot, pipe), sizing_mode="stretch_width", linked_axes=False
-            )
-            for plot in drawn
-        ]
-
-    def update() -> None:
-        counts = source.counts
-        rate.value, lag.value = source.rate, sum(source.lag.values())
-        received.value, emitted.value, rejected.value = counts.received, counts.emitted, counts.rejected
-        heading.object = _HEADING.format(escape(title), escape(status() if status is not None else ""))
-        quotes = table.snapshot()
-        if not len(quotes):
-            return
-        known = quotes["symbol"].value_counts()
-        if new := set(known.index) - set(picker.options):
-            busiest = known.index[0]
-            picker.param.update(options=sorted({*picker.options, *new}), value=picker.value or busiest)
-        draw(quotes)
-
-    picker.param.watch(lambda _: draw(table.snapshot()), "value")
-    update()
-    pn.state.add_periodic_callback(lambda: update() if _is_watched() else None, period=round(1_000 / frames_per_second))
-    return pn.Column(
-        pn.FlexBox(  # type: ignore[no-untyped-call]
-            heading, *numbers, picker, justify_content="space-between", sizing_mode="stretch_width"
-        ),
-        body,
+    page = _Page(
+        pn.Row(bokeh_pane(head), picker, sizing_mode="stretch_width"),
+        bokeh_pane(plots.layout),
+        lock=lock,
         sizing_mode="stretch_width",
         max_width=1400,
         styles={"margin": "0 auto"},
     )
+
+    def update() -> None:
+        with lock, _one_message(page):
+            head.text = _head(title, source, status() if status is not None else "", bool(picker.options))
+            quotes = table.snapshot()
+            if not len(quotes):
+                return
+            known = quotes["symbol"].value_counts()
+            if new := set(known.index) - set(picker.options):
+                picker.param.update(options=sorted({*picker.options, *new}), value=picker.value or known.index[0])
+                head.text = _head(title, source, status() if status is not None else "", True)
+            data = plot_data(quotes[quotes["symbol"] == picker.value].iloc[-points:])
+            if len(data["ts"]) and not _same(data, plots.source.data):
+                plots.source.data = data
+                plots.layout.visible = True
+
+    picker.param.watch(lambda _: update(), "value")
+    update()
+    period = round(1_000 / frames_per_second)
+
+    def begin() -> None:
+        pn.state.add_periodic_callback(lambda: update() if _is_watched() else None, period=period)
+
+    # Not before the browser has the page: what Panel changes while it is on its way is lost.
+    pn.state.onload(begin)
+    return page
+
+
+def _head(title: str, source: Any, status: str, quotes: bool) -> str:
+    counts, health = source.counts, source.health
+    numbers = {
+        "Rate": f"{source.rate:,.0f} /s",
+        "Lag, records": f"{sum(source.lag.values()):,}",
+        "In": f"{counts.received:,}",
+        "Out": f"{counts.emitted:,}",
+        "Rejected": f"{counts.rejected:,}",
+    }
+    color = "#c8463c" if health.startswith("died") else "#5b6570"
+    lines = [status, "" if quotes else "Waiting for the first quotes …"]
+    return (
+        "<div style='display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start'>"
+        f"<div style='width:440px'><div style='font-size:22px;font-weight:600'>{escape(title)}</div>"
+        + "".join(f"<div style='{_SMALL}'>{escape(line)}</div>" for line in lines if line)
+        + f"<div style='font-size:13px;color:{color}'>Feed: <span>{escape(health)}</span></div></div>"
+        + "".join(
+            f"<div style='min-width:75px'><div style='font-size:12px'>{name}</div>"
+            f"<div style='font-size:19px'>{value}</div></div>"
+            for name, value in numbers.items()
+        )
+        + "</div>"
+    )
+
+
+def _same(data: dict[str, Any], shown: Any) -> bool:
+    return all(np.array_equal(data[name], shown[name], equal_nan=True) for name in data)
+
+
+@contextmanager
+def _one_message(page: pn.Column) -> Iterator[None]:
+    """Send what is changed within to the browser in one message: parts of a page that come one by one may differ."""
+    if pn.state.curdoc is not None:
+        with pn.io.unlocked():
+            yield
+    else:
+        yield
+        pn.io.push_notebook(page)
 
 
 def _is_watched() -> bool:
@@ -139,10 +161,3 @@ def _is_watched() -> bool:
     document = pn.state.curdoc
     context: Any = document.session_context if document is not None else None
     return context is None or context.session is None or context.session.connection_count > 0
-
-
-def _renewed(plot: Any, pipe: Any) -> Any:
-    """Return a plot whose elements show the pipe's data."""
-    return hv.DynamicMap(lambda data: plot.map(lambda element: element.clone(data), [hv.Element]), streams=[pipe]).opts(
-        framewise=True
-    )

@@ -41,11 +41,14 @@ _FIXED = {
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
 }
+_LOOK_AGAIN_SECONDS = 0.1  # for a topic that is not there yet
 _MEMBERSHIP_SECONDS = 1.0  # how often a consumer that waits for its sinks shows that it is alive
 _FAREWELL_SECONDS = 0.3  # what a stopped source leaves to sinks that are still at work
 _SETTLE_SECONDS = 5.0  # what a consumer that must join again leaves to nodes that hold frames back
 # librdkafka goes on by itself after these.
 _TRANSIENT = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+# A topic that was made a moment ago has no leader yet.
+_TOPIC_TO_COME = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE}
 # A commit that fails otherwise is made up for by the next one.
 _COMMIT_REFUSED = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -86,6 +89,8 @@ class Reader:
         What makes tables of messages.
     batch_size, batch_time : int, float
         Most messages of a batch, and how many seconds it waits for them.
+    wait_for_topic : float
+        How many seconds to wait for the topic to come into being.
     until_latest : bool
         Stop at what was the end of the topic when the partitions were assigned.
     ids : iterator of int
@@ -108,6 +113,7 @@ class Reader:
         *,
         batch_size: int,
         batch_time: float,
+        wait_for_topic: float,
         until_latest: bool,
         ids: Iterator[int],
         passed: dict[int, int],
@@ -117,10 +123,12 @@ class Reader:
         stopped: Callable[[], bool],
     ) -> None:
         self.lag: dict[int, int] = {}
+        self.doing = "starting"
         self._topic = topic
         self._decoder = decoder
         self._batch_size = batch_size
         self._batch_time = batch_time
+        self._wait_for_topic = wait_for_topic
         self._until_latest = until_latest
         self._ids = ids
         self._passed = passed
@@ -188,6 +196,8 @@ class Reader:
     def _connect(self, patience: float) -> None:
         """Find the topic, or say why not: librdkafka alone would wait for it without a word."""
         deadline = time.monotonic() + patience
+        topic_deadline: float | None = None
+        self.doing = f"waiting for Kafka at {self._servers}"
         while not self._stopped():
             try:
                 found = self._consumer.list_topics(self._topic, timeout=0.5).topics[self._topic]
@@ -198,9 +208,21 @@ class Reader:
                         f"Kafka at {self._servers} did not answer within {patience:.0f} s: {failure.args[0].str()}"
                     ) from failure
                 continue
-            if found.error is not None:
+            if found.error is None:
+                self.doing = "running"
+                return
+            if found.error.code() not in _TOPIC_TO_COME:
                 raise LiveError(f"topic {self._topic!r}: {found.error.str()}")
-            return
+            if topic_deadline is None:
+                topic_deadline = time.monotonic() + self._wait_for_topic
+                self.doing = f"waiting for topic {self._topic!r}"
+                logger.warning("no topic %r at %s yet: waiting for it", self._topic, self._servers)
+            if time.monotonic() >= topic_deadline:
+                raise LiveError(
+                    f"topic {self._topic!r} at {self._servers}: {found.error.str()} "
+                    f"(wait_for_topic={self._wait_for_topic:g} seconds are over)"
+                )
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _TRANSIENT:  # librdkafka has logged it

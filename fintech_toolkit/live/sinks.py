@@ -28,8 +28,9 @@ _ENCODERS = {"json": encode_json, "arrow": encode_arrow}
 class to_kafka_frames(Sink):  # type: ignore[misc]  # a node is named as its method
     """Write frames to a Kafka topic, a message for each row.
 
-    The stream waits until the broker has acknowledged all messages of a frame. Messages of one key keep their
-    order. The index is not written.
+    The stream waits until the broker has acknowledged all messages of a frame. If one is not acknowledged within
+    30 seconds (``delivery.timeout.ms``), ``emit`` raises; a Kafka source upstream stops. Messages of one key keep
+    their order. The index is not written.
 
     Parameters
     ----------

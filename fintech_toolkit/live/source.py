@@ -54,7 +54,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     Parameters
     ----------
     topic : str
-        Topic to read; it must exist.
+        Topic to read.
     config : KafkaConfig, dict, path of a properties file or None
         See `KafkaConfig`; None takes everything from the environment. ``auto.offset.reset`` (``"earliest"`` unless
         given) says where a group starts that has committed nothing yet.
@@ -68,6 +68,9 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         Most messages in a batch.
     batch_time : float or str
         How long a batch waits for messages, in seconds or as ``"50ms"``: what latency costs.
+    wait_for_topic : float or str
+        How long to wait for the topic if it does not exist when the source starts, in seconds or as ``"5min"``:
+        ``math.inf`` for as long as it takes, 0 if its absence is an error at once.
     dead_letter_topic : str, optional
         Where records go that cannot be decoded, or that a pipeline refuses, see `DeadLetters`.
     until : {"latest"}, optional
@@ -114,6 +117,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         format: Literal["json", "arrow"] = "json",
         batch_size: int = 20_000,
         batch_time: float | str = 0.05,
+        wait_for_topic: float | str = 30.0,
         dead_letter_topic: str | None = None,
         until: Literal["latest"] | None = None,
         start: bool = False,
@@ -139,6 +143,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             "decoder": DECODERS[format](message_schema(schema)),
             "batch_size": batch_size,
             "batch_time": convert_interval(batch_time),
+            "wait_for_topic": convert_interval(wait_for_topic),
             "until_latest": until is not None,
             "ids": itertools.count(),
             "passed": {},
@@ -197,6 +202,15 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         if self.exception is not None:
             raise self.exception
         return True
+
+    @property
+    def health(self) -> str:
+        """What the source is about: not started, waiting for Kafka or its topic, running, stopped; or why it died."""
+        if self.exception is not None:
+            return f"died: {type(self.exception).__name__}: {self.exception}"
+        if self.stopped:
+            return "stopped" if self.started else "not started"
+        return self._reader.doing if self._reader is not None else "starting"
 
     @property
     def counts(self) -> Counts:

@@ -13,7 +13,8 @@ from fintech_toolkit.live.config import KafkaConfig
 logger = logging.getLogger("fintech_toolkit.live")
 
 BATCH = 20_000
-_DEFAULTS = {"enable.idempotence": True, "linger.ms": 5}
+# Without a broker, librdkafka alone would say so after five minutes.
+_DEFAULTS = {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 30_000}
 
 
 class LiveError(FintechToolkitError):
@@ -26,6 +27,7 @@ class Writer:
     def __init__(self, config: KafkaConfig) -> None:
         settings = _DEFAULTS | config.for_producer() | {"delivery.report.only.error": True}
         self._producer = Producer(settings | {"on_delivery": self._on_delivery}, logger=logger)
+        self._servers = settings.get("bootstrap.servers", settings.get("metadata.broker.list"))
         self._failure: str | None = None
 
     def send(self, topic: str, value: bytes | None, key: bytes | None, headers: dict[str, str]) -> None:
@@ -70,4 +72,4 @@ class Writer:
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failure is None:
-            self._failure = f"topic {message.topic()!r}: a message was not delivered: {error.str()}"
+            self._failure = f"topic {message.topic()!r} at {self._servers}: a message was not delivered: {error.str()}"
