@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-pytest_plugins = ["tests.kafka"]
+pytest_plugins = ["tests.kafka", "tests.browser"]
 
 # A job in the background of a shell ignores Ctrl-C, and so would the programs that tests start to send it one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

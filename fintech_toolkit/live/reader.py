@@ -218,10 +218,8 @@ class Reader:
                 self.doing = f"waiting for topic {self._topic!r}"
                 logger.warning("no topic %r at %s yet: waiting for it", self._topic, self._servers)
             if time.monotonic() >= topic_deadline:
-                raise LiveError(
-                    f"topic {self._topic!r} at {self._servers}: {found.error.str()} "
-                    f"(wait_for_topic={self._wait_for_topic:g} seconds are over)"
-                )
+                waited = f"waited {self._wait_for_topic:g} s for it, see wait_for_topic"
+                raise LiveError(f"topic {self._topic!r} at {self._servers}: {found.error.str()} ({waited})")
             time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _on_error(self, error: KafkaError) -> None:
