@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fintech_toolkit import kernels
+from fintech_toolkit import calls, kernels
 from fintech_toolkit.engines.pairs import to_pairs
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
@@ -22,7 +22,8 @@ from fintech_toolkit.joins.asof import asof_join
 from fintech_toolkit.joins.resumable import AsofJoin
 from fintech_toolkit.joins.summary import AsofSummary, asof_summary
 from fintech_toolkit.kernels import catalogue
-from fintech_toolkit.kernels.declare import Kernel, Step
+from fintech_toolkit.kernels.declare import Kernel
+from fintech_toolkit.kernels.step import Step
 from fintech_toolkit.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ __all__ = [
     "to_pairs",
     "write_partitioned",
 ]
+
+
+Kernel.on_frame = staticmethod(calls.call)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,11 +14,11 @@ from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.sessions import parse_session
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
-from fintech_toolkit.kernels.declare import Step
 from fintech_toolkit.kernels.scan import Scan
+from fintech_toolkit.kernels.step import Read, Step
 from fintech_toolkit.schema import KNOWN_AT, check_unit
 
-FORMAT = 1
+FORMAT = 2
 
 OPTIONS: dict[str, Any] = {"symbol": "symbol", "time": "ts", "unit": None, "session": None, "columns": {}}
 """What a pipeline has besides its steps, and what that is if nothing is said."""
@@ -97,6 +97,7 @@ class Pipeline:
 
     def _check(self) -> None:
         seen: dict[str, Step] = {}
+        dtypes: dict[str, Any] = {}
         for j, step in enumerate(self.steps):
             if not isinstance(step, Step):
                 raise PipelineError(
@@ -106,10 +107,19 @@ class Pipeline:
                 raise PipelineError(
                     f"{self.steps[j - 1]!r} emits rows of its own, so it must be the last step; {step!r} follows it."
                 )
+            for read in step.reads:
+                made = dtypes.get(read.name, read.dtype)
+                if made != read.dtype and (made.kind, read.dtype.kind) != ("b", "f"):
+                    raise PipelineError(
+                        f"{step!r} reads {read.name!r} as {read.dtype}, but {seen[read.name]!r} gives {made}; "
+                        "dtype= says which, where a kernel has it."
+                    )
             for name in step.outputs if not step.kernel.emits else ():
                 if name in seen:
                     raise PipelineError(f"{seen[name]!r} and {step!r} both give {name!r}; rename one with .named('…').")
                 seen[name] = step
+            if not step.kernel.emits:
+                dtypes |= dict(zip(step.outputs, step.kernel.output_dtypes(step.width), strict=True))
             if self.time is None and (step.kernel.asks_for_time or step.kernel.by_time(step.parameters)):
                 raise PipelineError(f"{step!r} needs event times; time=None leaves it without them.")
 
@@ -140,14 +150,24 @@ class Pipeline:
         return [name for step in self.steps for name in step.outputs]
 
     @cached_property
-    def numeric_reads(self) -> list[str]:
-        """The columns of numbers that its steps read and no earlier step gives, by the steps' names."""
+    def source_reads(self) -> list[Read]:
+        """The columns of numbers that its steps read and no earlier step gives, as the steps read them."""
         made: set[str] = set()
-        reads: dict[str, None] = {}
+        reads: dict[Read, None] = {}
         for step in self.steps:
-            reads |= {name: None for name in step.columns if name not in made}
+            reads |= {read: None for read in step.reads if read.name not in made}
             made.update(step.outputs)
         return list(reads)
+
+    @property
+    def numeric_reads(self) -> list[str]:
+        """The names of those columns."""
+        return list(dict.fromkeys(read.name for read in self.source_reads))
+
+    @cached_property
+    def nullable(self) -> set[str]:
+        """Those of its columns that are whole numbers and may be missing."""
+        return {name for step in self.steps if step.kernel.integers for name in step.outputs}
 
     @cached_property
     def reads(self) -> list[str]:
@@ -237,6 +257,7 @@ class Pipeline:
                 "kernel": step.kernel.name,
                 "columns": step.columns,
                 "parameters": step.parameters,
+                "resolved": dict(step.resolved),
                 "names": step.names,
             }
             for step in self.steps
@@ -261,6 +282,7 @@ class Pipeline:
             steps = []
             for step in data["steps"]:
                 made = kernels.get(step["kernel"]).step(*step["columns"], **step["parameters"])
+                made = made.with_resolved(step["resolved"])
                 steps.append(made.named(*step["names"]) if step["names"] else made)
             options = {name: data[name] for name in OPTIONS}
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

@@ -86,7 +86,7 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
         if isinstance(duration, float | np.floating) and not float(duration).is_integer():
             raise ValueError("it is not whole")
         value = pd.Timedelta(duration).as_unit("ns")  # type: ignore[arg-type]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ParameterError(
             f"{name}={duration!r} is not a duration; write it as pandas does: '5s', '250ms', '1min'."
         ) from error

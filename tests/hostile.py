@@ -116,7 +116,7 @@ NUMBERS: dict[str, Column] = {
     "longdouble": read_as(lambda n: np.arange(n, dtype=np.longdouble)),
     "big-endian": read_as(lambda n: np.arange(n, dtype=">f8")),
     "big-endian integers": read_as(lambda n: np.arange(n, dtype=">i4")),
-    "strided": read_as(lambda n: np.arange(2 * n, dtype=np.float64)[::2]),
+    "strided": read_as(lambda n: np.repeat(_floats(n), 2)[::2]),
     "backwards": read_as(lambda n: _floats(n)[::-1].copy()[::-1]),
     "read-only": read_as(lambda n: np.frombuffer(_floats(n).tobytes())),
     "the biggest integer": read_as(

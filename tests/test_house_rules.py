@@ -26,6 +26,7 @@ ROOMS = (
     {"kernels"},
     {"engines"},
     {"pipeline"},
+    {"calls"},
     {"joins", "live"},
     {"dashboards"},
     {"__init__"},

@@ -4,7 +4,6 @@ place.
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -28,11 +27,8 @@ class Frame(Protocol):
     def column(self, name: str) -> Any:
         """Return a column as it is."""
 
-    def values(self, name: str) -> Array:
-        """Return a column of numbers as a NumPy array, nulls as NaN."""
-
     def append(self, columns: dict[str, Array]) -> Any:
-        """Return the frame with columns added at the end."""
+        """Return the frame with columns added at the end; masked arrays are integers that may be missing."""
 
     def take(self, rows: Array) -> Any:
         """Return the frame with only these rows."""
@@ -89,14 +85,8 @@ class PandasFrame:
     def column(self, name: str) -> pd.Series[Any]:
         return self.frame[name]
 
-    def values(self, name: str) -> Array:
-        column = self.frame[name]
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
-            return column.to_numpy()
-        return _numbers(pa.array(column, from_pandas=True), name)
-
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
-        added = pd.DataFrame(columns, index=self.frame.index, copy=False)
+        added = pd.DataFrame({name: _nullable(v) for name, v in columns.items()}, index=self.frame.index, copy=False)
         result = pd.concat([self.frame, added], axis=1)
         result.attrs = dict(self.frame.attrs)
         return result
@@ -121,9 +111,6 @@ class ArrowFrame:
 
     def column(self, name: str) -> Any:
         return self.table.column(name)
-
-    def values(self, name: str) -> Array:
-        return _numbers(self.table.column(name), name)
 
     def append(self, columns: dict[str, Array]) -> Any:
         table = self.table
@@ -164,17 +151,8 @@ class DictFrame:
     def column(self, name: str) -> Any:
         return self.arrays[name]
 
-    def values(self, name: str) -> Array:
-        values = self.arrays[name]
-        if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
-            return values
-        return _numbers(
-            values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True),
-            name,
-        )
-
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
-        return {**self.arrays, **columns}
+        return {**self.arrays, **{name: np.ma.getdata(values) for name, values in columns.items()}}
 
     def take(self, rows: Array) -> dict[str, Any]:
         return {name: np.asarray(values)[rows] for name, values in self.arrays.items()}
@@ -195,41 +173,14 @@ def _joined(first: Any, second: Any) -> Any:
     return pd.concat([pd.Series(first), pd.Series(second)]).array
 
 
+def _nullable(values: Any) -> Any:
+    return pd.arrays.IntegerArray(values.data, np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else values
+
+
 def _pandas_column(values: Any) -> Any:
     if not isinstance(values, pa.Array):
         return values
     return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())
-
-
-def _numbers(values: Any, name: str) -> Array:
-    """Return an Arrow column of numbers as NumPy: nulls become NaN, decimals float64.
-
-    Raises
-    ------
-    DataError
-        If it does not hold numbers; the message names the column and the first value.
-    """
-    kind = values.type
-    if pa.types.is_decimal(kind):
-        # By way of text, which rounds to the nearest float; Arrow's own cast may be off by a bit.
-        values = values.cast(pa.string()).cast(pa.float64())
-    elif pa.types.is_timestamp(kind):
-        if values.null_count:
-            raise DataError(f"Column {name!r} has no time at row {_first_null(values)}; drop or fill it.")
-        return _numpy(values.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())).view("M8[ns]")
-    elif pa.types.is_null(kind):
-        values = values.cast(pa.float64())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        first = next((value.as_py() for value in values if value.is_valid), None)
-        if not isinstance(first, decimal.Decimal | int | float):
-            raise DataError(f"Column {name!r} must hold numbers, not {kind}; its first value is {first!r}.")
-    if values.null_count:
-        values = values.cast(pa.float64())
-    return _numpy(values)
-
-
-def _first_null(values: Any) -> int:
-    return int(pc.index(pc.is_null(values), True).as_py())
 
 
 def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]:

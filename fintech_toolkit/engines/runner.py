@@ -16,8 +16,9 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, StateError
-from fintech_toolkit.kernels.arrays import as_values
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.kernels.step import Read
+from fintech_toolkit.kernels.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array
 
 if TYPE_CHECKING:
@@ -201,14 +202,14 @@ class Run:
         self._check_columns(view)
         known, kind = len(state.table), state.time_kind
         try:
-            sources = {name: view.values(pipeline.source(name)) for name in pipeline.numeric_reads}
             codes, last, ts, ok = self._codes_and_times(state, view, state.last.copy())
             if not ok.all():
                 raise DataError(self._reason(view, int(np.argmin(ok)), codes, ts))
-            for scan in pipeline.scans:
-                for name, dtype in zip(scan.step.columns, scan.input_dtypes, strict=True):
-                    if name in sources:
-                        sources[name] = as_values(sources[name], dtype, f"Column {pipeline.source(name)!r}")
+            sources: dict[Read, Array] = {}
+            for read in pipeline.source_reads:
+                name = pipeline.source(read.name)
+                column = view.column(name)
+                sources[read] = as_values(column, read.dtype, f"Column {name!r}", nullable=read.nullable)
         except BaseException:
             state.table.truncate(known)
             state.time_kind = kind
@@ -218,7 +219,7 @@ class Run:
         return self._scan(state, view, sources, codes, sessions, ts)
 
     def _scan(
-        self, state: State, view: Frame, columns: dict[str, Array], codes: Array, sessions: Array, ts: Array
+        self, state: State, view: Frame, sources: dict[Read, Array], codes: Array, sessions: Array, ts: Array
     ) -> Any:
         chunks = cut(view.rows, wavefront.MORSEL)
         symbols = len(state.table)
@@ -227,10 +228,8 @@ class Run:
         steps = []
         for s, scan in enumerate(self.pipeline.scans):
             room = scan.outputs(view.rows)
-            inputs = [columns[name] for name in scan.step.columns]
-            step_outputs = dict(zip(scan.step.outputs, room, strict=False)) if room else {}
-            columns = columns | step_outputs
-            outputs |= step_outputs
+            inputs = [outputs[read.name] if read.name in outputs else sources[read] for read in scan.step.reads]
+            outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
 
             def step(
                 c: int,
@@ -248,6 +247,8 @@ class Run:
             steps.append((not scan.kernel.stateless, step))
         run_wavefront(len(chunks), steps)
         if not self.pipeline.emits:
+            for name in self.pipeline.nullable:
+                outputs[name] = np.ma.masked_equal(outputs[name], MISSING, copy=False)
             return view.append(outputs)
         known = [rows for rows in emitted if rows is not None]
         at = np.concatenate([rows.at for rows in known])

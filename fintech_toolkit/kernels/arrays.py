@@ -1,7 +1,20 @@
-"""Kernels on plain arrays: each is a Numba gufunc, so shapes broadcast and a list of parameter values is a sweep."""
+"""Kernels on arrays: each is a Numba gufunc, so that a list of parameter values is a sweep.
+
+| input | parameters | result |
+|---|---|---|
+| ``(n,)`` | numbers | ``(n,)`` |
+| ``(n, k)``, a frame of k series | numbers | ``(n, k)``, each series along `axis` (default: the first) |
+| ``(n, k)`` and ``(n,)`` | numbers | ``(n, k)``: the second goes with each series of the first |
+| ``(n,)`` | of shape ``p`` | ``(*p, n)``: a sweep |
+| ``(n, k)`` | of shape ``p`` | ``(*p, n, k)`` |
+
+Parameters of several values broadcast among each other, as NumPy has it. Series and frames keep their index and labels,
+unless swept.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections import namedtuple
 from functools import cache
 from typing import Any
@@ -10,11 +23,15 @@ import numba
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.errors import DataError, PipelineError
+from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.loops import compile_series
+from fintech_toolkit.kernels.parameters import sweep_shape
 from fintech_toolkit.kernels.scan import NO_SESSION, Scan
-from fintech_toolkit.schema import Array
+from fintech_toolkit.kernels.values import MISSING, as_instants, as_values
+from fintech_toolkit.schema import Array, check_unit
+
+INT64 = np.dtype("i8")
 
 
 @cache
@@ -27,7 +44,7 @@ def gufunc(kernel: Kernel, width: int, by_time: bool) -> Any:
     inputs = [f"x{j}" for j in range(kernel.input_count(width))]
     parameters = [f"p_{name}" for name in kernel.loop_parameters]
     outputs = [f"o{j}" for j in range(kernel.output_count(width))]
-    dtypes = [np.dtype("i8"), *(kernel.input_dtype(name) for name in kernel.read_names(width))]
+    dtypes = [INT64, *(kernel.input_dtype(name) for name in kernel.read_names(width))]
     types = [f"{numba.from_dtype(dtype)}[:]" for dtype in dtypes]
     types += [str(numba.from_dtype(np.dtype(kind))) for kind in kernel.loop_parameters.values()]
     types += [f"{numba.from_dtype(dtype)}[:]" for dtype in kernel.output_dtypes(width)]
@@ -46,96 +63,216 @@ def result_type(name: str, fields: tuple[str, ...]) -> type[Any]:
     return made
 
 
-def as_values(column: Any, dtype: np.dtype[Any], what: str) -> Array:
-    """Return a column as the array that kernels see, or say why that cannot be.
+def labels_of(columns: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the index of the Series and frames among some columns, and the labels of the frames; None if there are
+    none.
 
     Raises
     ------
     DataError
-        If the values are not numbers (or times, where a time is read).
+        If they differ: rows are computed by position, so that different indexes would mix rows.
     """
-    if isinstance(getattr(column, "dtype", None), pd.DatetimeTZDtype):
-        column = column.to_numpy("M8[ns]")
-    values = np.asarray(column)
-    if values.dtype.kind == "M":
-        if dtype != np.dtype("i8"):
-            raise DataError(f"{what} holds times; it must hold numbers.")
-        values = values.astype("M8[ns]").view("i8")
-        if np.any(values == np.iinfo(np.int64).min):
-            row = int(np.argmax(values == np.iinfo(np.int64).min))
-            raise DataError(f"{what} has no time (NaT) at row {row}; drop or fill it.")
-        return values
-    if values.dtype.kind not in "biuf":
-        raise DataError(f"{what} must hold numbers, not {values.dtype}.")
-    if dtype.kind == "b" and values.dtype.kind != "b":
-        raise DataError(f"{what} must hold True or False, not {values.dtype}.")
-    if dtype.kind == "i" and values.dtype.kind == "f":
-        raise DataError(f"{what} must hold whole numbers (float64 cannot keep nanoseconds or ids exact).")
-    return values.astype(dtype, copy=False)
+    index = labels = None
+    first = first_frame = ""
+    for name, column in columns.items():
+        if not isinstance(column, pd.Series | pd.DataFrame):
+            continue
+        if index is None:
+            index, first = column.index, name
+        elif column.index is not index and not column.index.equals(index):
+            raise DataError(
+                f"{name} and {first} have different indexes; align them first (pandas: {first}.align({name})), or give "
+                "arrays to compute by position."
+            )
+        if isinstance(column, pd.DataFrame):
+            if labels is None:
+                labels, first_frame = column.columns, name
+            elif not column.columns.equals(labels):
+                raise DataError(f"The frames {name} and {first_frame} have different columns; align them first.")
+    return index, labels
+
+
+def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
+    """Return a column as the kernel sees it, or a frame of such columns."""
+    dtype = kernel.input_dtype(read)
+    if not isinstance(column, pd.DataFrame):
+        return as_values(column, dtype, what, nullable=kernel.integers)
+    result = np.empty(column.shape, dtype)
+    for j, label in enumerate(column.columns):
+        name = f"Column {label!r}"
+        result[:, j] = as_values(column.iloc[:, j], dtype, name, nullable=kernel.integers)
+    return result
+
+
+def default_times(kernel: Kernel, keywords: dict[str, Any], index: Any) -> Any:
+    """Return what a kernel takes for event times if none are given: an index of times, or None if it needs none.
+
+    Raises
+    ------
+    DataError
+        If it needs some.
+    """
+    if "ts" in kernel.reads or not (kernel.asks_for_time or kernel.by_time(keywords)):
+        return None
+    if isinstance(index, pd.DatetimeIndex):
+        return index
+    raise DataError(
+        f"{kernel.name} needs event times here: pass ts=, datetime64 or int64 nanoseconds, or columns with an index of "
+        "times."
+    )
+
+
+def check_order(times: Array) -> None:
+    """Raise unless times go forward along their last axis.
+
+    Raises
+    ------
+    DataError
+        If one is missing or earlier than the one before; the message names the row.
+    """
+    wrong = times[..., 1:] < times[..., :-1]
+    if not wrong.any() and not (times.size and times[..., 0].min() == MISSING):
+        return
+    none = times == MISSING
+    if none.any():
+        raise DataError(f"ts has no time at row {int(np.argwhere(none)[0][-1])}; drop or fill it.")
+    row = int(np.argwhere(wrong)[0][-1]) + 1
+    raise DataError(f"ts goes backwards at row {row}; sort the rows by time, or give symbol= if they are of several.")
 
 
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Run a kernel on arrays: along `axis` (default: the last), broadcasting parameters."""
+    """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
     keywords = dict(keywords)
-    axis = keywords.pop("axis", -1)
-    by_time = kernel.by_time(keywords)
-    needs_ts = (by_time or kernel.asks_for_time) and "ts" not in kernel.reads
+    kernel = kernel.variant(keywords)
+    axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)
     width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
-    names = kernel.input_names(width)
     resolved = kernel.resolve(keywords)
-    index = next((c.index for c in bound if isinstance(c, pd.Series)), None)
-    inputs = [
-        as_values(c, kernel.input_dtype(r), n) for c, r, n in zip(bound, kernel.read_names(width), names, strict=True)
-    ]
-    if needs_ts and ts is None:
-        raise DataError(f"{kernel.name} needs event times here: pass ts=, int64 nanoseconds or datetime64.")
-    if any(values.ndim == 0 for values in inputs):
-        if not kernel.stateless:
-            raise DataError(f"{kernel.name} needs arrays, not single numbers.")
-        inputs = list(np.broadcast_arrays(*inputs))
-    times = as_values(ts, np.dtype("i8"), "ts") if ts is not None else np.zeros(1, np.int64)
+    by_time = kernel.by_time(keywords)
+    names = unique(kernel.input_names(width))
+    index, labels = labels_of(dict(zip(names, bound, strict=True)) | {"ts": ts})
+    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(names, bound, kernel.read_names(width), strict=True)}
+    check_unit(unit)
+    ts = default_times(kernel, keywords, index) if ts is None else ts
+    times = None if ts is None else as_instants(ts, "ts", unit)
     if kernel.emits:
-        return _emit(kernel, names, bound, inputs, keywords, times)
-    scalar = inputs[0].ndim == 0
-    inputs = [np.atleast_1d(values) for values in inputs]
-    inputs = [np.moveaxis(values, axis, -1) if values.ndim > 1 else values for values in inputs]
-    if len({values.shape[-1] for values in inputs}) > 1:
-        raise DataError(f"{kernel.name}: columns differ in length: {[values.shape[-1] for values in inputs]}.")
-    if ts is None:
-        times = np.broadcast_to(times, inputs[0].shape[-1:])
+        return _emit(kernel, inputs, keywords, times)
+    dimensions = max(values.ndim for values in inputs.values())
+    axis = check_axis(axis, dimensions)
+    inputs, times = along(kernel, inputs, times, axis, dimensions)
+    swept = sweep_shape(resolved)
+    parameters = [resolved[name] for name in kernel.loop_parameters]
+    if swept and dimensions > 1:
+        parameters = [np.reshape(value, np.shape(value) + (1,) * (dimensions - 1)) for value in parameters]
     # What a kernel gives for NaN, infinities and zero divisors is its documented result, not something to warn of.
     with np.errstate(all="ignore"):
-        results = gufunc(kernel, width, by_time)(times, *inputs, *(resolved[name] for name in kernel.loop_parameters))
+        results = gufunc(kernel, width, by_time)(times, *inputs.values(), *parameters)
     arrays = [results] if kernel.output_count(width) == 1 else list(results)
-    if scalar:
-        arrays = [array[0] for array in arrays]
-    else:
-        arrays = [np.moveaxis(array, -1, axis) if array.ndim == inputs[0].ndim > 1 else array for array in arrays]
-    if index is not None and arrays[0].ndim == 1:
-        outputs = kernel.output_names(width)
-        arrays = [pd.Series(array, index=index, name=name) for array, name in zip(arrays, outputs, strict=True)]
-    return arrays[0] if len(arrays) == 1 else result_type(kernel.name, tuple(kernel.output_names(width)))(*arrays)
+    if dimensions == 0:
+        arrays = [array[..., 0] for array in arrays]
+    elif dimensions > 1:
+        arrays = [np.moveaxis(array, -1, len(swept) + axis) for array in arrays]
+    outputs = kernel.output_names(width)
+    if index is not None and not swept:
+        arrays = [labelled(kernel, a, name, index, labels) for a, name in zip(arrays, outputs, strict=True)]
+    return arrays[0] if len(arrays) == 1 else result_type(kernel.name, tuple(outputs))(*arrays)
 
 
-def _emit(
-    kernel: Kernel,
-    names: list[str],
-    bound: list[Any],
-    inputs: list[Array],
-    keywords: dict[str, Any],
-    times: Array,
-) -> Any:
+def unique(names: list[str]) -> list[str]:
+    """Return names under which columns are told apart, where several stand for one read."""
+    return names if len(set(names)) == len(names) else [f"{name}_{j}" for j, name in enumerate(names)]
+
+
+def check_axis(axis: Any, dimensions: int) -> int:
+    """Return the axis along which series run as a number that is not negative.
+
+    Raises
+    ------
+    ParameterError
+        If the arrays have none such.
+    """
+    try:
+        number = operator.index(axis)
+    except TypeError:
+        number = -dimensions - 1
+    most = max(dimensions, 1)
+    if isinstance(axis, bool) or not -most <= number < most:
+        raise ParameterError(f"axis={axis!r} is none of arrays with {dimensions} dimensions.")
+    return number % most
+
+
+def along(
+    kernel: Kernel, inputs: dict[str, Array], times: Array | None, axis: int, dimensions: int
+) -> tuple[dict[str, Array], Array]:
+    """Return inputs and times with the series along the last axis; what has one dimension goes with each series.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, or times go backwards.
+    """
+    given = inputs if times is None else inputs | {"ts": times}
+    longest = next(values for values in inputs.values() if values.ndim == dimensions)
+    rows = longest.shape[axis] if dimensions else 1
+    moved: dict[str, Array] = {}
+    for name, values in given.items():
+        if values.ndim == 0 and not (kernel.stateless and name != "ts"):
+            raise DataError(f"{kernel.name} needs arrays, not single numbers: {name} is one.")
+        if values.ndim == 0:
+            moved[name] = np.broadcast_to(values, (rows,))
+        elif values.ndim == 1:
+            moved[name] = values
+        elif values.ndim == dimensions:
+            moved[name] = np.moveaxis(values, axis, -1)
+    if len(moved) < len(given) or any(values.shape[-1] != rows for values in moved.values()):
+        raise DataError(_misfit(kernel, given))
+    if dimensions > 1:
+        try:
+            np.broadcast_shapes(*(values.shape for values in moved.values()))
+        except ValueError:
+            raise DataError(_misfit(kernel, given)) from None
+    if "ts" not in moved:
+        return moved, np.broadcast_to(np.int64(0), (rows,))
+    check_order(moved["ts"])
+    return {name: moved[name] for name in inputs}, moved["ts"]
+
+
+def _misfit(kernel: Kernel, given: dict[str, Array]) -> str:
+    if all(values.ndim == 1 for values in given.values()):
+        lengths = ", ".join(f"{name} {len(values)}" for name, values in given.items())
+        return f"{kernel.name}: columns differ in length: {lengths}."
+    shapes = ", ".join(f"{name} {values.shape}" for name, values in given.items())
+    return (
+        f"{kernel.name}: the shapes of its columns do not fit together: {shapes}. What has one dimension must be as "
+        "long as the axis along which series run (axis=)."
+    )
+
+
+def labelled(kernel: Kernel, array: Array, name: str, index: Any, labels: Any = None) -> Any:
+    """Return a result as a Series or frame like the input, whole numbers as nullable ones."""
+
+    def column(values: Array) -> Any:
+        return pd.arrays.IntegerArray(values.copy(), values == MISSING) if kernel.integers else values
+
+    if array.shape == (len(index),):
+        return pd.Series(column(array), index=index, name=name)
+    if labels is None or array.shape != (len(index), len(labels)):
+        return array
+    if not kernel.integers:
+        return pd.DataFrame(array, index=index, columns=labels, copy=False)
+    return pd.DataFrame({j: column(values) for j, values in enumerate(array.T)}, index=index).set_axis(labels, axis=1)
+
+
+def _emit(kernel: Kernel, inputs: dict[str, Array], keywords: dict[str, Any], times: Array | None) -> Any:
     """Run an event kernel over one series and return its rows, the unfinished ones last, as arrays by name."""
-    if any(values.ndim != 1 for values in inputs):
+    if any(values.ndim > 1 for values in inputs.values()):
         raise PipelineError(f"{kernel.name} emits rows of its own: it takes one-dimensional arrays.")
-    scan = Scan(kernel.step(*names, **keywords))
+    scan = Scan(kernel.step(*inputs, **keywords))
     state = scan.fresh(1)
-    if "ts" in names:
-        times = inputs[names.index("ts")]
-    codes = np.zeros(len(inputs[0]), np.uint32)
-    emitted = scan.run(state, 1, codes, NO_SESSION, times, inputs)
+    inputs, times = along(kernel, inputs, times, 0, 1)
+    codes = np.zeros(len(times), np.uint32)
+    emitted = scan.run(state, 1, codes, NO_SESSION, times, list(inputs.values()))
     rows = np.concatenate([emitted.rows, scan.flush(state).rows])  # type: ignore[union-attr]
     return result_type(kernel.name, tuple(rows.dtype.names or ()))(
         *(rows[name].copy() for name in rows.dtype.names or ())

@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
-from fintech_toolkit.kernels.documentation import document, signature
-from fintech_toolkit.kernels.parameters import Parameter, Window
+from fintech_toolkit.kernels.documentation import CALLS, document, signature
+from fintech_toolkit.kernels.parameters import Parameter, Window, sweep_shape
+from fintech_toolkit.kernels.step import Step
 from fintech_toolkit.schema import CANONICAL, dtype_of
 
 Function = Callable[..., Any]
@@ -35,7 +36,14 @@ Fields = tuple[tuple[Any, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A kernel's declaration; calling it computes on arrays, or makes a step of a pipeline from column names.
+    """A kernel's declaration; a call of it means what its arguments say.
+
+    - Names of columns, or nothing where columns have default names: a step of a pipeline.
+    - A frame and names of its columns, or names by default: the frame with the kernel's columns appended (or the rows
+      that it emits), as from a pipeline of this one step. `symbol` and `time` name columns, as in `Pipeline`.
+    - A pandas frame alone, with neither a column ``symbol`` nor the kernel's column by default, where the kernel reads
+      one: each of its columns is a series, as for pandas' ``frame.ewm(…).mean()``.
+    - Anything else: arrays, Series, frames of series; `symbol` then says whose tick each row is.
 
     Attributes
     ----------
@@ -52,6 +60,8 @@ class Kernel:
         The paper, standard or library that defines it.
     cases : tuple of mapping
         Parameters under which its contract is tested.
+    integers : bool
+        Whether it reads and gives whole numbers, of which the least int64 is a missing one (see `exact`).
     """
 
     function: Function
@@ -74,7 +84,12 @@ class Kernel:
     source: str = ""
     aliases: tuple[str, ...] = ()
     cases: tuple[Mapping[str, Any], ...] = ({},)
+    integers: bool = False
     oracles: list[Function] = field(default_factory=list, repr=False)
+    twins: dict[str, Kernel] = field(default_factory=dict, repr=False)
+
+    on_frame: ClassVar[Callable[[Kernel, tuple[Any, ...], dict[str, Any]], Any]]
+    """What a call with a frame, or with `symbol=`, does: set by the facade, since kernels know no frames."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__wrapped__", self.function)
@@ -141,7 +156,7 @@ class Kernel:
             return np.dtype(plain.split(":")[1])
         return dtype_of(plain)
 
-    @property
+    @cached_property
     def asks_for_time(self) -> bool:
         """Whether one of its functions takes ``ts``."""
         functions = (self.function, self.enter, self.leave, self.slide, self.prepare, self.flush)
@@ -182,12 +197,15 @@ class Kernel:
         """Check the user's keywords and return the values of the loop's parameters."""
         for name in given:
             if name not in self.keywords:
+                if name in CALLS:
+                    raise ParameterError(f"{self.name}: {name}= goes with {CALLS[name]}.")
                 raise ParameterError(f"{self.name} has no parameter {name!r}. {did_you_mean(name, self.keywords)}")
         merged = self.keywords | dict(given)
         resolved: dict[str, Any] = {}
         try:
             for parameter in self.parameters:
                 resolved |= parameter.resolve(merged)
+            sweep_shape(resolved)
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from None
         return resolved
@@ -206,14 +224,40 @@ class Kernel:
         self.oracles.append(function)
         return function
 
+    def exact(self, function: Function) -> Function:
+        """Register the function of this kernel's twin for ``dtype="int64"``: whole numbers in, in the state and out,
+        which never pass through float64; the least of them (`MISSING`) is a missing one.
+        """
+
+        def whole(fields: Fields) -> Fields:
+            return tuple((name, "i8" if kind == "f8" else kind, *shape) for name, kind, *shape in fields)
+
+        function.__name__, function.__doc__ = self.name, self.function.__doc__
+        self.twins["int64"] = replace(
+            self,
+            function=function,
+            reads=tuple(f"{name}:i8" for name in self.reads),
+            enters=tuple(f"{name}:i8" for name in self.enters),
+            gives=tuple((name, "i8") for name, _ in self.gives),
+            state=whole(self.state),
+            slots=whole(self.slots),
+            integers=True,
+            twins={},
+        )
+        return function
+
+    def variant(self, given: Mapping[str, Any]) -> Kernel:
+        """Return the kernel for the user's `dtype`: itself, or its twin for whole numbers."""
+        dtype = given.get("dtype")
+        return self.twins.get(dtype, self) if isinstance(dtype, str) else self
+
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
-        arrays = [value for value in columns if not isinstance(value, str)]
-        arrays += [
-            keywords[name] for name in self._read_keywords() if name in keywords and not isinstance(keywords[name], str)
-        ]
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
-        if not arrays:
+        if keywords.get("symbol") is not None or (columns and is_frame(columns[0])):
+            return Kernel.on_frame(self, columns, keywords)
+        named = [keywords[name] for name in self._read_keywords() if name in keywords]
+        if all(isinstance(value, str) for value in (*columns, *named)):
             return self.step(*columns, **keywords)
         from fintech_toolkit.kernels.arrays import compute
 
@@ -253,67 +297,18 @@ class Kernel:
         for name, value in resolved.items():
             if np.ndim(value):
                 raise ParameterError(f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays.")
-        return Step(self, tuple(bound), tuple(keywords.items()))
+        given = {
+            name: parameter.spelled(keywords[name]) if keywords[name] is not None else None
+            for parameter in self.parameters
+            for name in parameter.keywords
+            if name in keywords
+        }
+        return Step(self.variant(given), tuple(bound), tuple(given.items()), tuple(resolved.items()))
 
 
-@dataclass(frozen=True)
-class Step:
-    """A kernel on named columns, as part of a pipeline: what a kernel gives when it is called with column names.
-
-    Attributes
-    ----------
-    kernel : Kernel
-        What it computes.
-    columns : tuple of str
-        The columns that it reads.
-    given : tuple of (str, object)
-        The parameters that the user gave.
-    names : tuple of str
-        The columns that it gives, if `named` has renamed them.
-    """
-
-    kernel: Kernel
-    columns: tuple[str, ...]
-    given: tuple[tuple[str, Any], ...] = ()
-    names: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """How many columns the variadic read stands for."""
-        return len(self.columns) - len(self.kernel.reads) + 1 if self.kernel.variadic else 0
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the columns it gives."""
-        return self.names or tuple(self.kernel.output_names(self.width))
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters as the user gave them."""
-        return dict(self.given)
-
-    def named(self, *names: str) -> Step:
-        """Return the step with other output names: one per output, or one prefix for several.
-
-        Examples
-        --------
-        >>> import fintech_toolkit as ft
-        >>> ft.ewma("mid", span=9).named("fast").outputs
-        ('fast',)
-        >>> ft.macd("mid").named("slow").outputs
-        ('slow_macd', 'slow_signal', 'slow_hist')
-        """
-        defaults = self.kernel.output_names(self.width)
-        if len(names) == 1 and len(defaults) > 1:
-            names = tuple(f"{names[0]}_{name}" for name in defaults)
-        if len(names) != len(defaults) or not all(isinstance(name, str) and name for name in names):
-            raise PipelineError(f"{self.kernel.name} gives {len(defaults)} columns; got names {names!r}.")
-        return Step(self.kernel, self.columns, self.given, tuple(names))
-
-    def __repr__(self) -> str:
-        arguments = [repr(column) for column in self.columns] + [f"{name}={value!r}" for name, value in self.given]
-        renamed = f".named({', '.join(map(repr, self.names))})" if self.names else ""
-        return f"{self.kernel.name}({', '.join(arguments)}){renamed}"
+def is_frame(value: Any) -> bool:
+    """Whether it is a frame of any library, or a dict of arrays, and not one column."""
+    return isinstance(value, Mapping) or (hasattr(value, "columns") and getattr(value, "ndim", 2) == 2)
 
 
 def _tuple(value: str | Iterable[Any]) -> tuple[Any, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.parameters import REQUIRED
+from fintech_toolkit.kernels.parameters import REQUIRED, Window
 from fintech_toolkit.schema import CANONICAL, KNOWN_AT
 
 if TYPE_CHECKING:
@@ -18,6 +18,54 @@ KNOWN_AT_MEANS = (
     "In the frame that a pipeline gives: the event time of the tick at which the row became known, missing where it "
     "is not finished. `ts` is what the row is about, and earlier: asof_join goes by known_at, so that no row is seen "
     "before it."
+)
+
+CALLS = {
+    "axis": "arrays",
+    "ts": "arrays; of a frame, time= names the column of times",
+    "unit": "arrays and frames; a Pipeline has one of its own",
+    "symbol": "arrays and frames; a Pipeline has one of its own",
+    "time": "frames; arrays take ts=, and a Pipeline has a time= of its own",
+}
+"""Keywords of calls on arrays and frames, and what they go with."""
+
+
+def calls(kernel: Kernel) -> dict[str, tuple[Any, str, str]]:
+    """Return the keywords of a kernel's calls on arrays and frames: default, type, meaning."""
+    found: dict[str, tuple[Any, str, str]] = {}
+    if not kernel.stateless and not kernel.emits:
+        found["axis"] = (
+            0,
+            "int, default 0",
+            "on arrays: the axis along which a series runs; one-dimensional arrays among others go with each series",
+        )
+    if "ts" not in kernel.reads:
+        windows = any(isinstance(parameter, Window) for parameter in kernel.parameters)
+        needed = "needed" if kernel.asks_for_time else "needed for windows of time" if windows else "not needed"
+        found["ts"] = (
+            None,
+            "array_like, optional",
+            f"on arrays: the event time of each row, datetime64 or int64 nanoseconds, never backwards; {needed}. By "
+            "default the index of Series and frames, if it holds times",
+        )
+    found["unit"] = (None, "{'s', 'ms', 'us', 'ns'}, optional", "the unit of event times that are integers")
+    found["symbol"] = (
+        "symbol",
+        "array_like, str or None, default 'symbol'",
+        "on arrays: whose tick each row is, strings or integers; left out, all rows are of one. On a frame: the column "
+        "that says so, None if all rows are of one symbol",
+    )
+    found["time"] = (
+        "ts",
+        "str or None, default 'ts'",
+        "on a frame: the column of event times, None if rows are in order and no times are needed",
+    )
+    return found
+
+
+SHAPES = (
+    "a result has the shape of its input; lists of parameter values are a sweep, whose shape comes first: `(3, n)` for "
+    "three values on `n` rows."
 )
 
 
@@ -41,6 +89,7 @@ def signature(kernel: Kernel) -> inspect.Signature:
     for name, default in kernel.keywords.items():
         shown = kind.empty if default is REQUIRED else default
         parameters.append(kind(name, kind.KEYWORD_ONLY, default=shown))
+    parameters += [kind(name, kind.KEYWORD_ONLY, default=default) for name, (default, *_) in calls(kernel).items()]
     return inspect.Signature(parameters)
 
 
@@ -61,10 +110,15 @@ def document(kernel: Kernel) -> str:
     lines += [f"{name} : {np.dtype(kind)}" for name, kind in kernel.gives]
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
+    lines += ["", "Other Parameters", "----------------"]
+    for name, (_, kind, meaning) in calls(kernel).items():
+        lines += [f"{name} : {kind}", _indented(meaning)]
     notes = [
         f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}.",
         f"Source: {kernel.source}.",
     ]
+    if not kernel.emits:
+        notes.append(f"Shapes: {SHAPES}")
     head, marker, tail = text.partition("\nExamples\n--------")
     return "\n".join([head.rstrip(), "", *lines, "", "Notes", "-----", *notes]) + (
         f"\n{marker}{tail}" if marker else ""

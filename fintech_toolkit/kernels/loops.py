@@ -33,6 +33,7 @@ from fintech_toolkit.kernels.slots import (
     slot_dtype,
     state_dtype,
 )
+from fintech_toolkit.kernels.values import MISSING
 
 if TYPE_CHECKING:
     from fintech_toolkit.kernels.declare import Kernel
@@ -171,7 +172,8 @@ class _Source:
         return f"s = state[codes[i]]\n{self.on_new_session('')}{names} = {values}\n{move}{refresh}{result}"
 
     def finite(self, names: list[str]) -> str:
-        return " and ".join(f"np.isfinite({name})" for name in names)
+        test = "{} != MISSING" if self.kernel.integers else "np.isfinite({})"
+        return " and ".join(test.format(name) for name in names)
 
     def guarded(self, call: str, names: list[str]) -> str:
         """Calls a window's function only with finite values: anything else is missing, as in pandas' rolling."""
@@ -320,6 +322,7 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
         "advance": advance,
         "grow_rows": grow_rows,
         "REBUILD_AFTER": REBUILD_AFTER,
+        "MISSING": MISSING,
         **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
     }
     name = f"{kernel.name}_{digest.hexdigest()[:12]}"

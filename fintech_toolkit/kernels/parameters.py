@@ -1,13 +1,15 @@
 """What a kernel's parameters may be: declared once, checked once, documented from the declaration.
 
-A parameter takes what the user wrote (its `keywords`) and gives the numbers that the compiled loop takes (`resolve`).
-On arrays a parameter may itself be an array (a sweep); in a pipeline it is one value.
+A parameter takes what the user wrote (its `keywords`) and gives the numbers that the compiled loop takes (`resolve`),
+and the one spelling in which equal things are equal (`spelled`). On arrays a parameter may itself be an array (a
+sweep); in a pipeline it is one value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import numpy as np
@@ -62,17 +64,84 @@ class Parameter:
     def check(self, value: Any) -> Any:
         raise NotImplementedError
 
+    def spelled(self, value: Any) -> Any:
+        """Return a value that was checked in plain Python, the same for all ways to write it."""
+        return _plain(value)
+
+
+def duration_text(ns: int) -> str:
+    """Return nanoseconds as pandas writes a duration, in the largest unit of which they are a whole number.
+
+    Examples
+    --------
+    >>> duration_text(90_000_000_000), duration_text(3_600_000_000_000)
+    ('90s', '1h')
+    """
+    for unit, size in (("D", 24 * 3600 * 10**9), ("h", 3600 * 10**9), ("min", 60 * 10**9), ("s", 10**9), ("ms", 10**6)):
+        if ns % size == 0:
+            return f"{ns // size}{unit}"
+    return f"{ns // 1000}us" if ns % 1000 == 0 else f"{ns}ns"
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _array(name: str, value: Any, kinds: str, wanted: str) -> Any:
+    """Return a value, or a sweep of values, as an array of one of some kinds of dtypes."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        array = np.empty(0, object)
+    mixed = isinstance(value, list | tuple) and any(isinstance(v, bool | np.bool_) for v in value)
+    if array.dtype.kind not in kinds or (mixed and "b" not in kinds):
+        raise ParameterError(f"{name}={value!r} must be {wanted}.")
+    if not array.size:
+        raise ParameterError(f"{name}={value!r} holds no value.")
+    return array
+
+
+def sweep_shape(values: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the shape to which parameters broadcast: () unless one of them is a sweep.
+
+    Raises
+    ------
+    ParameterError
+        If they do not.
+    """
+    shapes = {name: value.shape for name, value in values.items() if isinstance(value, np.ndarray)}
+    if not shapes:
+        return ()
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ParameterError(f"The shapes of these sweeps do not fit together: {listed}.") from None
+
 
 def _numbers(name: str, value: Any, *, whole: bool) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.dtype.kind == "b":
-        raise ParameterError(f"{name}={value!r} must be a {'whole ' if whole else ''}number.")
-    if whole and array.dtype.kind == "f" and not np.all(array == np.floor(array)):
-        raise ParameterError(f"{name}={value!r} must be a whole number.")
+    array = _array(name, value, "iuf", "a whole number" if whole else "a number")
     if not np.all(np.isfinite(array)):
         raise ParameterError(f"{name}={value!r} must be finite.")
+    if whole and array.dtype.kind == "f" and not np.all(array == np.floor(array)):
+        raise ParameterError(f"{name}={value!r} must be a whole number.")
+    if whole and np.any(np.abs(array.astype("f8")) >= 2.0**63):
+        raise ParameterError(f"{name}={value!r} must be less than 2**63.")
     result = array.astype("i8" if whole else "f8")
     return result if result.ndim else result.item()
+
+
+def _durations(name: str, value: Any) -> Any:
+    """Return a duration, or a sweep of durations, in nanoseconds."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, list | tuple | np.ndarray):
+        return nanoseconds(value, name)
+    array = np.array(value, dtype=object)
+    if not array.size or not all(Window.is_duration(v) for v in array.reshape(-1)):
+        raise ParameterError(f"{name}={value!r} is not a duration, nor a list of such; write '5s', '250ms', '1min'.")
+    return np.reshape([nanoseconds(v, name) for v in array.reshape(-1)], array.shape)
 
 
 @dataclass(frozen=True)
@@ -112,10 +181,8 @@ class Flag(Parameter):
     dtype: ClassVar[str] = "b1"
 
     def check(self, value: Any) -> Any:
-        array = np.asarray(value)
-        if array.dtype.kind != "b":
-            raise ParameterError(f"{self.name}={value!r} must be True or False.")
-        return array if array.ndim else bool(value)
+        array = _array(self.name, value, "b", "True or False")
+        return array if array.ndim else bool(array)
 
 
 @dataclass(frozen=True)
@@ -130,10 +197,20 @@ class Choice(Parameter):
         return "{" + ", ".join(repr(option) for option in self.options) + "}"
 
     def check(self, value: Any) -> Any:
-        if value not in self.options:
+        if not isinstance(value, str) or value not in self.options:
             listed = ", ".join(map(repr, self.options))
             raise ParameterError(f"{self.name}={value!r} is not known; one of {listed}.")
         return self.options.index(value)
+
+
+DTYPE = Choice(
+    "dtype",
+    "'int64' computes whole numbers exactly, those beyond 2**53 too, which float64 cannot hold: ids, nanoseconds. A "
+    "missing one is null in frames (pandas: Int64), and the least int64 in arrays, as NaT is among times",
+    default="float64",
+    options=("float64", "int64"),
+)
+"""For kernels with a twin for whole numbers (see `Kernel.exact`)."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +224,10 @@ class Duration(Parameter):
         return "duration"
 
     def check(self, value: Any) -> Any:
-        return nanoseconds(value, self.name)
+        return _durations(self.name, value)
+
+    def spelled(self, value: Any) -> Any:
+        return duration_text(nanoseconds(value, self.name))
 
 
 @dataclass(frozen=True)
@@ -192,7 +272,7 @@ class Decay(Parameter):
             "halflife": lambda v: 1 - np.exp(-np.log(2) / v),
             "com": lambda v: 1 / (1 + v),
         }[name](number)
-        return {"alpha": alpha}
+        return {"alpha": alpha if np.ndim(alpha) else float(alpha)}
 
 
 @dataclass(frozen=True)
@@ -238,7 +318,14 @@ class Window(Parameter):
     @staticmethod
     def is_duration(window: Any) -> bool:
         """Whether a window is a length of time, not a number of rows."""
-        return window is not None and np.asarray(window).dtype.kind not in "iuf"
+        while isinstance(window, list | tuple) and window:
+            window = window[0]
+        if isinstance(window, np.ndarray):
+            return window.dtype.kind in "UmO"
+        return isinstance(window, str | timedelta | np.timedelta64) or hasattr(window, "nanos")
+
+    def spelled(self, value: Any) -> Any:
+        return duration_text(nanoseconds(value, self.keyword)) if self.is_duration(value) else _plain(value)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         window = given[self.keyword]
@@ -249,13 +336,14 @@ class Window(Parameter):
                 raise ParameterError(f"{self.keyword}=None is not allowed here: give rows (100) or a duration ('5s').")
             size, least = 0, 1
         elif self.is_duration(window):
-            size, least = nanoseconds(window, self.keyword), 1
+            size, least = _durations(self.keyword, window), 1
         else:
             size = least = Count(self.keyword, "").check(window)
         if not self.min_periods:
             return {"window": size}
         if given["min_periods"] is not None:
             least = Count("min_periods", "", at_least=0).check(given["min_periods"])
+            sweep_shape({self.keyword: size, "min_periods": least})
             if window is not None and not self.is_duration(window) and np.any(np.greater(least, size)):
                 raise ParameterError(f"min_periods={given['min_periods']!r} must be at most window={window!r}.")
         return {"window": size, "min_periods": least}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import Kernel, Step
+from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.loops import compile_loop
 from fintech_toolkit.kernels.slots import slot_dtype, state_dtype
+from fintech_toolkit.kernels.step import Step
 from fintech_toolkit.schema import Array
 
 NO_SESSION = np.empty(0, np.int64)
@@ -63,7 +64,7 @@ class Scan:
         self.kernel = kernel
         self.session = session
         self.by_time = kernel.by_time(given)
-        resolved = kernel.resolve(given)
+        resolved = dict(step.resolved)
         self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
         self.input_dtypes = [kernel.input_dtype(name) for name in kernel.read_names(step.width)]
         self.state_dtype = state_dtype(kernel, step.width, session=session)

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from fintech_toolkit.kernels.declare import Kernel, Step
+from fintech_toolkit.kernels.declare import Kernel
+from fintech_toolkit.kernels.step import Step
+from fintech_toolkit.kernels.values import MISSING
 
 WIDTH = 3
 """How many columns stand for a variadic read."""
@@ -19,18 +21,22 @@ WIDTH = 3
 START = 1_704_189_598_123_456_789
 """Two seconds before a minute, in nanoseconds that float64 cannot hold."""
 
+NULLABLE = "_int64"
+"""How the name of a column ends whose whole numbers may be missing."""
+
 Ticks = dict[str, Any]
 
 
 def columns_of(kernel: Kernel) -> list[str]:
     """Return names for the columns that a kernel reads."""
-    fixed = [name for name in kernel.input_names(WIDTH) if not kernel.variadic]
-    return fixed or [f"{name}_{j}" for j, name in enumerate(kernel.input_names(WIDTH))]
+    if kernel.variadic:
+        return [f"{name}_{j}" for j, name in enumerate(kernel.input_names(WIDTH))]
+    return [f"{name}{NULLABLE}" if kernel.integers else name for name in kernel.input_names(WIDTH)]
 
 
 def step_of(kernel: Kernel, case: dict[str, Any], prefix: str = "out") -> Step:
     """Return a step on those columns, its outputs renamed so that they clash with none."""
-    step = kernel.step(*columns_of(kernel), **case)
+    step = kernel.step(*columns_of(kernel.variant(case)), **case)
     return step.named(*(f"{prefix}_{name}" for name in step.outputs))
 
 
@@ -90,7 +96,7 @@ def ticks(
     dtypes : dict
         The columns besides `symbol` and `ts`.
     missing, infinite : float
-        Shares of floats that are NaN, and ±inf.
+        Shares of floats that are NaN, and ±inf; of nullable integers that are missing.
     ties : float
         Share of ticks that bear the time of the tick before.
     """
@@ -110,6 +116,8 @@ def ticks(
             drawn = known[name] if name in known else values(name, dtypes[name], len(own), random)
             result[name][own] = drawn
     for name, dtype in dtypes.items():
+        if name.endswith(NULLABLE):
+            result[name][random.random(rows) < missing] = MISSING
         if dtype.kind == "f":
             result[name][random.random(rows) < missing] = np.nan
             dirty = random.random(rows) < infinite

@@ -27,6 +27,7 @@ import fintech_toolkit as ft
 from fintech_toolkit import kernels
 from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.parameters import Choice, Flag, Window
+from fintech_toolkit.kernels.values import MISSING
 from tests.kernels import draw
 from tests.kernels.draw import Ticks
 
@@ -38,7 +39,9 @@ each_scanned = pytest.mark.parametrize("kernel", SCANNED.values(), ids=SCANNED)
 each_case = pytest.mark.parametrize(
     ("kernel", "case"),
     [
-        pytest.param(kernel, case, id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}")
+        pytest.param(
+            kernel.variant(case), case, id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}"
+        )
         for name, kernel in SCANNED.items()
         for case in kernel.cases
     ],
@@ -59,7 +62,9 @@ def given_by(pipeline: ft.Pipeline, frame: Any) -> dict[str, Any]:
     if isinstance(frame, pa.RecordBatch):
         frame = pa.table(frame)
     if isinstance(frame, pa.Table):
-        frame = {name: frame.column(name).to_numpy() for name in frame.column_names}
+        frame = {name: frame.column(name) for name in frame.column_names}
+        whole = {name for name, column in frame.items() if pa.types.is_integer(column.type)}
+        frame = {name: (c.fill_null(MISSING) if name in whole else c).to_numpy() for name, c in frame.items()}
     return {name: np.asarray(frame[name]) for name in pipeline.gives}
 
 
@@ -280,7 +285,8 @@ each_pipeline = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPE
 @pytest.fixture(scope="module")
 def market() -> pd.DataFrame:
     """Ticks of five symbols with everything that any kernel reads, dirty, as pandas frame."""
-    dtypes = {name: dtype for kernel in SCANNED.values() for name, dtype in draw.dtypes_of(kernel).items()}
+    everything = [variant for kernel in SCANNED.values() for variant in (kernel, *kernel.twins.values())]
+    dtypes = {name: dtype for kernel in everything for name, dtype in draw.dtypes_of(kernel).items()}
     frame = pd.DataFrame(draw.ticks(dtypes, 1200, seed=1, symbols=5, missing=0.05, infinite=0.02))
     return frame.assign(ts=pd.to_datetime(frame["ts"], utc=True), symbol=frame["symbol"].astype("str"))
 

@@ -7,18 +7,25 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.parameters import Window
+from fintech_toolkit.kernels.parameters import DTYPE, Window
 from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.values import MISSING
 
 # A queue of the values that can still become the extreme, in the symbol's own slots: `front` is the extreme itself.
 EXTREME: dict[str, Any] = {
     "reads": "x",
-    "parameters": [Window()],
+    "parameters": [Window(), DTYPE],
     "state": [("front", "i8"), ("queued", "i8"), ("n", "i8")],
     "slots": [("queue", "f8")],
     "warmup": "min_periods valid rows in the window",
     "source": "pandas, Series.rolling(...)",
-    "cases": [{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+    "cases": [
+        {"window": 20},
+        {"window": 7, "min_periods": 2},
+        {"window": "3s"},
+        {"window": 7, "min_periods": 2, "dtype": "int64"},
+        {"window": "3s", "dtype": "int64"},
+    ],
 }
 
 
@@ -72,12 +79,14 @@ def rolling_min(s: Any, x: float, min_periods: int, slots: Any) -> float:
     return slots[s.front].queue if s.n > 0 and s.n >= min_periods else np.nan
 
 
+@rolling_min.exact
+def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
+    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else MISSING
+
+
 @rolling_min.oracle
 def _(x: Any, ts: Any, **rolling: Any) -> Any:
-    import pandas as pd
-
-    values = pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts))
-    return values.rolling(**rolling).min().to_numpy()
+    return _extreme(min, x, ts, **rolling)
 
 
 @window_kernel(gives="rolling_max", enter=_enter_max, leave=_leave, **EXTREME)
@@ -95,9 +104,26 @@ def rolling_max(s: Any, x: float, min_periods: int, slots: Any) -> float:
     return slots[s.front].queue if s.n > 0 and s.n >= min_periods else np.nan
 
 
+@rolling_max.exact
+def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
+    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else MISSING
+
+
 @rolling_max.oracle
 def _(x: Any, ts: Any, **rolling: Any) -> Any:
+    return _extreme(max, x, ts, **rolling)
+
+
+def _extreme(extreme: Any, x: Any, ts: Any, window: Any, min_periods: Any = None, dtype: str = "float64") -> Any:
+    """Return the extreme of each window's valid values, one window after the other."""
     import pandas as pd
 
-    values = pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts))
-    return values.rolling(**rolling).max().to_numpy()
+    none = np.nan if dtype == "float64" else MISSING
+    span = pd.Timedelta(window).value if isinstance(window, str) else None
+    least = min_periods if min_periods is not None else 1 if span else window
+    result = []
+    for j in range(len(x)):
+        first = np.searchsorted(ts, ts[j] - span, side="right") if span else max(0, j + 1 - window)
+        valid = [v for v in x[first : j + 1].tolist() if v != MISSING and np.isfinite(float(v))]
+        result.append(extreme(valid) if valid and len(valid) >= least else none)
+    return np.array(result, dtype)

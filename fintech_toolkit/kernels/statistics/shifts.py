@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.parameters import Window
+from fintech_toolkit.kernels.parameters import DTYPE, Window
 from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.values import MISSING
 
 # The value k rows ago is the one that left a window of k rows last.
 SHIFT: dict[str, Any] = {
@@ -18,12 +19,13 @@ SHIFT: dict[str, Any] = {
             default=1,
             min_periods=False,
             doc="how far to look back: rows, or a duration such as '5s'",
-        )
+        ),
+        DTYPE,
     ],
     "state": [("left", "f8"), ("known", "?")],
     "skips_missing": False,
     "warmup": "k",
-    "cases": [{}, {"k": 3}, {"k": 40}, {"k": "2s"}],
+    "cases": [{}, {"k": 3}, {"k": 40}, {"k": "2s"}, {"k": 3, "dtype": "int64"}, {"k": "2s", "dtype": "int64"}],
 }
 
 
@@ -51,15 +53,22 @@ def lag(s: Any, x: float) -> float:
     array([nan, nan,  1.,  2.])
     >>> ft.lag(np.array([1.0, 2.0, 4.0]), k="2ns", ts=np.array([0, 1, 3]))
     array([nan, nan,  2.])
+    >>> ft.lag(np.array([2**60, 2**60 + 1]), dtype="int64") - 2**60
+    array([-9223372036854775808 ... 0])
     """
     return s.left if s.known else np.nan
+
+
+@lag.exact
+def _(s: Any, x: int) -> int:
+    return s.left if s.known else MISSING
 
 
 @window_kernel(reads="x", gives="diff", enter=_enter, leave=_leave, source="pandas, Series.diff(k)", **SHIFT)
 def diff(s: Any, x: float) -> float:
     """Difference, ``x_t - x_{t-k}``; for a duration, to the last value at or before ``t - k``.
 
-    NaN where either value is missing.
+    NaN where either value is missing. With ``dtype="int64"`` it is missing, too, where it is more than int64 can hold.
 
     Examples
     --------
@@ -70,21 +79,33 @@ def diff(s: Any, x: float) -> float:
     return x - s.left if s.known else np.nan
 
 
-def _shifted(x: Any, ts: Any, k: Any) -> Any:
-    import pandas as pd
+@diff.exact
+def _(s: Any, x: int) -> int:
+    if not s.known or x == MISSING or s.left == MISSING:  # noqa: PLR1714
+        return MISSING
+    change = x - s.left
+    return change if (change >= 0) == (x >= s.left) else MISSING
 
-    if not isinstance(k, str):
-        return pd.Series(x).shift(k).to_numpy()
-    known = np.searchsorted(ts, ts - pd.Timedelta(k).value, side="right")
-    return np.where(known > 0, x[np.maximum(known - 1, 0)], np.nan)
+
+def _shifted(x: Any, ts: Any, k: Any) -> Any:
+    """Return what was k ago, as Python numbers; None where nothing was."""
+    if isinstance(k, str):
+        import pandas as pd
+
+        known = np.searchsorted(ts, ts - pd.Timedelta(k).value, side="right")
+        return [x[n - 1].item() if n else None for n in known]
+    return [x[j - k].item() if j >= k else None for j in range(len(x))]
 
 
 @lag.oracle
-def _(x: Any, ts: Any, k: Any = 1) -> Any:
-    return _shifted(x, ts, k)
+def _(x: Any, ts: Any, k: Any = 1, dtype: str = "float64") -> Any:
+    none = np.nan if dtype == "float64" else MISSING
+    return np.array([none if before is None else before for before in _shifted(x, ts, k)], dtype)
 
 
 @diff.oracle
-def _(x: Any, ts: Any, k: Any = 1) -> Any:
-    with np.errstate(invalid="ignore"):
-        return x - _shifted(x, ts, k)
+def _(x: Any, ts: Any, k: Any = 1, dtype: str = "float64") -> Any:
+    none = np.nan if dtype == "float64" else MISSING
+    pairs = [(now.item(), before) for now, before in zip(x, _shifted(x, ts, k), strict=True)]
+    changes = [none if before is None or MISSING in (now, before) else now - before for now, before in pairs]
+    return np.array([none if abs(change) >= 2**63 else change for change in changes], dtype)
