@@ -146,7 +146,7 @@ def test_pipelines_compose_print_and_travel_as_json() -> None:
         "{}",
         "[]",
         both.to_json().replace("ewma", "emwa"),
-        both.to_json().replace('"format": 1', '"format": 9'),
+        both.to_json().replace('"format": 2', '"format": 9'),
     ):
         with pytest.raises(ft.PipelineError):
             ft.Pipeline.from_json(text)

@@ -86,7 +86,10 @@ def as_instants(column: Any, what: str, unit: str | None = None) -> Array:
     if values.dtype.kind == "M":
         return _nanoseconds(values, missing, what)
     if values.dtype.kind not in "iu":
-        raise DataError(f"{what} must hold times, not {values.dtype}; convert it with pandas.to_datetime(…, utc=True).")
+        remedy = "convert it with pandas.to_datetime(…, utc=True)"
+        if values.dtype.kind == "f":
+            remedy = "float64 cannot keep nanoseconds exact, read it as int64"
+        raise DataError(f"{what} must hold times, not {values.dtype}; {remedy}.")
     if missing is not None and missing.any():
         raise DataError(f"{what} has no time at {_row(missing)}; drop or fill it.")
     numbers = as_values(values, np.dtype("i8"), what)

@@ -91,4 +91,5 @@ def test_a_sweep_is_one_row_for_each_parameter() -> None:
     x = np.random.default_rng(0).normal(size=200)
     swept = ft.rolling_mean(x, window=[5, 10, 20])
     assert_array_equal(swept, np.stack([ft.rolling_mean(x, window=w) for w in (5, 10, 20)]))
-    assert_array_equal(ft.ewma(x.reshape(40, 5), span=4, axis=0), ft.ewma(x.reshape(40, 5).T.copy(), span=4).T)
+    across = ft.ewma(x.reshape(40, 5).T.copy(), span=4, axis=1).T
+    assert_array_equal(ft.ewma(x.reshape(40, 5), span=4), across)

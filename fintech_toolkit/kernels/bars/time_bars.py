@@ -61,8 +61,8 @@ def time_bars(s: Any, row: Any, price: float, size: float, ts: int, frequency: i
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> times = np.array([0, 400_000_000, 1_200_000_000])
-    >>> bars = ft.time_bars(np.array([10.0, 11.0, 12.0]), np.array([1.0, 1.0, 2.0]), ts=times, frequency="1s")
+    >>> price, size = np.array([10.0, 11.0, 12.0]), np.array([1.0, 1.0, 2.0])
+    >>> bars = ft.time_bars(price, size, ts=np.array([0, 400, 1200]), unit="ms", frequency="1s")
     >>> bars.close, bars.complete
     (array([11., 12.]), array([ True, False]))
     """

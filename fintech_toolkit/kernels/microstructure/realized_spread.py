@@ -54,10 +54,9 @@ def realized_spread(
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> second = 1_000_000_000
     >>> rows = ft.realized_spread(
     ...     np.array([10.1, np.nan, np.nan]), np.array([10.0, 10.05, 10.2]), np.array([1.0, np.nan, np.nan]),
-    ...     ts=np.array([0, second, 3 * second]), horizon="2s")
+    ...     ts=np.array([0, 1, 3]), unit="s", horizon="2s")
     >>> rows.realized_spread.round(6), rows.complete
     (array([0.1]), array([ True]))
     """

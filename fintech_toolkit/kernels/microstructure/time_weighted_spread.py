@@ -26,9 +26,8 @@ def time_weighted_spread(s: Any, bid: float, ask: float, ts: int) -> float:
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> second = 1_000_000_000
     >>> ft.time_weighted_spread(np.array([99.0, 98.0, 98.0]), np.array([100.0, 100.0, 100.0]),
-    ...                         ts=np.array([0, 3, 4]) * second)
+    ...                         ts=np.array([0, 3, 4]), unit="s")
     array([ nan, 1.  , 1.25])
     """
     if s.quoted:

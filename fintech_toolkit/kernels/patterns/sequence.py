@@ -31,7 +31,7 @@ def sequence_pattern(s: Any, flags: Any, ts: int, within: int) -> bool:
     --------
     >>> import numpy as np, fintech_toolkit as ft
     >>> drop, surge = np.array([True, False, False]), np.array([False, True, True])
-    >>> ft.sequence_pattern(drop, surge, ts=np.array([0, 4, 9]) * 1_000_000_000, within="5s")
+    >>> ft.sequence_pattern(drop, surge, ts=np.array([0, 4, 9]), unit="s", within="5s")
     array([False,  True, False])
     """
     # started[k] is the latest start of a sequence that has reached event k: no other can still be within time
