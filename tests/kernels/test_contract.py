@@ -65,7 +65,12 @@ def given_by(pipeline: ft.Pipeline, frame: Any) -> dict[str, Any]:
         frame = {name: frame.column(name) for name in frame.column_names}
         whole = {name for name, column in frame.items() if pa.types.is_integer(column.type)}
         frame = {name: (c.fill_null(MISSING) if name in whole else c).to_numpy() for name, c in frame.items()}
-    return {name: np.asarray(frame[name]) for name in pipeline.gives}
+    return {name: plain_array(frame[name]) for name in pipeline.gives}
+
+
+def plain_array(values: Any) -> Any:
+    nullable = isinstance(values, pd.arrays.IntegerArray)
+    return values.to_numpy("i8", na_value=MISSING) if nullable else np.asarray(values)
 
 
 def assert_same(actual: dict[str, Any], expected: dict[str, Any]) -> None:

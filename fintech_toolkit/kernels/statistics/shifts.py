@@ -105,7 +105,9 @@ def _(x: Any, ts: Any, k: Any = 1, dtype: str = "float64") -> Any:
 
 @diff.oracle
 def _(x: Any, ts: Any, k: Any = 1, dtype: str = "float64") -> Any:
-    none = np.nan if dtype == "float64" else MISSING
+    if dtype == "float64":
+        with np.errstate(invalid="ignore"):
+            return x - lag.oracles[0](x, ts, k)
     pairs = [(now.item(), before) for now, before in zip(x, _shifted(x, ts, k), strict=True)]
-    changes = [none if before is None or MISSING in (now, before) else now - before for now, before in pairs]
-    return np.array([none if abs(change) >= 2**63 else change for change in changes], dtype)
+    changes = [MISSING if before is None or MISSING in (now, before) else now - before for now, before in pairs]
+    return np.array([change if abs(change) < 2**63 else MISSING for change in changes])
