@@ -20,11 +20,12 @@ OPTIONS = [p.name for p in inspect.signature(Pipeline).parameters.values() if p.
 
 def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return what a kernel gives for a frame, or for arrays whose symbols are given (see `Kernel` for the rules)."""
+    if all(isinstance(value, str) for value in (*columns, keywords.get("symbol"))):
+        return kernel.step(*columns, **keywords)
     if not columns or not is_frame(columns[0]):
         return by_symbol(kernel, columns, dict(keywords))
     frame, names = columns[0], columns[1:]
-    reads = kernel.input_names(1)
-    named = [keywords[name] for name in reads if name in keywords]
+    named = [keywords[name] for name in kernel.input_names(1) if name in keywords]
     if all(isinstance(name, str) for name in (*names, *named)):
         if _is_frame_of_series(kernel, frame, keywords) and not names and not named:
             return compute(kernel, columns, keywords)
@@ -67,10 +68,11 @@ def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]
     arrays = dict(zip(names, bound, strict=True)) | ({} if ts is None else {"ts": ts})
     arrays["symbol"] = symbol
     index, _ = labels_of(arrays)
-    for name, values in arrays.items():
-        _check_column(kernel, name, values)
     if "ts" not in arrays and (ts := default_times(kernel, keywords, index)) is not None:
         arrays["ts"] = ts
+    for name, values in arrays.items():
+        _check_column(kernel, name, values)
+        arrays[name] = pd.Series(values.array) if isinstance(values, pd.Index) else values
     options: dict[str, Any] = {"symbol": "symbol", "time": "ts" if "ts" in arrays else None, "unit": unit}
     swept = sweep_shape(kernel.resolve(keywords))
     results = []

@@ -82,6 +82,8 @@ def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str
     """
     import pandas as pd
 
+    if isinstance(duration, str) and duration.strip().lstrip("+-").replace(".", "", 1).isdecimal():
+        raise ParameterError(f"{name}={duration!r} is a number without a unit; write '5s', '250ms', '1min'.")
     try:
         if isinstance(duration, float | np.floating) and not float(duration).is_integer():
             raise ValueError("it is not whole")

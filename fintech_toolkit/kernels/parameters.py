@@ -227,7 +227,7 @@ class Duration(Parameter):
         return _durations(self.name, value)
 
     def spelled(self, value: Any) -> Any:
-        return duration_text(nanoseconds(value, self.name))
+        return duration_text(_durations(self.name, value))
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ class Window(Parameter):
         return isinstance(window, str | timedelta | np.timedelta64) or hasattr(window, "nanos")
 
     def spelled(self, value: Any) -> Any:
-        return duration_text(nanoseconds(value, self.keyword)) if self.is_duration(value) else _plain(value)
+        return duration_text(_durations(self.keyword, value)) if self.is_duration(value) else _plain(value)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         window = given[self.keyword]
