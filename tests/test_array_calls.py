@@ -1,11 +1,8 @@
-"""Kernels called on arrays, Series and frames: what a first argument means, shapes, symbols, labels, exact integers."""
+"""Kernels called on arrays, Series and frames: what a first argument means, shapes, labels, symbols."""
 
 from __future__ import annotations
 
-import datetime
 import inspect
-import json
-from pathlib import Path
 from typing import Any
 
 import dask.dataframe as dd
@@ -18,7 +15,6 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from fintech_toolkit.kernels.values import MISSING
 from tests.frames import ticks
 
 X = np.round(np.cumsum(np.random.default_rng(5).normal(size=60)), 2)
@@ -347,205 +343,6 @@ def test_integer_times_have_a_unit() -> None:
     assert_array_equal(ft.rolling_mean(X, window="5s", ts=seconds, unit="s", symbol=["A"] * 60), expected)
     with pytest.raises(ft.DataError, match=r"ts looks like seconds: .*unit='s'"):
         ft.rolling_mean(X, window="5s", ts=seconds)
-
-
-# Whole numbers beyond 2**53.
-
-IDS = 2**60 + np.array([5, 3, 9, 9, 1, 12, 4, 8])
-EXACT = [ft.diff("id", dtype="int64"), ft.lag("id", k=2, dtype="int64"), ft.rolling_min("id", window=3, dtype="int64")]
-EXACT += [ft.rolling_max("id", window=3, min_periods=1, dtype="int64")]
-
-
-def test_whole_numbers_are_exact() -> None:
-    assert_array_equal(ft.diff(IDS, dtype="int64"), [MISSING, -2, 6, 0, -8, 11, -8, 4])
-    assert_array_equal(ft.lag(IDS, k=3, dtype="int64"), [*[MISSING] * 3, *IDS[:5]])
-    assert_array_equal(ft.rolling_min(IDS, window=3, min_periods=1, dtype="int64") - 2**60, [5, 3, 3, 3, 1, 1, 1, 4])
-    assert_array_equal(ft.rolling_max(IDS, window=3, min_periods=1, dtype="int64") - 2**60, [5, 5, 9, 9, 9, 12, 12, 12])
-    assert ft.diff(IDS.astype("int8"), dtype="int64").dtype == np.dtype("i8")
-    edges = np.array([MISSING + 1, 2**63 - 1, MISSING, 5, -1, 2**63 - 1])
-    assert_array_equal(ft.diff(edges, dtype="int64"), [MISSING, MISSING, MISSING, MISSING, -6, MISSING])
-    nullable = pd.Series([7, pd.NA, 2**60], dtype="Int64", index=[3, 1, 2])
-    expected = pd.Series([pd.NA, 7, pd.NA], dtype="Int64", index=[3, 1, 2], name="lagged")
-    assert_series_equal(ft.lag(nullable, dtype="int64"), expected)
-    wide = ft.lag(pd.DataFrame({"a": IDS, "b": IDS}), dtype="int64")
-    assert wide.dtypes.tolist() == [pd.Int64Dtype()] * 2
-    assert wide["b"].tolist()[1:] == IDS[:-1].tolist()
-    assert wide.isna().sum().sum() == 2
-    assert ft.lag(IDS, k=[1, 2], dtype="int64").shape == (2, 8)
-
-
-@pytest.mark.parametrize("kind", ["pandas", "arrow", "dict", "dask", "run", "saved"])
-def test_whole_numbers_are_exact_in_every_frame(kind: str, tmp_path: Path) -> None:
-    ids = pd.array([*IDS, *IDS], "Int64")
-    ids[6] = pd.NA
-    frame = pd.DataFrame({"symbol": ["A", "B"] * 8, "ts": np.arange(16), "id": ids})
-    pipeline = ft.Pipeline(*EXACT)
-    expected = {name: [] for name in pipeline.gives}
-    for symbol in ("A", "B"):
-        own = [None if pd.isna(v) else v for v in frame["id"][frame["symbol"] == symbol]]
-        for j, now in enumerate(own):
-            expected["diff"].append(None if not j or None in (now, own[j - 1]) else now - own[j - 1])
-            expected["lagged"].append(own[j - 2] if j > 1 else None)
-            window = [v for v in own[max(0, j - 2) : j + 1] if v is not None]
-            expected["rolling_min"].append(min(window) if len(window) == 3 else None)
-            expected["rolling_max"].append(max(window, default=None))
-    if kind == "arrow":
-        result = pipeline(pa.Table.from_pandas(frame))
-        assert [result.schema.field(name).type for name in pipeline.gives] == [pa.int64()] * 4
-        result = result.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    elif kind == "dict":
-        result = pipeline({name: frame[name] for name in frame})
-        assert all(result[name].dtype == np.dtype("i8") for name in pipeline.gives)
-        result = pd.DataFrame(result).replace(MISSING, pd.NA)
-    elif kind == "dask":
-        lazy = pipeline(dd.from_pandas(frame, npartitions=3))
-        assert lazy.dtypes[pipeline.gives].tolist() == [pd.Int64Dtype()] * 4
-        result = lazy.compute()
-    elif kind in ("run", "saved"):
-        run = pipeline.start()
-        first = run(frame[:5])
-        if kind == "saved":
-            run.state.save(tmp_path / "state.parquet")
-            run = pipeline.start(ft.State.load(tmp_path / "state.parquet"))
-        result = pd.concat([first, run(frame[5:])])
-    else:
-        result = pipeline(frame)
-    if kind in ("pandas", "dask", "run", "saved"):
-        assert result.dtypes[pipeline.gives].tolist() == [pd.Int64Dtype()] * 4
-    for name, values in expected.items():
-        found = result.sort_values("symbol", kind="stable")[name]
-        assert [None if pd.isna(value) else value for value in found] == values
-
-
-def test_integers_that_float64_would_round_are_refused_with_the_way_out() -> None:
-    message = "holds 1152921504606846981 at row 0, beyond the 2\\*\\*53 .*dtype='int64'"
-    for call in (
-        lambda: ft.diff(IDS),
-        lambda: ft.ewma(pd.Series(IDS), span=3),
-        lambda: ft.diff(list(map(int, IDS))),
-        lambda: ft.diff(pa.array(IDS)),
-        lambda: ft.diff(pd.DataFrame({"id": IDS}), "id", symbol=None, time=None),
-        lambda: ft.diff([*map(int, IDS), 0.5]),
-    ):
-        with pytest.raises(ft.DataError, match=message):
-            call()
-    assert_array_equal(ft.diff(np.array([2**53 - 1, 2**53])), [np.nan, 1.0])
-
-
-def test_steps_agree_on_the_dtype_of_what_they_hand_on() -> None:
-    lagged = ft.lag("id", dtype="int64")
-    assert ft.Pipeline(lagged, ft.diff("lagged", dtype="int64")).gives == ["lagged", "diff"]
-    with pytest.raises(ft.PipelineError, match=r"reads 'lagged' as float64, but .* gives int64"):
-        ft.Pipeline(lagged, ft.ewma("lagged", span=3))
-    with pytest.raises(ft.PipelineError, match=r"reads 'mid' as int64, but .* gives float64"):
-        ft.Pipeline(ft.midprice(), ft.lag("mid", dtype="int64"))
-    both = ft.Pipeline(ft.ewma("id", span=3), lagged, symbol=None, time=None)({"id": np.array([1, 2, 3])})
-    assert both["ewma"].dtype == np.dtype("f8")
-    assert_array_equal(both["lagged"], [MISSING, 1, 2])
-    with pytest.raises(ft.DataError, match="Column 'id' must hold whole numbers, not float64"):
-        ft.diff(pd.DataFrame({"id": [1.0, 2.0]}), "id", dtype="int64", symbol=None, time=None)
-    with pytest.raises(ft.ParameterError, match="dtype='int32' is not known; one of 'float64', 'int64'"):
-        ft.diff(IDS, dtype="int32")
-
-
-# Parameters have one spelling.
-
-
-@pytest.mark.parametrize(
-    ("keyword", "spellings"),
-    [
-        ("window", [5, 5.0, np.int64(5), np.uint8(5), np.float32(5), np.array(5)]),
-        (
-            "window",
-            [
-                "5s",
-                "5000ms",
-                "00:00:05",
-                pd.Timedelta("5s"),
-                datetime.timedelta(seconds=5),
-                np.timedelta64(5, "s"),
-                np.timedelta64(5_000_000_000, "ns"),
-                np.array(5, "m8[s]"),
-                np.str_("5s"),
-                pd.offsets.Second(5),
-            ],
-        ),
-        ("span", [9, 9.0, np.int32(9), np.float64(9)]),
-        ("alpha", [0.5, np.float32(0.5), np.float16(0.5), np.array(0.5)]),
-        ("adjust", [True, np.True_, np.array(True)]),
-    ],
-    ids=["rows", "duration", "span", "alpha", "flag"],
-)
-def test_two_spellings_of_one_thing_are_one_pipeline(keyword: str, spellings: list[Any]) -> None:
-    rest = {"window": {}, "adjust": {"span": 9}}.get(keyword, {})
-    kernel = ft.rolling_mean if keyword == "window" else ft.ewma
-    made = [ft.Pipeline(kernel("mid", **{keyword: value}, **rest)) for value in spellings]
-    assert {pipeline.to_json() for pipeline in made} == {made[0].to_json()}
-    assert {repr(pipeline) for pipeline in made} == {repr(made[0])}
-    assert len({pipeline.steps[0] for pipeline in made}) == 1
-    for pipeline in made:
-        assert ft.Pipeline.from_json(pipeline.to_json()) == pipeline
-
-
-def test_rows_and_nanoseconds_are_not_the_same() -> None:
-    assert ft.Pipeline(ft.lag("mid", k=5)) != ft.Pipeline(ft.lag("mid", k="5ns"))
-    assert ft.Pipeline(ft.ewma("mid", span=9)) != ft.Pipeline(ft.ewma("mid", alpha=0.2))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *(True, np.True_, "9", "", b"9", None, pd.NA, pd.NaT, np.nan, -np.inf, 1j, 10**400),
-        *([], {}, object(), [[1], [2, 3]], [True, 2.0], pd.Timedelta("5s"), np.datetime64("2024")),
-    ],
-)
-def test_what_is_no_number_is_no_parameter(wrong: Any) -> None:
-    given: dict[str, Any] = {"span": wrong, "adjust": True}
-    for call in (lambda: ft.ewma("mid", **given), lambda: ft.ewma(X, **given), lambda: ft.rsi(X, window=wrong)):
-        with pytest.raises(ft.ParameterError):
-            call()
-    if not isinstance(wrong, pd.Timedelta):
-        with pytest.raises(ft.ParameterError):
-            ft.rolling_mean(X, window=wrong, ts=np.arange(60))
-    if not isinstance(wrong, bool | np.bool_):
-        with pytest.raises(ft.ParameterError):
-            ft.ewma(X, span=9, adjust=wrong)
-    with pytest.raises(ft.ParameterError):
-        ft.trade_sign(X, X, X, method=wrong)
-
-
-@pytest.mark.parametrize("wrong", [2**63, np.uint64(2**64 - 1), 1e300, 2.5, 0, -1])
-def test_a_count_is_a_count(wrong: Any) -> None:
-    with pytest.raises(ft.ParameterError, match="window="):
-        ft.rolling_mean("mid", window=wrong)
-
-
-@pytest.mark.parametrize("wrong", ["5 parsecs", "-5s", "0s", np.timedelta64("NaT"), ["5s", 5], [], "nan", "300Y"])
-def test_a_duration_is_a_duration(wrong: Any) -> None:
-    with pytest.raises(ft.ParameterError, match="window="):
-        ft.rolling_mean(X, window=wrong, ts=np.arange(60))
-    with pytest.raises(ft.ParameterError, match="frequency="):
-        ft.time_bars(frequency=wrong)
-
-
-def test_the_numbers_that_parameters_were_resolved_to_travel_with_a_pipeline() -> None:
-    pipeline = ft.Pipeline(ft.ewma("mid", halflife=7))
-    data = json.loads(pipeline.to_json())
-    (step,) = data["steps"]
-    assert step["parameters"] == {"halflife": 7}
-    assert step["resolved"]["alpha"] == 1 - np.exp(-np.log(2) / 7)
-    # A machine whose exp gives another last bit.
-    step["resolved"]["alpha"] *= 1 + 5e-15
-    other = ft.Pipeline.from_json(json.dumps(data))
-    assert "halflife=7" in repr(other)
-    assert other != pipeline
-    frame = {"symbol": np.array(["A"] * 60), "ts": np.arange(60), "mid": X}
-    assert not np.array_equal(other(frame)["ewma"], pipeline(frame)["ewma"])
-    assert_array_equal(other(frame)["ewma"], ft.ewma(X, alpha=step["resolved"]["alpha"]))
-    for wrong in ({"alpha": 0.5}, {}, {**step["resolved"], "alpha": 0.5}, {**step["resolved"], "alpha": "0.1"}, None):
-        step["resolved"] = wrong
-        with pytest.raises(ft.PipelineError):
-            ft.Pipeline.from_json(json.dumps(data))
 
 
 # What is said about it.
