@@ -28,7 +28,13 @@ def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> 
     named = [keywords[name] for name in kernel.input_names(1) if name in keywords]
     if all(isinstance(name, str) for name in (*names, *named)):
         if _is_frame_of_series(kernel, frame, keywords) and not names and not named:
-            return compute(kernel, columns, keywords)
+            try:
+                return compute(kernel, columns, keywords)
+            except DataError as error:
+                raise DataError(
+                    f"{error} Without a column 'symbol', each column of a frame is a series; to use one column, name "
+                    f"it: {kernel.name}(frame, 'mid', symbol='ticker')."
+                ) from None
         return on_frame(kernel, frame, names, dict(keywords))
     if not all(isinstance(column, pd.DataFrame) for column in columns if is_frame(column)):
         raise ColumnError(f"{kernel.name}: with a frame, give the names of its columns: {kernel.name}(frame, 'mid').")

@@ -128,7 +128,7 @@ def test_a_frame_of_numbers_is_a_series_a_column_as_in_pandas() -> None:
     assert_array_equal(ft.ewma(odd, alpha=0.3), result)
     assert list(ft.ewma(odd, alpha=0.3).columns) == ["a", "a", 7]
     assert ft.ewma(WIDE, alpha=[0.1, 0.2]).shape == (2, 20, 3)
-    with pytest.raises(ft.DataError, match=r"Column 'note' must hold numbers, not .* 'x'"):
+    with pytest.raises(ft.DataError, match=r"Column 'note' must hold numbers, not .* 'x'.*to use one column, name it"):
         ft.ewma(WIDE.assign(note="x"), alpha=0.3)
 
 

@@ -298,10 +298,10 @@ class Kernel:
             if np.ndim(value):
                 raise ParameterError(f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays.")
         given = {
-            name: parameter.spelled(keywords[name]) if keywords[name] is not None else None
+            name: parameter.spelled(keywords[name])
             for parameter in self.parameters
             for name in parameter.keywords
-            if name in keywords
+            if keywords.get(name) is not None
         }
         return Step(self.variant(given), tuple(bound), tuple(given.items()), tuple(resolved.items()))
 

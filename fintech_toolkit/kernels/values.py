@@ -167,7 +167,8 @@ def _arrow(column: Any, what: str, wanted: str) -> tuple[Array, Array | None]:
     if not isinstance(column, pa.Array | pa.ChunkedArray):  # Arrow's capsules
         column = pa.array(column) if hasattr(column, "__arrow_c_array__") else pa.chunked_array(column)
     if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        chunks = column.chunks
+        column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind, missing = column.type, None

@@ -55,6 +55,7 @@ def test_two_spellings_of_one_thing_are_one_pipeline(keyword: str, spellings: li
 def test_rows_and_nanoseconds_are_not_the_same() -> None:
     assert ft.Pipeline(ft.lag("mid", k=5)) != ft.Pipeline(ft.lag("mid", k="5ns"))
     assert ft.Pipeline(ft.ewma("mid", span=9)) != ft.Pipeline(ft.ewma("mid", alpha=0.2))
+    assert ft.Pipeline(ft.ewma("mid", span=9)) == ft.Pipeline(ft.ewma("mid", span=9, alpha=None))
 
 
 @pytest.mark.parametrize(
