@@ -28,11 +28,14 @@ _SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
 
 @dataclass(frozen=True)
 class Column:
-    """A canonical column: its name, the NumPy dtype kernels see it as, and what it holds."""
+    """A canonical column: its name, the NumPy dtype kernels see it as, what it holds, and the only values that it may
+    have (besides none) where these are few.
+    """
 
     name: str
     dtype: str
     doc: str
+    domain: tuple[int, ...] = ()
 
 
 CANONICAL: dict[str, Column] = {
@@ -42,7 +45,7 @@ CANONICAL: dict[str, Column] = {
         Column("ts", "i8", "event time, UTC nanoseconds since 1970"),
         Column("price", "f8", "trade price"),
         Column("size", "f8", "trade quantity"),
-        Column("side", "f8", "+1 buyer-initiated, -1 seller-initiated, NaN or 0 unknown"),
+        Column("side", "f8", "+1 buyer-initiated, -1 seller-initiated, NaN or 0 unknown", (-1, 0, 1)),
         Column("trade_id", "i8", "trade identifier, kept exact"),
         Column("bid", "f8", "best bid price"),
         Column("ask", "f8", "best ask price"),
@@ -55,7 +58,7 @@ CANONICAL: dict[str, Column] = {
         Column("low", "f8", "lowest price of a bar"),
         Column("close", "f8", "last price of a bar"),
         Column("volume", "f8", "quantity traded in a bar"),
-        Column("leg", "i8", "0 or 1: which symbol of its pair a tick belongs to (see to_pairs)"),
+        Column("leg", "i8", "0 or 1: which symbol of its pair a tick belongs to (see to_pairs)", (0, 1)),
     )
 }
 
@@ -64,6 +67,31 @@ def dtype_of(column: str) -> np.dtype[np.generic]:
     """Return the dtype in which kernels see a column; float64 unless the schema says otherwise."""
     known = CANONICAL.get(column)
     return np.dtype(known.dtype if known else "f8")
+
+
+def check_domain(values: Array, read: str, what: str) -> None:
+    """Raise unless a column that a kernel reads as `read` has only values that such a column may have.
+
+    Values that are not finite stand for none, and are never wrong.
+
+    Raises
+    ------
+    DataError
+        If so; the message names the first row.
+    """
+    known = CANONICAL.get(read)
+    if known is None or not known.domain:
+        return
+    good = values == known.domain[0]
+    for value in known.domain[1:]:
+        good |= values == value
+    if good.all():
+        return
+    wrong = ~good & np.isfinite(values)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        allowed = ", ".join(map(str, known.domain[:-1])) + f" or {known.domain[-1]}"
+        raise DataError(f"{what} holds {values[row]} at row {row}; {read!r} must be {allowed}: {known.doc}.")
 
 
 def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str, *, zero: bool = False) -> int:

@@ -79,7 +79,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
         ("price", pd.Timestamp("2024-01-01"), "Column 'price' holds times; it must hold numbers"),
         ("ts", 1.5, "Column 'ts' must hold times"),
         ("ts", "2024-01-01", "Column 'ts' must hold times, not .*to_datetime"),
-        ("symbol", 1.5, "Column 'symbol' holds float; symbols must be all strings or all integers"),
+        ("symbol", 1.5, "Column 'symbol' holds double; symbols must be all strings or all integers"),
     ],
 )
 def test_a_wrong_type_names_the_column(column: str, values: object, message: str) -> None:
@@ -89,7 +89,7 @@ def test_a_wrong_type_names_the_column(column: str, values: object, message: str
 
 def test_symbols_of_mixed_types_are_refused() -> None:
     frame = ticks(4).assign(symbol=np.array(["A", 1, "B", 2], dtype=object))
-    with pytest.raises(ft.DataError, match="Column 'symbol' mixes types"):
+    with pytest.raises(ft.DataError, match="Column 'symbol' holds 1 at row 1; symbols must be all strings"):
         MID(frame)
 
 

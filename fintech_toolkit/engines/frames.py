@@ -41,12 +41,14 @@ class Frame(Protocol):
 
 
 def wrap(frame: Any) -> Frame:
-    """Return the view of a frame that the engines work on.
+    """Return the view of a frame that the engines work on; what is one already stays as it is.
 
     Raises
     ------
     PipelineError
         If it is none of the frames that are known.
+    ColumnError
+        If two of its columns have one name.
     """
     if isinstance(frame, pd.DataFrame):
         return PandasFrame(frame)
@@ -54,9 +56,16 @@ def wrap(frame: Any) -> Frame:
         return ArrowFrame(frame)
     if isinstance(frame, Mapping):
         return DictFrame(frame)
+    if isinstance(frame, PandasFrame | ArrowFrame | DictFrame):
+        return frame
+    if hasattr(frame, "__arrow_c_stream__"):
+        try:
+            return ArrowFrame(pa.table(frame))
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise PipelineError(f"This {type(frame).__name__} is not a frame ({error}).") from error
     raise PipelineError(
-        "A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, or a dict of arrays; "
-        f"not {type(frame).__name__}."
+        "A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, a dict of arrays, or what offers "
+        f"Arrow's stream, as Polars frames do; not {type(frame).__name__}."
     )
 
 
@@ -71,6 +80,12 @@ def require(frame: Frame, name: str, what: str = "") -> None:
         raise ColumnError(f"There is no column {name!r}{what}. {did_you_mean(name, map(str, frame.names))}")
 
 
+def _check_names(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ColumnError(f"The frame has two columns called {twice!r}; rename one.")
+
+
 class PandasFrame:
     """A pandas DataFrame."""
 
@@ -78,9 +93,7 @@ class PandasFrame:
         self.frame = frame
         self.names = list(frame.columns)
         self.rows = len(frame)
-        if len(set(self.names)) < len(self.names):
-            twice = next(name for name in self.names if self.names.count(name) > 1)
-            raise ColumnError(f"The frame has two columns called {twice!r}; rename one.")
+        _check_names(self.names)
 
     def column(self, name: str) -> pd.Series[Any]:
         return self.frame[name]
@@ -108,6 +121,7 @@ class ArrowFrame:
         self.table = table
         self.names = list(table.schema.names)
         self.rows = table.num_rows
+        _check_names(self.names)
 
     def column(self, name: str) -> Any:
         return self.table.column(name)
@@ -138,14 +152,11 @@ class DictFrame:
     """A dict of arrays of one length."""
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
-        self.arrays = {
-            name: v if isinstance(v, pa.Array | pa.ChunkedArray | pd.Series) else np.asarray(v)
-            for name, v in arrays.items()
-        }
+        self.arrays = {name: _array(values, f"Column {name!r}") for name, values in arrays.items()}
         self.names = list(self.arrays)
         lengths = {name: len(values) for name, values in self.arrays.items()}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"The arrays differ in length: {lengths}.")
+            raise DataError(f"The columns differ in length: {lengths}.")
         self.rows = next(iter(lengths.values()), 0)
 
     def column(self, name: str) -> Any:
@@ -155,7 +166,11 @@ class DictFrame:
         return {**self.arrays, **{name: np.ma.getdata(values) for name, values in columns.items()}}
 
     def take(self, rows: Array) -> dict[str, Any]:
-        return {name: np.asarray(values)[rows] for name, values in self.arrays.items()}
+        places = pa.array(rows)
+        return {
+            name: values.take(places if isinstance(values, pa.Array | pa.ChunkedArray) else rows)
+            for name, values in self.arrays.items()
+        }
 
     def build(self, columns: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -165,6 +180,42 @@ class DictFrame:
 
     def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return {name: _joined(values, second[name]) for name, values in first.items()}
+
+
+def _array(values: Any, what: str) -> Any:
+    """Return what a dict holds as a column: Arrow and pandas as they are, anything else as NumPy.
+
+    Raises
+    ------
+    DataError
+        If it is not one value a row.
+    """
+    if isinstance(values, pa.Array | pa.ChunkedArray | pd.Series | pd.api.extensions.ExtensionArray):
+        return values
+    if isinstance(values, pd.Index):
+        return values.to_series()
+    if hasattr(values, "__arrow_c_stream__"):
+        return pa.chunked_array(values)
+    if is_dask(values):
+        raise DataError(f"{what} is lazy ({type(values).__name__}); give a Dask frame, or compute it.")
+    try:
+        array = np.asanyarray(values)
+        if not isinstance(values, np.ndarray) and _changed(values, array.dtype.kind):
+            array = np.fromiter(values, dtype=object, count=len(values))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{what} must be an array of one value a row, not {type(values).__name__} ({error})."
+        ) from error
+    if array.ndim != 1:
+        raise DataError(f"{what} must be an array of one value a row; it has {array.ndim} dimensions.")
+    return array
+
+
+def _changed(values: Any, kind: str) -> bool:
+    """Whether NumPy has made other values of some: of numbers strings, among strings; of integers floats, rounded."""
+    if kind in "US":
+        return any(not isinstance(value, str | bytes) for value in values)
+    return kind == "f" and any(isinstance(value, int) and abs(value) > 2**53 for value in values)
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -201,27 +252,37 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     DataError
         If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
     """
-    column = frame.column(name)
-    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        column = pd.Series(column)
+    column: Any = frame.column(name)
     what = f"Column {name!r}"
     wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
-    if isinstance(column, pd.Series):
-        if isinstance(column.array, pd.arrays.DatetimeArray):
-            array: Any = column.array
-            return whole_nanoseconds(array.asi8, what, array.unit), "aware" if array.tz else "naive"
-        if column.dtype == object and len(column):
+    remedy = "convert it with pandas.to_datetime(…, utc=True)."
+    try:
+        if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
+            column = pd.Series(column)  # in a unit that pandas has
+        if isinstance(column, pd.Series):
+            column = column.array
+        if isinstance(column, pd.arrays.DatetimeArray):
+            stamps: Any = column
+            return whole_nanoseconds(stamps.asi8, what, stamps.unit), "aware" if stamps.tz else "naive"
+        if isinstance(column, pd.arrays.NumpyExtensionArray):
+            column = column.to_numpy()
+        if isinstance(column, np.ndarray) and column.dtype.kind == "O" and len(column):
             # Arrow would take naive times among them for UTC ones.
-            raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
-        column = pa.array(column, from_pandas=True)
-    if isinstance(column, np.ndarray):
-        column = pa.array(column) if column.dtype.kind in "iu" else pa.nulls(0)
+            raise DataError(wrong + remedy)
+        if not isinstance(column, pa.Array | pa.ChunkedArray):
+            column = pa.array(column, from_pandas=True)
+    except (pa.ArrowException, pd.errors.OutOfBoundsDatetime, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{wrong}{remedy} ({error})") from error
     kind = column.type
     if pa.types.is_timestamp(kind):
         return whole_nanoseconds(_integers(column, what), what, kind.unit), "aware" if kind.tz else "naive"
     if pa.types.is_integer(kind):
         return whole_nanoseconds(_integers(column, what), what, unit), "int"
-    raise DataError(f"{wrong}convert it with pandas.to_datetime(…, utc=True).")
+    if pa.types.is_floating(kind):
+        remedy = "float64 cannot keep nanoseconds exact: read it as int64 (Int64 where values are missing)."
+    raise DataError(wrong + remedy)
 
 
 def _integers(column: Any, what: str) -> Array:

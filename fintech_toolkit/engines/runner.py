@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from fintech_toolkit.engines import wavefront
 from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
 from fintech_toolkit.engines.order import mark_disorder
 from fintech_toolkit.engines.sessions import session_ids
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps
+from fintech_toolkit.engines.symbols import CHUNK, NULL, Symbol, SymbolTable, code_steps
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
-from fintech_toolkit.errors import ColumnError, DataError, PipelineError, StateError
+from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.kernels.step import Read
 from fintech_toolkit.kernels.values import MISSING, as_values
-from fintech_toolkit.schema import KNOWN_AT, Array
+from fintech_toolkit.schema import KNOWN_AT, Array, check_domain
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
@@ -30,7 +31,9 @@ NO_TIME = np.empty(0, np.int64)
 class Run:
     """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
 
-    `Pipeline.start` makes one. A frame that cannot be used raises and leaves the state as it was.
+    `Pipeline.start` makes one. A frame that cannot be used raises and leaves the state as it was: what can be wrong
+    with it is found before the state is touched. Should something stop a step half-way all the same, such as Ctrl-C,
+    the state is neither the one before nor the one after, and the run refuses to go on.
 
     Parameters
     ----------
@@ -63,6 +66,7 @@ class Run:
             )
         self._state = state.copy() if state is not None else self._fresh()
         self._lazy: Any = None  # the state after a Dask frame, until somebody asks for it
+        self._stopped: str | None = None  # what stopped a step half-way
 
     def _fresh(self) -> State:
         return State(
@@ -77,10 +81,28 @@ class Run:
         """The state after the last frame; it prints as a frame by symbol.
 
         After Dask frames, asking for it computes all of them once, and later frames continue from what came out;
-        without asking, each later frame computes those before it again.
+        without asking, each later frame computes those before it again. If one of them cannot be used, that raises, and
+        the state is as it was before the first of them.
+
+        Raises
+        ------
+        StateError
+            If a frame stopped half-way.
         """
+        if self._stopped is not None:
+            raise StateError(
+                f"A frame stopped half-way ({self._stopped}), so the state is neither the one before it nor the one "
+                "after; start again from a state that was saved or copied."
+            )
         if self._lazy is not None:
-            self._state, self._lazy = self._lazy.compute(), None
+            lazy, self._lazy = self._lazy, None
+            try:
+                self._state = lazy.compute()
+            except FintechToolkitError:
+                raise
+            except BaseException:
+                self._lazy = lazy
+                raise
         return self._state
 
     def __call__(self, frame: Any, *, plan: str | None = None) -> Any:
@@ -95,18 +117,18 @@ class Run:
         if is_dask(frame):
             from fintech_toolkit.engines import distributed
 
-            before = self._state if self._lazy is None else self._lazy
+            before = self.state if self._lazy is None else self._lazy
             result, self._lazy = distributed.apply(self.pipeline, frame, state=before, plan=plan)
             return result
         if plan is not None:
             raise PipelineError("plan= is for Dask frames.")
-        return self._advance(self.state, frame)
+        return self._advance(self.state, wrap(frame))
 
     def peek(self, frame: Any) -> Any:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
-        state = self.state.copy()
-        result = self._advance(state, frame)
-        return wrap(frame).join(result, self._flush(state, frame)) if self.pipeline.emits else result
+        view, state = wrap(frame), self.state.copy()
+        result = self._advance(state, view)
+        return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
 
     def accept(self, frame: Any) -> tuple[Any, pd.DataFrame]:
         """Use the rows that can be used, and return them enriched, and the others with the reason why not.
@@ -123,12 +145,12 @@ class Run:
         try:
             codes, _, ts, ok = self._codes_and_times(state, view, state.last.copy())
             rejected = np.flatnonzero(~ok)
-            reasons = [self._reason(view, int(row), codes, ts) for row in rejected]
+            reasons = [self._reason(state, int(row), codes, ts) for row in rejected]
         finally:
             # This was only a look: symbols that come in no good row must leave no trace.
             state.table.truncate(known)
             state.time_kind = kind
-        good = self(view.take(np.flatnonzero(ok)) if len(rejected) else frame)
+        good = self._advance(state, wrap(view.take(np.flatnonzero(ok))) if len(rejected) else view)
         return good, pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
 
     def flush(self) -> Any:
@@ -141,14 +163,17 @@ class Run:
         """
         if not self.pipeline.emits:
             raise PipelineError("This pipeline has no event step: nothing is left to flush.")
-        rows = self._flush(self.state, pd.DataFrame())
+        rows = self._flush(self.state, wrap(pd.DataFrame()))
         self._state = self._fresh()
         return rows
 
     def whole(self, frame: Any, *, plan: str | None = None) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
-        result = self(frame, plan=plan)
-        return wrap(frame).join(result, self._flush(self._state, frame)) if self.pipeline.emits else result
+        if plan is not None:
+            raise PipelineError("plan= is for Dask frames.")
+        view = wrap(frame)
+        result = self._advance(self._state, view)
+        return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
 
     def _codes_and_times(self, state: State, view: Frame, last: Array) -> tuple[Array, Array, Array, Array]:
         """Return codes, the advanced `last` times, times, and which rows can be used."""
@@ -184,42 +209,64 @@ class Run:
         run_wavefront(len(chunks), steps)
         return codes, grown[0][: len(state.table)], ts, ok
 
-    def _reason(self, view: Frame, row: int, codes: Array, ts: Array) -> str:
+    def _reason(self, state: State, row: int, codes: Array, ts: Array) -> str:
         if codes[row] == NULL:
             return f"Column {self.pipeline.symbol!r} has no symbol at row {row}; drop such rows or fill them."
         if ts[row] == NAT:
             return f"Column {self.pipeline.time!r} has no time at row {row}; drop such rows or fill them."
-        symbol = self._state.table.symbols[codes[row]]
+        symbol = state.symbols[codes[row]]
         now = pd.Timestamp(int(ts[row]), unit="ns")
         return (
             f"Column {self.pipeline.time!r} goes backwards for symbol {symbol!r} at row {row} ({now}); "
             "sort the rows of a symbol by time."
         )
 
-    def _advance(self, state: State, frame: Any) -> Any:
-        view = wrap(frame)
+    def _advance(self, state: State, view: Frame) -> Any:
         pipeline = self.pipeline
         self._check_columns(view)
         known, kind = len(state.table), state.time_kind
         try:
             codes, last, ts, ok = self._codes_and_times(state, view, state.last.copy())
             if not ok.all():
-                raise DataError(self._reason(view, int(np.argmin(ok)), codes, ts))
-            sources: dict[Read, Array] = {}
-            for read in pipeline.source_reads:
-                name = pipeline.source(read.name)
-                column = view.column(name)
-                sources[read] = as_values(column, read.dtype, f"Column {name!r}", nullable=read.nullable)
+                raise DataError(self._reason(state, int(np.argmin(ok)), codes, ts))
+            sources = self._sources(view)
+            known_at = self._known(view, ts)
+            sessions = session_ids(ts, pipeline.session) if pipeline.session else NO_SESSION
         except BaseException:
             state.table.truncate(known)
             state.time_kind = kind
             raise
-        state.last = last
-        sessions = session_ids(ts, pipeline.session) if pipeline.session else NO_SESSION
-        return self._scan(state, view, sources, codes, sessions, ts)
+        try:
+            state.last = last
+            return self._scan(state, view, sources, codes, sessions, ts, known_at)
+        except BaseException as error:
+            self._stop(state, error)
+            raise
+
+    def _stop(self, state: State, error: BaseException) -> None:
+        """Note that the steps' states were being changed when something went wrong, unless it was a copy of them."""
+        if state is self._state:
+            self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
+
+    def _sources(self, view: Frame) -> dict[Read, Array]:
+        """Return the columns of numbers as the steps see them."""
+        sources = {}
+        for read in self.pipeline.source_reads:
+            name = self.pipeline.source(read.name)
+            what = f"Column {name!r}"
+            sources[read] = as_values(view.column(name), read.dtype, what, nullable=read.nullable)
+            check_domain(sources[read], read.role, what)
+        return sources
 
     def _scan(
-        self, state: State, view: Frame, sources: dict[Read, Array], codes: Array, sessions: Array, ts: Array
+        self,
+        state: State,
+        view: Frame,
+        sources: dict[Read, Array],
+        codes: Array,
+        sessions: Array,
+        ts: Array,
+        known_at: Array,
     ) -> Any:
         chunks = cut(view.rows, wavefront.MORSEL)
         symbols = len(state.table)
@@ -253,18 +300,21 @@ class Run:
         known = [rows for rows in emitted if rows is not None]
         at = np.concatenate([rows.at for rows in known])
         found = np.concatenate([rows.rows for rows in known])
-        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), self._known(view, ts)[at])
+        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), known_at[at])
 
     def _known(self, view: Frame, ts: Array) -> Array:
         """Return when each tick was known. For a bar that is not its time, the start, but what its own step said."""
-        if KNOWN_AT not in view.names or self.pipeline.time is None:
+        if KNOWN_AT not in view.names or self.pipeline.time is None or not self.pipeline.emits:
             return ts
         return times(view, KNOWN_AT, self.pipeline.unit)[0]
 
-    def _flush(self, state: State, frame: Any) -> Any:
-        scan = self.pipeline.scans[-1]
-        found = scan.flush(state.steps[-1])
-        return self._rows(state, wrap(frame), found.rows, found.codes, np.full(len(found.rows), NAT))
+    def _flush(self, state: State, view: Frame) -> Any:
+        try:
+            found = self.pipeline.scans[-1].flush(state.steps[-1])
+            return self._rows(state, view, found.rows, found.codes, np.full(len(found.rows), NAT))
+        except BaseException as error:
+            self._stop(state, error)
+            raise
 
     def _rows(self, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
         """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing:
@@ -274,9 +324,7 @@ class Run:
         kind = state.time_kind or "aware"
         result: dict[str, Any] = {}
         if pipeline.symbol is not None:
-            symbols = np.array(state.table.symbols, dtype=object)
-            values = symbols[codes] if len(symbols) else np.empty(0, object)
-            result[pipeline.symbol] = _symbol_array(values)
+            result[pipeline.symbol] = _symbol_array(state.symbols, codes)
         for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
             values = np.ascontiguousarray(rows[given])
             result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
@@ -297,8 +345,6 @@ class Run:
                 )
 
 
-def _symbol_array(values: Array) -> Any:
-    import pyarrow as pa
-
-    integers = len(values) > 0 and isinstance(values[0], int)
-    return pa.array(values, pa.int64() if integers else pa.string())
+def _symbol_array(symbols: list[Symbol], codes: Array) -> Any:
+    integers = len(symbols) > 0 and isinstance(symbols[0], int)
+    return pa.array(symbols, pa.int64() if integers else pa.string()).take(pa.array(codes))

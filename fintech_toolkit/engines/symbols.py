@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,42 +29,123 @@ class LocalCodes:
     values: list[Symbol]
 
 
-def encode(column: Any, name: str) -> LocalCodes:
+def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
     """Dictionary-encode a column of symbols: pandas, Arrow or NumPy; strings, integers or categories.
+
+    Parameters
+    ----------
+    column : Series, Array, ChunkedArray or ndarray
+        The column, or a stretch of it.
+    name : str
+        What it is called in errors.
+    first_row : int
+        The number of its first row in errors.
 
     Raises
     ------
     DataError
-        If the values are neither strings nor integers.
+        If the values are neither strings nor integers, or not all of one kind.
     """
     if isinstance(column, pd.Series):
         if isinstance(column.dtype, pd.CategoricalDtype):
-            return LocalCodes(column.cat.codes.to_numpy(), _checked(column.cat.categories.tolist(), name))
+            codes, categories = column.cat.codes.to_numpy(), column.cat.categories
+            values = categories.tolist()
+            if categories.dtype == object and (odd := _odd_one(values)) is not None:
+                raise DataError(_refusal(name, values[odd], _row_of(codes, odd, first_row)))
+            return _checked(LocalCodes(codes, values), name, first_row)
         column = column.array
     try:
-        values = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise DataError(
-            f"Column {name!r} mixes types; symbols must be all strings or all integers ({error})."
-        ) from None
-    if not pa.types.is_dictionary(values.type):
-        values = pc.dictionary_encode(values)
-    if isinstance(values, pa.ChunkedArray):
-        values = values.unify_dictionaries().combine_chunks()
-        if isinstance(values, pa.ChunkedArray):  # no chunk at all
-            return LocalCodes(np.empty(0, np.int32), [])
-    indices = values.indices
-    if indices.null_count:
-        indices = pc.fill_null(indices, pa.scalar(-1, indices.type))
-    return LocalCodes(indices.to_numpy(zero_copy_only=False), _checked(values.dictionary.to_pylist(), name))
+        encoded = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, from_pandas=True)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        objects = np.asarray(column, dtype=object)
+        row = _odd_one(objects)
+        value = objects[row] if row is not None else column.dtype
+        raise DataError(_refusal(name, value, "" if row is None else f" at row {first_row + row}")) from None
+    if pa.types.is_run_end_encoded(encoded.type):
+        encoded = pc.run_end_decode(encoded)
+    if not pa.types.is_dictionary(encoded.type):
+        _check_type(encoded.type, name)
+        encoded = pc.dictionary_encode(encoded)
+    else:
+        _check_type(encoded.type.value_type, name)
+    chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
+    return _checked(_merged(chunks), name, first_row)
 
 
-def _checked(values: list[Any], name: str) -> list[Symbol]:
-    kinds = {type(value) for value in values if value is not None}
+def _merged(chunks: list[Any]) -> LocalCodes:
+    """Return the codes of dictionary-encoded chunks, each with a dictionary of its own."""
+    if not chunks:
+        return LocalCodes(np.empty(0, np.int32), [])
+    codes: list[Array] = []
+    places: dict[Symbol, int] = {}
+    for chunk in chunks:
+        indices = chunk.indices.cast(pa.int32())  # may be unsigned, and then has no room for -1
+        local = (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy()
+        values = chunk.dictionary.to_pylist()
+        if len(chunks) == 1 and len(set(values)) == len(values):
+            return LocalCodes(local, values)
+        lookup = [-1 if value is None else places.setdefault(value, len(places)) for value in values]
+        codes.append(np.array([*lookup, -1], np.int32)[local])
+    return LocalCodes(np.concatenate(codes), list(places))
+
+
+def _check_type(kind: pa.DataType, name: str) -> None:
+    types = pa.types
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    if not (text or types.is_integer(kind) or types.is_null(kind)):
+        raise DataError(f"Column {name!r} holds {kind}; symbols must be all strings or all integers.")
+
+
+def _checked(local: LocalCodes, name: str, first_row: int) -> LocalCodes:
+    kinds = {type(value) for value in local.values if value is not None}
     if not kinds <= {str} and not kinds <= {int}:
         listed = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise DataError(f"Column {name!r} holds {listed}; symbols must be all strings or all integers.")
-    return values
+    if kinds == {int}:
+        numbers = np.array([0 if value is None else value for value in local.values], object)
+        if max(numbers) > np.iinfo(np.int64).max:
+            place = int(np.argmax(numbers))
+            raise DataError(
+                f"Column {name!r} holds {numbers[place]}{_row_of(local.codes, place, first_row)}, more than int64 can; "
+                "make strings of such symbols."
+            )
+    return local
+
+
+def _odd_one(values: Iterable[Any]) -> int | None:
+    """Return the place of the first value that cannot be a symbol beside those before it."""
+    known: type | None = None
+    for place, value in enumerate(values):
+        if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+            continue
+        kind = str if isinstance(value, str) else int if isinstance(value, int | np.integer) else None
+        if kind is None or isinstance(value, bool) or (known or kind) is not kind:
+            return place
+        if kind is str and not _encodable(value):
+            return place
+        if kind is int and abs(int(value)) > np.iinfo(np.int64).max:
+            return place
+        known = kind
+    return None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refusal(name: str, value: Any, where: str) -> str:
+    return (
+        f"Column {name!r} holds {value!r}{where}; symbols must be all strings (of Unicode) or all integers (of int64)."
+    )
+
+
+def _row_of(codes: Array, code: int, first_row: int) -> str:
+    found = np.flatnonzero(codes == code)
+    return f" at row {first_row + found[0]}" if len(found) else ""
 
 
 def check_same_kind(symbol: Symbol, known: Symbol) -> None:
@@ -151,7 +233,7 @@ def code_steps(
         if whole is not None:
             local[c] = LocalCodes(whole.codes[at], whole.values)
         else:
-            local[c] = encode(column.iloc[at] if isinstance(column, pd.Series) else column[at], name)
+            local[c] = encode(column.iloc[at] if isinstance(column, pd.Series) else column[at], name, at.start)
             lookup[c] = np.full(len(local[c].values) + 1, NULL)
         used[c] = np.zeros(len(local[c].values) + 1, np.bool_)
         used[c][local[c].codes] = True

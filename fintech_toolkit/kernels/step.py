@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """A column as a step reads it: its name, its dtype within the kernel, and whether integers may be missing."""
+    """A column as a step reads it: its name, what the kernel takes it for, its dtype there, and whether integers may be
+    missing.
+    """
 
     name: str
+    role: str
     dtype: np.dtype[Any]
     nullable: bool
 
@@ -57,7 +60,7 @@ class Step:
     def reads(self) -> list[Read]:
         """The columns that it reads, as it reads them."""
         names = zip(self.columns, self.kernel.read_names(self.width), strict=True)
-        return [Read(name, self.kernel.input_dtype(read), self.kernel.integers) for name, read in names]
+        return [Read(name, read, self.kernel.input_dtype(read), self.kernel.integers) for name, read in names]
 
     @property
     def outputs(self) -> tuple[str, ...]:
