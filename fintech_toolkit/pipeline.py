@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
@@ -14,6 +15,7 @@ from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.sessions import parse_session
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.scan import Scan
 from fintech_toolkit.kernels.step import Read, Step
 from fintech_toolkit.schema import KNOWN_AT, check_unit
@@ -52,7 +54,8 @@ class Pipeline:
     Raises
     ------
     PipelineError
-        If the steps do not fit together: two give the same column, or one stands after an event step.
+        If there is no step, one is not a step, or they do not fit together: two give the same column, one stands after
+        an event step or reads another type than an earlier one gives.
 
     Examples
     --------
@@ -80,6 +83,11 @@ class Pipeline:
         session: str | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> None:
+        for option, name in (("symbol", symbol), ("time", time)):
+            if name is not None and not isinstance(name, str):
+                raise PipelineError(f"{option}={name!r} must be the name of a column, or None.")
+        if symbol is not None and symbol == time:
+            raise PipelineError(f"symbol= and time= are both {time!r}; they must be two columns.")
         check_unit(unit)
         if session is not None:
             parse_session(session)
@@ -92,17 +100,17 @@ class Pipeline:
         self.time = time
         self.unit = unit
         self.session = session
-        self.columns = dict(columns or {})
+        self.columns = _checked_names(columns)
         self._check()
 
     def _check(self) -> None:
+        if not self.steps:
+            raise PipelineError("A pipeline needs a step, such as ft.midprice().")
         seen: dict[str, Step] = {}
         dtypes: dict[str, Any] = {}
         for j, step in enumerate(self.steps):
             if not isinstance(step, Step):
-                raise PipelineError(
-                    f"Step {j + 1} is {step!r}, not a step; call a kernel with column names: ft.ewma('mid', span=20)."
-                )
+                raise PipelineError(f"Step {j + 1} is {_not_a_step(step)}")
             if j and self.steps[j - 1].kernel.emits:
                 raise PipelineError(
                     f"{self.steps[j - 1]!r} emits rows of its own, so it must be the last step; {step!r} follows it."
@@ -122,6 +130,11 @@ class Pipeline:
                 dtypes |= dict(zip(step.outputs, step.kernel.output_dtypes(step.width), strict=True))
             if self.time is None and (step.kernel.asks_for_time or step.kernel.by_time(step.parameters)):
                 raise PipelineError(f"{step!r} needs event times; time=None leaves it without them.")
+        for name in self.gives if self.emits else ():
+            if self.gives.count(name) > 1:
+                raise PipelineError(
+                    f"The rows of {self.steps[-1]!r} would have two columns called {name!r}; rename one."
+                )
 
     @cached_property
     def scans(self) -> list[Scan]:
@@ -131,7 +144,7 @@ class Pipeline:
     @property
     def emits(self) -> bool:
         """Whether it gives rows of its own instead of more columns."""
-        return bool(self.steps) and self.steps[-1].kernel.emits
+        return self.steps[-1].kernel.emits
 
     @property
     def stateless(self) -> bool:
@@ -206,14 +219,16 @@ class Pipeline:
             return distributed.apply(self, frame, plan=plan)[0]
         return Run(self).whole(frame, plan=plan)
 
-    def start(self, state: State | None = None) -> Run:
-        """Return a run that continues, frame by frame, from a state (or from nothing).
+    def start(self, state: State | str | os.PathLike[str] | None = None) -> Run:
+        """Return a run that continues, frame by frame, from a state, a file in which one was saved, or from nothing.
 
         Raises
         ------
         StateError
-            If the state belongs to another pipeline.
+            If the state belongs to another pipeline, or the file is not a saved state.
         """
+        if isinstance(state, str | os.PathLike):
+            state = State.load(state)
         return Run(self, state)
 
     def explain(self, frame: Any, plan: str | None = None) -> Any:
@@ -224,8 +239,8 @@ class Pipeline:
 
         return distributed.explain(self, frame, plan)
 
-    def live(self, stream: Any, state: State | None = None) -> Any:
-        """Return a streamz stream of enriched frames, made from a stream of frames."""
+    def live(self, stream: Any, state: State | str | os.PathLike[str] | None = None) -> Any:
+        """Return a streamz stream of enriched frames, made from a stream of frames; `state` is as for `start`."""
         from fintech_toolkit.live.pipeline import live
 
         return live(self, stream, state)
@@ -328,3 +343,23 @@ class Pipeline:
             for step in self.steps
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _checked_names(columns: Mapping[str, str] | None) -> dict[str, str]:
+    names = dict(columns) if isinstance(columns, Mapping) else None
+    if columns is not None and (
+        names is None or not all(isinstance(text, str) for pair in names.items() for text in pair)
+    ):
+        raise PipelineError(f"columns={columns!r} must say what columns are called: {{'bid': 'best_bid'}}.")
+    return names or {}
+
+
+def _not_a_step(given: Any) -> str:
+    """Say what stands in place of a step, and how to make it one."""
+    if isinstance(given, Kernel):
+        return f"the kernel {given.name} itself, not a step; call it, with column names: ft.{given.name}(…)."
+    if isinstance(given, list | tuple):
+        return f"a {type(given).__name__}, not a step; give steps one by one: Pipeline(*steps)."
+    if isinstance(given, str) and given in kernels.registry():
+        return f"{given!r}, not a step; call the kernel, with column names: ft.{given}(…)."
+    return f"{given!r}, not a step; call a kernel with column names: ft.ewma('mid', span=20)."

@@ -100,8 +100,9 @@ class PandasFrame:
 
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
         added = pd.DataFrame({name: _nullable(v) for name, v in columns.items()}, index=self.frame.index, copy=False)
-        result = pd.concat([self.frame, added], axis=1)
-        result.attrs = dict(self.frame.attrs)
+        joined: Any = pd.concat([self.frame, added], axis=1)
+        result: pd.DataFrame = joined.__finalize__(self.frame)
+        result.columns.names = self.frame.columns.names
         return result
 
     def take(self, rows: Array) -> pd.DataFrame:

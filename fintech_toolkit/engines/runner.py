@@ -45,7 +45,7 @@ class Run:
     Raises
     ------
     StateError
-        If the state belongs to another pipeline.
+        If it is no state, or belongs to another pipeline.
 
     Examples
     --------
@@ -59,6 +59,8 @@ class Run:
 
     def __init__(self, pipeline: Pipeline, state: State | None = None) -> None:
         self.pipeline = pipeline
+        if not isinstance(state, State | None):
+            raise StateError(f"A run starts from a State or the path of a saved one, not {type(state).__name__}.")
         if state is not None and state.identity != pipeline.identity:
             raise StateError(
                 f"This state belongs to another pipeline:\n  {state.identity}\nnot to\n  {pipeline.identity}\n"

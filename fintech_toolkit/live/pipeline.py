@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from streamz import Stream
@@ -42,7 +43,7 @@ class PipelineNode(Stream):  # type: ignore[misc]
         return self._emit(enriched, metadata=metadata)
 
 
-def live(pipeline: Pipeline, stream: Stream, state: State | None = None) -> PipelineNode:
+def live(pipeline: Pipeline, stream: Stream, state: State | str | os.PathLike[str] | None = None) -> PipelineNode:
     """Return a stream of enriched frames, made from a stream of frames.
 
     Parameters
@@ -51,8 +52,8 @@ def live(pipeline: Pipeline, stream: Stream, state: State | None = None) -> Pipe
         What to compute.
     stream : streamz.Stream
         Frames with the pipeline's input columns, such as ``Stream.from_kafka_frames(…)`` gives.
-    state : State, optional
-        Where to continue from.
+    state : State or path, optional
+        Where to continue from, or the file in which that was saved.
 
     Returns
     -------
