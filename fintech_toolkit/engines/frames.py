@@ -201,14 +201,14 @@ def _array(values: Any, what: str) -> Any:
         raise DataError(f"{what} is lazy ({type(values).__name__}); give a Dask frame, or compute it.")
     try:
         array = np.asanyarray(values)
-        if not isinstance(values, np.ndarray) and _changed(values, array.dtype.kind):
-            array = np.fromiter(values, dtype=object, count=len(values))
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{what} must be an array of one value a row, not {type(values).__name__} ({error})."
         ) from error
     if array.ndim != 1:
         raise DataError(f"{what} must be an array of one value a row; it has {array.ndim} dimensions.")
+    if not isinstance(values, np.ndarray) and _changed(values, array.dtype.kind):
+        array = np.fromiter(values, dtype=object, count=len(array))
     return array
 
 

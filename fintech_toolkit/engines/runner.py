@@ -143,6 +143,7 @@ class Run:
             `row` (position in the input, int64) and `reason` (str) of the rejected ones.
         """
         view, state = wrap(frame), self.state
+        self._check_columns(view)
         known, kind = len(state.table), state.time_kind
         try:
             codes, _, ts, ok = self._codes_and_times(state, view, state.last.copy())

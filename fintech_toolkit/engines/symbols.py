@@ -51,16 +51,13 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
             codes, categories = column.cat.codes.to_numpy(), column.cat.categories
             values = categories.tolist()
             if categories.dtype == object and (odd := _odd_one(values)) is not None:
-                raise DataError(_refusal(name, values[odd], _row_of(codes, odd, first_row)))
+                raise DataError(_refusal(column.to_numpy(object), name, first_row, f"the category {values[odd]!r}"))
             return _checked(LocalCodes(codes, values), name, first_row)
         column = column.array
     try:
         encoded = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, from_pandas=True)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
-        objects = np.asarray(column, dtype=object)
-        row = _odd_one(objects)
-        value = objects[row] if row is not None else column.dtype
-        raise DataError(_refusal(name, value, "" if row is None else f" at row {first_row + row}")) from None
+        raise DataError(_refusal(np.asarray(column, dtype=object), name, first_row)) from None
     if pa.types.is_run_end_encoded(encoded.type):
         encoded = pc.run_end_decode(encoded)
     if not pa.types.is_dictionary(encoded.type):
@@ -137,10 +134,10 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _refusal(name: str, value: Any, where: str) -> str:
-    return (
-        f"Column {name!r} holds {value!r}{where}; symbols must be all strings (of Unicode) or all integers (of int64)."
-    )
+def _refusal(objects: Array, name: str, first_row: int, otherwise: str = "what is no symbol") -> str:
+    row = _odd_one(objects)
+    found = f"{objects[row]!r} at row {first_row + row}" if row is not None else otherwise
+    return f"Column {name!r} holds {found}; symbols must be all strings (of Unicode) or all integers (of int64)."
 
 
 def _row_of(codes: Array, code: int, first_row: int) -> str:
