@@ -49,6 +49,7 @@ REFUSED: dict[str, Callable[[pd.DataFrame], Any]] = {
     "a row without symbol": lambda rows: without_symbol(naive(rows)),
     "a row without time": lambda rows: naive(rows).assign(ts=naive(rows)["ts"].where(rows.index != rows.index[-1])),
     "time going backwards": lambda rows: backwards(naive(rows)),
+    "time going backwards in a symbol that is known": backwards,
     "time of no sort": lambda rows: naive(rows).assign(ts=1.5),
     "milliseconds": lambda rows: naive(rows).assign(ts=1_704_189_598_123),
     "symbols of mixed sorts": lambda rows: naive(rows).assign(symbol=np.array(["NEW", 7] * (len(rows) // 2), object)),
@@ -61,6 +62,7 @@ TAKEN = {
     ("accept", "a row without symbol"),
     ("accept", "a row without time"),
     ("accept", "time going backwards"),
+    ("accept", "time going backwards in a symbol that is known"),
     ("accept", "an Arrow table without symbol"),
 }
 
