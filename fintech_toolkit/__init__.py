@@ -27,7 +27,12 @@ from fintech_toolkit.kernels.step import Step
 from fintech_toolkit.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from fintech_toolkit.engines.partitions import partition_by_symbol, read_partitioned, write_partitioned
+    from fintech_toolkit.engines.partitions import (
+        partition_by_symbol,
+        partition_of,
+        read_partitioned,
+        write_partitioned,
+    )
 
 __all__ = [
     "AsofJoin",
@@ -48,6 +53,7 @@ __all__ = [
     "catalogue",
     "configure_workers",
     "partition_by_symbol",
+    "partition_of",
     "read_partitioned",
     "to_pairs",
     "write_partitioned",

@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
-import shutil
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +18,61 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from dask.dataframe.dask_expr import new_collection
+from dask.dataframe.dask_expr._expr import Filter, Projection
 
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.frames import NAT, PandasFrame, is_dask, times
-from fintech_toolkit.engines.shuffle import balance, count_symbols, partitioned
-from fintech_toolkit.engines.symbols import Symbol, encode
-from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
+from fintech_toolkit.engines import dtypes, evidence, versions
+from fintech_toolkit.engines.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
+from fintech_toolkit.engines.frames import is_dask
+from fintech_toolkit.engines.partition_files import (
+    File,
+    Layout,
+    ReadFile,
+    check_present,
+    load_rule,
+    save_version,
+    write_file,
+)
+from fintech_toolkit.engines.shuffle import Balance, PartitionBySymbol, partitioned
+from fintech_toolkit.engines.symbols import Symbol, check_same_kind, encode
+from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.schema import check_unit
 
-MANIFEST = "_fintech_toolkit.json"
-FORMAT = "fintech_toolkit.partitioned/1"
 ROWS_A_FILE = 1_000_000
-ROWS_A_GROUP = 1 << 18
 
 
-def partition_by_symbol(ddf: Any, npartitions: int, *, symbol: str = "symbol", time: str | None = "ts") -> Any:
+def partition_by_symbol(
+    ddf: Any,
+    npartitions: int | None = None,
+    *,
+    symbol: str = "symbol",
+    time: str | None = "ts",
+    unit: str | None = None,
+    assignment: Any = "balanced",
+) -> Any:
     """Return a Dask frame in which each symbol is whole in one partition, its rows in time order. Lazy.
 
-    Partitions get about the same number of rows: symbols are counted first, then the frame is shuffled once (by the
-    method that Dask is configured for). Rows of the same time keep their original order.
+    Symbols are counted first, then the frame is shuffled once (by the method that Dask is configured for). Rows of the
+    same time keep their original order.
 
     Parameters
     ----------
     ddf : dask.dataframe.DataFrame
         Ticks, in any order.
-    npartitions : int
-        How many partitions to make; those beyond the number of symbols stay empty.
+    npartitions : int, optional
+        How many partitions to make; those beyond the number of symbols stay empty. If left out, as many as the frame
+        has, or as the earlier assignment had.
     symbol, time : str
         The columns of symbols and event times. With ``time=None`` rows keep their original order.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of event times that are integers; left out, they are nanoseconds, and an error if they look like
+        another unit.
+    assignment : {"balanced", "hash"}, path, frame or mapping
+        Which partition a symbol goes to. "balanced": so that partitions get about the same number of rows today.
+        "hash": by its name and the number of partitions alone, so the same every day and on every machine (BLAKE2b of
+        its text in UTF-8, 8 bytes as a big-endian integer, modulo `npartitions`). Or where symbols were earlier: the
+        folder of `write_partitioned`, the frame of `read_partitioned`, or a mapping of symbols to partitions; they stay
+        there, and new ones are placed by the rule that was used then, so that none moves.
 
     Returns
     -------
@@ -59,7 +82,7 @@ def partition_by_symbol(ddf: Any, npartitions: int, *, symbol: str = "symbol", t
     Raises
     ------
     ColumnError, ParameterError
-        If a column is missing, or `npartitions` is not positive.
+        If a column is missing, `npartitions` is not a positive whole number, or does not fit the earlier assignment.
     DataError
         When computed, if a row has no symbol.
 
@@ -71,10 +94,10 @@ def partition_by_symbol(ddf: Any, npartitions: int, *, symbol: str = "symbol", t
     >>> [sorted(part["symbol"].unique()) for part in dask.compute(*parts.to_delayed())]
     [['A'], ['B', 'C']]
     """
-    if npartitions < 1:
-        raise ParameterError(f"npartitions={npartitions} must be at least 1.")
+    check_unit(unit)
+    rule = _rule(assignment, npartitions, ddf.npartitions)
     _require(ddf, symbol, time)
-    return new_collection(partitioned(ddf.expr, symbol, time, npartitions))
+    return new_collection(partitioned(ddf.expr, symbol, time, rule, unit))
 
 
 def write_partitioned(
@@ -83,32 +106,56 @@ def write_partitioned(
     *,
     symbol: str = "symbol",
     time: str = "ts",
+    unit: str | None = None,
     npartitions: int | None = None,
+    assignment: Any = "balanced",
     overwrite: bool = False,
 ) -> None:
     """Write a Parquet data set that is sorted by symbol and time, each symbol whole in one file. Computes.
 
-    It is written aside and renamed when it is whole, on a file system that all workers see.
+    A data set is a folder of versions, on a file system that all workers see. A new one is written beside the others,
+    and becomes the current one in a single step when it is whole and on the disk: whatever happens before leaves the
+    old one as it was. Whoever reads the old one goes on reading it: it is kept until the next overwrite has succeeded.
+    (So the disk holds two versions, and three while one is written.) Nothing else in the folder is ever touched. One
+    process writes at a time; another one gets an error at once.
 
     Parameters
     ----------
     frame : pandas.DataFrame, pyarrow.Table or dask.dataframe.DataFrame
-        Ticks, in any order. An index with a name is written as a column; one without is not kept.
+        Ticks, in any order. Levels of the index that have a name are written as columns; others are not kept.
     path : str or path
         The folder to make.
     symbol, time : str
         The columns of symbols and event times.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of event times that are integers; left out, they are nanoseconds, and an error if they look like
+        another unit. They are written as they are.
     npartitions : int, optional
         How many files to make; one a partition or a million rows, if left out.
+    assignment : {"balanced", "hash"}, path, frame or mapping
+        Which file a symbol goes to: see `partition_by_symbol`.
     overwrite : bool
         Whether to replace a data set that is already there. Anything else that is there is never touched.
 
     Raises
     ------
-    ColumnError
-        If a column is missing.
+    ColumnError, ParameterError
+        If a column is missing, named twice or not by a text, or a parameter is out of its range.
     DataError
-        If a row has no symbol or no time, or something is in the way at `path`.
+        If a row has no symbol or no time, Parquet cannot hold a column, something is in the way at `path`, or another
+        process is writing there.
+    OSError
+        If the disk is full or the folder cannot be written to.
+
+    Notes
+    -----
+    Every dtype comes back as it was, with two exceptions: symbols that are texts come back as categories, and missing
+    Python objects as None. Columns of an Arrow table come back as numbers, texts, times and categories of pandas
+    (integers and booleans nullable, unless their field is not), everything else as `pandas.ArrowDtype`.
+
+    Others (pandas, Polars, DuckDB) read the folder ``data`` of a version, ordinary Parquet files, by the name that the
+    pointer gives: ``path / json.loads((path / "_fintech_toolkit.json").read_text())["version"] / "data"``; never `path`
+    itself, under which there are two versions.
 
     Examples
     --------
@@ -123,35 +170,27 @@ def write_partitioned(
     1      B    2.0
     2      B    3.0
     """
-    target = Path(path)
-    if "://" in str(path):
-        raise DataError(
-            f"{path}: a data set is renamed when it is whole, which object stores cannot do; write to a file system."
-        )
-    if isinstance(frame, pa.Table | pa.RecordBatch):
-        frame = frame.to_pandas(types_mapper={pa.string(): pd.StringDtype()}.get)
-    if frame.index.name is not None:
-        frame = frame.reset_index()
+    check_unit(unit)
+    target = _folder(path)
+    frame = _with_columns(frame)
     _require(frame, symbol, time)
-    _check_target(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    aside.mkdir()
-    try:
-        files = _write_files(frame, aside, symbol, time, npartitions)
-        symbols: list[Any] = sorted({name for file in files for name in file["symbols"]})
-        manifest = {"format": FORMAT, "symbol": symbol, "time": time, "symbols": symbols, "files": files}
-        _drop_leftovers(aside, files)
-        (aside / MANIFEST).write_text(json.dumps(manifest))
-        _put_in_place(aside, target, overwrite)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    default = frame.npartitions if is_dask(frame) else max(1, -(-len(frame) // ROWS_A_FILE))
+    rule, as_it_is = _rule(assignment, npartitions, default), False
+    if is_dask(frame) and npartitions is None and isinstance(assignment, str) and assignment == "balanced":
+        as_it_is = evidence.by_symbol(frame.expr, symbol).holds
+        rule = (_rule_of(frame.expr, symbol) if as_it_is else None) or rule
+    layout = _layout(frame, symbol, time, unit)
+    with versions.new_version(target, overwrite) as version:
+        files = _write_files(frame, version / versions.DATA, layout, rule, as_it_is=as_it_is)
+        save_version(version, layout, files, rule)
 
 
 def read_partitioned(path: str | os.PathLike[str]) -> Any:
     """Return the Dask frame of a data set that `write_partitioned` wrote: a partition a file. Lazy.
 
-    Strings in the column of symbols become categories, the same in all partitions, straight from the codes in the file.
+    It reads the version that is current now, also if it is computed when another one has taken its place; when its
+    version is gone, computing is an error. Strings in the column of symbols become categories, the same in all
+    partitions, straight from the codes in the file.
 
     Parameters
     ----------
@@ -166,7 +205,7 @@ def read_partitioned(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     DataError
-        If the folder is not such a data set, or a file of it is missing.
+        If the folder is not such a data set, or a file of it is missing; when computed, if the version is gone.
 
     Examples
     --------
@@ -179,64 +218,111 @@ def read_partitioned(path: str | os.PathLike[str]) -> Any:
       symbol  price
     0      A    1.0
     """
-    folder = Path(path).absolute()
-    manifest = _manifest(folder)
-    for file in manifest["files"]:
-        if not (folder / file["name"]).is_file():
-            raise DataError(f"{folder}: file {file['name']} is missing; write the data set again.")
-    stat = (folder / MANIFEST).stat()
-    read = ReadFile(str(folder), (stat.st_mtime_ns, stat.st_ino), manifest["symbol"])
+    folder = _folder(path)
+    version, manifest = versions.current(folder)
     names = [file["name"] for file in manifest["files"]]
-    meta = read.frame(pq.read_schema(folder / names[0]).empty_table())
-    return dd.from_map(read, names, meta=meta, label="read-partitioned", enforce_metadata=False)
+    for name in names:
+        if not (folder / version / versions.DATA / name).is_file():
+            raise DataError(f"{folder}: file {name} is missing; write the data set again.")
+    read = ReadFile(str(folder), version, manifest["symbol"])
+    return dd.from_map(read, names, meta=read.meta(), label="read-partitioned", enforce_metadata=False)
 
 
-@dataclass(frozen=True)
-class ReadFile:
-    """Reads a file of a partitioned data set. `version` tells a data set from one that has replaced it."""
+def partition_of(data: Any, symbol: Symbol) -> int:
+    """Return the number of the partition that a symbol has.
 
-    folder: str
-    version: tuple[int, int]
-    partitioned_by: str
+    Parameters
+    ----------
+    data : path or dask.dataframe.DataFrame
+        The folder of `write_partitioned`, the frame of `read_partitioned`, or that of `partition_by_symbol`, whose
+        symbols are then counted.
+    symbol : str or int
+        The symbol.
 
-    def __call__(self, name: str, columns: list[str] | None = None) -> pd.DataFrame:
-        path = Path(self.folder) / name
-        return self.frame(
-            pq.read_table(path, columns=columns, read_dictionary=[self.partitioned_by], partitioning=None)
+    Returns
+    -------
+    int
+        For ``frame.partitions[…]``, and in the file's name.
+
+    Raises
+    ------
+    DataError
+        If it has no such symbol, or the folder is not a data set.
+    ParameterError
+        If `data` is something else.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile, fintech_toolkit as ft
+    >>> ticks = pd.DataFrame({"symbol": ["B", "A"], "ts": pd.to_datetime([1, 2], utc=True)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ft.write_partitioned(ticks, f"{folder}/ticks", npartitions=8, assignment="hash")
+    ...     ft.partition_of(f"{folder}/ticks", "A"), ft.partition_of(f"{folder}/ticks", "B")
+    (6, 2)
+    """
+    name: Any = symbol.item() if isinstance(symbol, np.generic) else symbol
+    if is_dask(data) and isinstance(data.expr, PartitionBySymbol):
+        found = new_collection(Balance(data.expr.counts, data.expr.rule)).compute()
+    else:
+        found = _earlier(data).earlier
+    for known in found.symbols[:1]:
+        check_same_kind(name, known)
+    place = bisect_left(found.symbols, name)
+    if place == len(found.symbols) or found.symbols[place] != name:
+        raise DataError(f"There is no symbol {symbol!r}. {did_you_mean(str(name), map(str, found.symbols))}")
+    return int(found.targets[place])
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    if "://" in str(path):
+        raise DataError(
+            f"{path}: a data set is written under a lock and pointed to when it is whole, which object stores cannot "
+            "do; use a file system."
         )
-
-    def frame(self, table: pa.Table) -> pd.DataFrame:
-        """Return a table as a frame, with the categories of the whole data set."""
-        symbol = self.partitioned_by
-        place = table.schema.get_field_index(symbol)
-        if place < 0 or not pa.types.is_dictionary(table.schema.field(place).type):
-            return table.to_pandas(types_mapper=_strings, ignore_metadata=True)
-        local = encode(table.column(symbol), symbol)
-        dtype = _categories(self.folder, self.version)
-        places = dtype.categories.get_indexer(pd.Index(local.values, dtype=dtype.categories.dtype)).astype(np.int32)
-        codes = places[local.codes] if len(places) else local.codes
-        frame = table.drop_columns([symbol]).to_pandas(types_mapper=_strings, ignore_metadata=True)
-        frame.insert(place, symbol, pd.Categorical.from_codes(codes, dtype=dtype))
-        return frame
+    return Path(path).expanduser().absolute()
 
 
-def _strings(kind: pa.DataType) -> Any:
-    return pd.StringDtype("pyarrow") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
+def _rule(assignment: Any, npartitions: Any, default: int) -> Rule:
+    count = None if npartitions is None else partition_count(npartitions)
+    if isinstance(assignment, str) and (assignment in RULES or not Path(assignment).expanduser().exists()):
+        if assignment not in RULES:
+            raise ParameterError(
+                f"assignment={assignment!r} must be 'balanced', 'hash', or where symbols were earlier."
+            )
+        return Rule(count or default, assignment)
+    return grown(_earlier(assignment), count)
 
 
-@lru_cache(maxsize=8)
-def _categories(folder: str, version: tuple[int, int]) -> pd.CategoricalDtype:
-    return pd.CategoricalDtype(pd.Index(_manifest(Path(folder))["symbols"], dtype="str"))
+def _earlier(data: Any) -> Rule:
+    """Return the rule that keeps symbols where they are in a data set, its frame or a mapping."""
+    if isinstance(data, Mapping | pd.Series):
+        return from_mapping(data)
+    if isinstance(data, str | os.PathLike):
+        folder = _folder(data)
+        return load_rule(str(folder), versions.current(folder)[0])
+    read = _whole_read(data.expr) if is_dask(data) else None
+    if read is None:
+        raise ParameterError(
+            f"This {type(data).__name__} does not say which partition a symbol has: give the folder of "
+            "write_partitioned, the frame of read_partitioned, or a mapping of symbols to partitions."
+        )
+    return load_rule(read.folder, read.version)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["format"] == FORMAT:
-            return manifest
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise DataError(f"{folder} was not written by write_partitioned: it has no valid {MANIFEST}.")
+def _whole_read(expr: Any) -> ReadFile | None:
+    """Return what reads the files of an expression, if it is of a data set and none of its partitions is left out."""
+    read = getattr(expr, "func", None)
+    return read if isinstance(read, ReadFile) and expr.operand("_partitions") is None else None
+
+
+def _rule_of(expr: Any, symbol: str) -> Rule | None:
+    """Return by which rule the symbols of an expression came to be where they are; None if that is not known."""
+    while isinstance(expr, Filter | Projection):
+        expr = expr.frame
+    if isinstance(expr, PartitionBySymbol) and expr.symbol == symbol:
+        return expr.rule
+    read = _whole_read(expr)
+    return load_rule(read.folder, read.version) if read is not None and read.partitioned_by == symbol else None
 
 
 def _require(frame: Any, *names: str | None) -> None:
@@ -245,117 +331,63 @@ def _require(frame: Any, *names: str | None) -> None:
             raise ColumnError(f"There is no column {name!r}. {did_you_mean(name, map(str, frame.columns))}")
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    try:
-        _manifest(target)
-    except DataError:
-        raise DataError(f"{target} exists and is not a data set of write_partitioned; choose another path.") from None
-    if not overwrite:
-        raise DataError(f"{target} is already there; say overwrite=True to replace it.")
+def _with_columns(frame: Any) -> Any:
+    """Return a frame as one of pandas or Dask, named levels of its index as columns."""
+    if not is_dask(frame) and not isinstance(frame, pd.DataFrame):
+        if not hasattr(frame, "__arrow_c_stream__"):
+            raise PipelineError(
+                f"A data set is written from a pandas or Dask DataFrame or an Arrow table, not {type(frame).__name__}."
+            )
+        table = pa.table(frame)
+        check_names(table.column_names)
+        frame = dtypes.frame_of(table)
+    if getattr(frame, "ndim", 0) != 2:
+        raise PipelineError(f"A data set is written from a DataFrame, not a {type(frame).__name__}.")
+    names = [name for name in frame.index.names if name is not None] if not is_dask(frame) else [frame.index.name]
+    names = [name for name in names if name is not None]
+    check_names([*names, *frame.columns])
+    if not names:
+        return frame
+    return frame.reset_index() if is_dask(frame) else frame.reset_index(level=names)
 
 
-def _drop_leftovers(aside: Path, files: list[dict[str, Any]]) -> None:
-    """Remove what workers that died have left half-written."""
-    for path in set(aside.iterdir()) - {aside / file["name"] for file in files}:
-        path.unlink()
+def check_names(names: Sequence[Any]) -> None:
+    """Raise unless columns have names that are texts and differ."""
+    for name in names:
+        if not isinstance(name, str):
+            raise ColumnError(f"Column {name!r} has no text for a name; rename it.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ColumnError(f"Two columns, or a column and a level of the index, are called {twice[0]!r}; rename one.")
 
 
-def _put_in_place(aside: Path, target: Path, overwrite: bool) -> None:
-    _check_target(target, overwrite)
-    if not target.exists():
-        aside.rename(target)
-        return
-    old = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    target.rename(old)
-    aside.rename(target)
-    shutil.rmtree(old)
+def _layout(frame: Any, symbol: str, time: str, unit: str | None) -> Layout:
+    kinds: dict[str, Any] = dict(frame.dtypes.items())
+    objects = {}
+    for name, dtype in kinds.items():
+        if name == symbol:
+            continue
+        if dtype == np.object_ and not is_dask(frame):
+            objects[name] = dtypes.from_objects(frame[name], name).type
+        dtypes.arrow_type(dtype, name)  # complains
+    return Layout(symbol, time, unit, kinds, objects)
 
 
-def _write_files(frame: Any, aside: Path, symbol: str, time: str, npartitions: int | None) -> list[dict[str, Any]]:
-    schema = _schema(frame._meta if is_dask(frame) else frame, symbol)
-    write = functools.partial(_write_file, folder=str(aside), symbol=symbol, time=time, schema=schema)
+def _write_files(frame: Any, folder: Path, layout: Layout, rule: Rule, *, as_it_is: bool) -> list[File]:
+    write = functools.partial(write_file, folder=str(folder), layout=layout)
     if not is_dask(frame):
-        npartitions = npartitions or max(1, -(-len(frame) // ROWS_A_FILE))
-        return [write(part, number=i) for i, part in enumerate(_split(frame, symbol, npartitions))]
-    if npartitions is not None or not evidence.by_symbol(frame.expr, symbol).holds:
-        frame = partition_by_symbol(frame, npartitions or frame.npartitions, symbol=symbol, time=time)
+        return [write(part, number=i) for i, part in enumerate(_split(frame, layout.symbol, rule))]
+    if not as_it_is:
+        frame = new_collection(partitioned(frame.expr, layout.symbol, layout.time, rule, layout.unit))
     parts = [dask.delayed(write, pure=True)(part, number=i) for i, part in enumerate(frame.to_delayed())]
-    files: list[dict[str, Any]] = list(dask.compute(*parts))
-    _check_apart(files)
-    return files
+    return list(dask.compute(*parts))
 
 
-def _check_apart(files: list[dict[str, Any]]) -> None:
-    home: dict[Symbol, str] = {}
-    for file in files:
-        for name in file["symbols"]:
-            if home.setdefault(name, file["name"]) != file["name"]:
-                raise DataError(f"Symbol {name!r} is in two partitions; the frame is not partitioned by symbol.")
-
-
-def _split(frame: pd.DataFrame, symbol: str, npartitions: int) -> Sequence[pd.DataFrame]:
+def _split(frame: pd.DataFrame, symbol: str, rule: Rule) -> Sequence[pd.DataFrame]:
     local = encode(frame[symbol], symbol)
-    _check_present(local.codes, symbol)
-    assignment = balance([count_symbols(frame[symbol])], npartitions)
+    check_present(local, symbol)
+    assignment = rule.assign([count_symbols(frame[symbol])])
     rank = {name: j for j, name in enumerate(assignment.symbols)}
     targets = assignment.targets[np.array([rank.get(name, -1) for name in local.values], np.int64)]
     goes = targets[local.codes]
-    return [frame.iloc[np.flatnonzero(goes == p)] for p in range(npartitions)]
-
-
-def _check_present(codes: Any, symbol: str) -> None:
-    if len(codes) and codes.min() < 0:
-        raise DataError(f"Column {symbol!r} has no symbol at row {int(np.argmin(codes))}; drop such rows or fill them.")
-
-
-def _schema(frame: pd.DataFrame, symbol: str) -> pa.Schema:
-    """Return the schema of all files: widths do not depend on what a partition happens to hold."""
-    schema = pa.Schema.from_pandas(frame.iloc[:0], preserve_index=False).remove_metadata()
-    for place, field in enumerate(schema):
-        kind = field.type
-        if field.name == symbol:
-            values = kind.value_type if pa.types.is_dictionary(kind) else kind
-            kind = values if pa.types.is_integer(values) else pa.dictionary(pa.int32(), pa.string())
-        elif pa.types.is_dictionary(kind):
-            kind = pa.dictionary(pa.int32(), pa.string() if pa.types.is_null(kind.value_type) else kind.value_type)
-        elif pa.types.is_null(kind):
-            kind = pa.string()
-        schema = schema.set(place, pa.field(field.name, kind))
-    return schema
-
-
-def _write_file(
-    frame: pd.DataFrame, *, number: int, folder: str, symbol: str, time: str, schema: pa.Schema
-) -> dict[str, Any]:
-    """Write a partition, sorted; return its entry in the manifest. The same again if it is done twice."""
-    local = encode(frame[symbol], symbol)
-    _check_present(local.codes, symbol)
-    used = sorted(
-        (local.values[j] for j in np.flatnonzero(np.bincount(local.codes, minlength=1))) if len(frame) else []
-    )
-    rank = {name: j for j, name in enumerate(used)}
-    width = np.uint16 if len(used) <= 1 << 16 else np.uint32  # NumPy sorts 16 bits by counting
-    codes = np.array([rank.get(name, 0) for name in local.values], width)[local.codes]
-    ts, _ = times(PandasFrame(frame), time)
-    if np.any(ts == NAT):
-        raise DataError(f"Column {time!r} has no time at row {int(np.argmax(ts == NAT))}; drop such rows or fill them.")
-    order = np.argsort(ts, kind="stable") if np.any(ts[1:] < ts[:-1]) else np.arange(len(frame))
-    order = order[np.argsort(codes[order], kind="stable")]
-    sorted_codes = codes[order]
-    columns = {name: frame[name] for name in schema.names if name != symbol}
-    table = pa.Table.from_pandas(pd.DataFrame(columns, index=frame.index).iloc[order], preserve_index=False)
-    kind = schema.field(symbol).type
-    if pa.types.is_dictionary(kind):
-        names = pa.DictionaryArray.from_arrays(pa.array(sorted_codes.astype(np.int32)), pa.array(used, pa.string()))
-    else:
-        names = pa.array(np.array(used, np.int64)[sorted_codes] if used else np.empty(0, np.int64), kind)
-    place = schema.get_field_index(symbol)
-    table = table.add_column(place, symbol, names).cast(schema)
-    name = f"part-{number:05d}.parquet"
-    whole = Path(folder) / f".{name}.{uuid.uuid4().hex}"
-    texts = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    pq.write_table(table, whole, row_group_size=ROWS_A_GROUP, use_dictionary=texts)
-    os.replace(whole, Path(folder) / name)
-    return {"name": name, "rows": len(frame), "symbols": used}
+    return [frame.iloc[np.flatnonzero(goes == p)] for p in range(rule.npartitions)]

@@ -11,9 +11,7 @@ partition cannot get into each other's way.
 from __future__ import annotations
 
 import functools
-import heapq
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -25,6 +23,7 @@ from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, plain_co
 from dask.dataframe.dask_expr._shuffle import Shuffle
 from dask.utils import get_default_shuffle_method
 
+from fintech_toolkit.engines.assignment import Assignment, Rule, count_symbols
 from fintech_toolkit.engines.frames import PandasFrame, times
 from fintech_toolkit.engines.symbols import Symbol, encode
 from fintech_toolkit.errors import DataError, PipelineError
@@ -33,41 +32,6 @@ from fintech_toolkit.schema import Array
 TARGET = "_partitions"  # the name under which Dask's shuffles expect the number of the partition to go to
 ORDER = "__fintech_toolkit_order"
 ROW_BITS = 40
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """All symbols of a frame, sorted, and the partition that each goes to."""
-
-    symbols: list[Symbol]
-    targets: Array
-
-
-def count_symbols(column: pd.Series[Any]) -> Counter[Symbol]:
-    """Return how many rows each symbol has; rows without a symbol are left out."""
-    local = encode(column, str(column.name))
-    counts = np.bincount(local.codes[local.codes >= 0], minlength=len(local.values))
-    return Counter({local.values[j]: int(counts[j]) for j in np.flatnonzero(counts)})
-
-
-def balance(counts: list[Counter[Symbol]], npartitions: int) -> Assignment:
-    """Spread symbols over partitions so that these get about the same number of rows.
-
-    The largest symbol that is left goes to the partition with the fewest rows: at most 4/3 of the best there is
-    (Graham 1969, "Bounds on multiprocessing timing anomalies").
-    """
-    total: Counter[Symbol] = Counter()
-    for part in counts:
-        total.update(part)
-    symbols = sorted(total)
-    rank = {symbol: j for j, symbol in enumerate(symbols)}
-    targets = np.zeros(len(symbols), np.int32)
-    loads = [(0, partition) for partition in range(npartitions)]
-    for symbol in sorted(symbols, key=lambda symbol: (-total[symbol], rank[symbol])):
-        rows, partition = loads[0]
-        targets[rank[symbol]] = partition
-        heapq.heapreplace(loads, (rows + total[symbol], partition))
-    return Assignment(symbols, targets)
 
 
 def address(frame: pd.DataFrame, assignment: Assignment, symbol: str, partition: int) -> pd.DataFrame:
@@ -84,13 +48,15 @@ def address(frame: pd.DataFrame, assignment: Assignment, symbol: str, partition:
     return frame.assign(**{symbol: codes, TARGET: assignment.targets[codes], ORDER: order})
 
 
-def restore(frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str | None, like: Any) -> pd.DataFrame:
+def restore(
+    frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str | None, unit: str | None, like: Any
+) -> pd.DataFrame:
     """Put rows into the order of time, ties in their original order, and symbols back in place of their codes."""
     order = frame[ORDER].to_numpy()
     if np.any(order[1:] < order[:-1]):
         frame = frame.iloc[np.argsort(order, kind="stable")]
     if time is not None:
-        ts, _ = times(PandasFrame(frame), time, "ns")  # the order is that of any unit
+        ts, _ = times(PandasFrame(frame), time, unit)
         if np.any(ts[1:] < ts[:-1]):
             frame = frame.iloc[np.argsort(ts, kind="stable")]
     symbols = decode(frame[symbol].to_numpy(), assignment.symbols, like.dtypes[symbol])
@@ -131,7 +97,7 @@ class SymbolCounts(Blockwise):
 class Balance(Expr):
     """The assignment of symbols to partitions: one small task that waits for the counts of all."""
 
-    _parameters = ["counts", "npartitions_out"]
+    _parameters = ["counts", "rule"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -142,11 +108,11 @@ class Balance(Expr):
 
     def _layer(self) -> dict[Any, Any]:
         counts = [TaskRef(key) for key in self.counts.__dask_keys__()]
-        return {(self._name, 0): Task((self._name, 0), _balance, self.npartitions_out, *counts)}
+        return {(self._name, 0): Task((self._name, 0), _assign, self.operand("rule"), *counts)}
 
 
-def _balance(npartitions: int, *counts: Counter[Symbol]) -> Assignment:
-    return balance(list(counts), npartitions)
+def _assign(rule: Rule, *counts: Counter[Symbol]) -> Assignment:
+    return rule.assign(counts)
 
 
 class Address(Blockwise):
@@ -173,7 +139,7 @@ class Address(Blockwise):
 class Restore(Blockwise):
     """The rows that a partition got, in order, with their symbols."""
 
-    _parameters = ["frame", "assignment", "symbol", "time", "like"]
+    _parameters = ["frame", "assignment", "symbol", "time", "unit", "like"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -187,20 +153,20 @@ class Restore(Blockwise):
 
     def _task(self, name: Any, index: int) -> Task:
         frame, assignment = TaskRef((self.frame._name, index)), TaskRef((self.assignment._name, 0))
-        return Task(name, restore, frame, assignment, self.symbol, self.time, self._meta)
+        return Task(name, restore, frame, assignment, self.symbol, self.time, self.unit, self._meta)
 
 
 class PartitionBySymbol(Expr):
     """A frame with every symbol whole in one partition, in time order, ties in their original order."""
 
-    _parameters = ["frame", "symbol", "time", "npartitions_out", "counts"]
+    _parameters = ["frame", "symbol", "time", "unit", "rule", "counts"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         return self.frame._meta
 
     def _divisions(self) -> tuple[None, ...]:
-        return (None,) * (self.npartitions_out + 1)
+        return (None,) * (self.rule.npartitions + 1)
 
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         if isinstance(parent, Projection):
@@ -209,18 +175,22 @@ class PartitionBySymbol(Expr):
         return None
 
     def _lower(self) -> Expr:
-        assignment = Balance(self.counts, self.npartitions_out)
+        assignment = Balance(self.counts, self.rule)
         addressed = Address(self.frame, assignment, self.symbol)
         method = dask.config.get("dataframe.shuffle.method", None)
         if method is None:
             # Dask's default without a cluster goes through files, though the result stays in memory anyway.
             method = "p2p" if get_default_shuffle_method() == "p2p" else "tasks"
-        shuffled = Shuffle(addressed, TARGET, self.npartitions_out, False, method)
-        return Restore(shuffled, assignment, self.symbol, self.time, self._meta)
+        shuffled = Shuffle(addressed, TARGET, self.rule.npartitions, False, method)
+        return Restore(shuffled, assignment, self.symbol, self.time, self.unit, self._meta)
 
 
-def partitioned(frame: Expr, symbol: str | None, time: str | None, npartitions: int) -> PartitionBySymbol:
-    """Return the expression of a frame partitioned by symbol."""
+def partitioned(
+    frame: Expr, symbol: str | None, time: str | None, rule: int | Rule, unit: str | None = "ns"
+) -> PartitionBySymbol:
+    """Return the expression of a frame partitioned by symbol; by default times are of whatever unit: only their order
+    counts. `rule` may be a number of partitions.
+    """
     if symbol is None:
         raise PipelineError(
             "Rows of one symbol (symbol=None) cannot be shuffled by symbol; bring the partitions into time order."
@@ -228,4 +198,4 @@ def partitioned(frame: Expr, symbol: str | None, time: str | None, npartitions: 
     # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first:
     # the frame need not be held in memory until the counts are known.
     counts = SymbolCounts(frame[[symbol]].simplify(), symbol)
-    return PartitionBySymbol(frame, symbol, time, npartitions, counts)
+    return PartitionBySymbol(frame, symbol, time, unit, Rule(rule) if isinstance(rule, int) else rule, counts)

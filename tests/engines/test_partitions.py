@@ -15,7 +15,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import MANIFEST, partition_by_symbol, read_partitioned, write_partitioned
+from fintech_toolkit.engines.partitions import partition_by_symbol, read_partitioned, write_partitioned
+from fintech_toolkit.engines.versions import POINTER
 from tests.engines.ticks import pipeline, refuse, same, ticks
 
 
@@ -94,6 +95,8 @@ def test_written_and_read(kind: str, tmp_path: Path) -> None:
         assert part["symbol"].cat.codes.is_monotonic_increasing
         assert part.groupby("symbol", observed=True)["ts"].is_monotonic_increasing.all()
     expected = by_symbol_and_time(frame)
+    if kind == "arrow":  # whose integers may be null
+        expected = expected.astype({"number": "Int64"})
     same(assembled(ddf), expected)
     enriched = pipeline()(ddf)
     got = enriched.compute(scheduler="sync")
@@ -104,7 +107,7 @@ def test_written_and_read(kind: str, tmp_path: Path) -> None:
 def test_files_have_one_schema_and_wide_codes(tmp_path: Path) -> None:
     frame = ticks()
     write_partitioned(frame, tmp_path / "set", npartitions=4)
-    schemas = [pq.read_schema(path) for path in sorted((tmp_path / "set").glob("*.parquet"))]
+    schemas = [pq.read_schema(path) for path in sorted((tmp_path / "set").glob("*/data/*.parquet"))]
     assert len(schemas) == 4
     assert all(schema.equals(schemas[0]) for schema in schemas)
     assert schemas[0].field("symbol").type == pa.dictionary(pa.int32(), pa.string())
@@ -185,11 +188,11 @@ def test_what_is_not_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ft.DataError, match="not written by write_partitioned"):
         read_partitioned(tmp_path)
     for text in ("{", "[]", json.dumps({"format": "another"})):
-        (tmp_path / MANIFEST).write_text(text)
+        (tmp_path / POINTER).write_text(text)
         with pytest.raises(ft.DataError, match="not written by write_partitioned"):
             read_partitioned(tmp_path)
     write_partitioned(ticks(100, symbols=3), tmp_path / "set", npartitions=2)
-    (tmp_path / "set" / "part-00001.parquet").unlink()
+    next((tmp_path / "set").glob("*/data/part-00001.parquet")).unlink()
     with pytest.raises(ft.DataError, match=r"part-00001\.parquet is missing"):
         read_partitioned(tmp_path / "set")
 
