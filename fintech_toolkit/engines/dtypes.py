@@ -51,9 +51,10 @@ def example(dtype: Any, kind: pa.DataType | None, name: str) -> pa.Array:
     `kind` is the type of values whose dtype does not tell (object).
     """
     if isinstance(dtype, pd.CategoricalDtype):
-        return pa.DictionaryArray.from_arrays(
-            pa.array([], CODES), plain(dtype.categories, name), ordered=bool(dtype.ordered)
-        )
+        categories = plain(dtype.categories, name)
+        if isinstance(categories, pa.ExtensionArray):  # which Arrow files do not take for a dictionary
+            categories = categories.storage
+        return pa.DictionaryArray.from_arrays(pa.array([], CODES), categories, ordered=bool(dtype.ordered))
     return pa.array([], arrow_type(dtype, name) or kind or pa.null())
 
 
@@ -191,7 +192,7 @@ def to_pandas(values: pa.ChunkedArray, dtype: Any, name: str) -> Any:
     if dtype == np.object_:
         result = np.empty(len(values), object)
         result[:] = values.to_pylist()
-        return result
+        return pd.Index(result, dtype=object)  # pandas takes an array of texts for strings
     if isinstance(dtype, pd.ArrowDtype):
         return pd.arrays.ArrowExtensionArray(_cast(values, dtype.pyarrow_dtype))
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -209,8 +210,10 @@ def _cast(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 def _from_categories(values: pa.ChunkedArray, dtype: pd.CategoricalDtype, name: str) -> pd.Categorical:
     within = dtype.categories.dtype
     if isinstance(values.type, pa.BaseExtensionType):  # which Arrow cannot encode
-        known = pd.Index(to_pandas(values, within, name), dtype=within)
-        return pd.Categorical.from_codes(dtype.categories.get_indexer(known), dtype=dtype)
+        known = pd.Index(to_pandas(values.drop_null(), within, name), dtype=within)
+        codes = np.full(len(values), -1, np.int32)
+        codes[values.is_valid().to_numpy()] = dtype.categories.get_indexer(known)
+        return pd.Categorical.from_codes(codes, dtype=dtype)
     found, local = dictionary(values)
     known = pd.Index(to_pandas(pa.chunked_array([local]), within, name), dtype=within)
     places = dtype.categories.get_indexer(known)

@@ -21,7 +21,7 @@ from dask.dataframe.utils import has_known_categories
 from fintech_toolkit.engines import dtypes, versions
 from fintech_toolkit.engines.assignment import Assignment, Rule
 from fintech_toolkit.engines.frames import NAT, PandasFrame, times
-from fintech_toolkit.engines.symbols import LocalCodes, Symbol, encode
+from fintech_toolkit.engines.symbols import LocalCodes, Symbol, encode, symbol_array
 from fintech_toolkit.errors import DataError
 
 COLUMNS, SYMBOLS = "columns.arrow", "symbols.arrow"
@@ -128,7 +128,7 @@ def save_version(folder: Path, layout: Layout, files: list[File], rule: Rule) ->
     symbols: list[Any] = sorted(places)
     table = pa.table(
         {
-            "symbol": pa.array(symbols, None if symbols else pa.large_string()),
+            "symbol": symbol_array(symbols),
             "partition": pa.array([places[symbol] for symbol in symbols], pa.int32()),
             "rows": pa.array([rows.get(symbol, 0) for symbol in symbols], pa.int64()),
         }
@@ -166,13 +166,14 @@ def settle(layout: Layout, files: list[File]) -> tuple[dict[str, Any], dict[str,
             settled[name] = _all_categories(name, known, files)
         else:
             settled[name] = dtype
-        if dtype == np.object_:
-            found = {str(file.types[name]): file.types[name] for file in files if file.types[name] != pa.null()}
-            if len(found) > 1 and not all(map(pa.types.is_decimal, found.values())):
+        if dtype == np.object_ and name != layout.symbol:
+            found = {file.types[name].id: file.types[name] for file in files if file.types[name] != pa.null()}
+            kinds = list(found.values())
+            if len(kinds) > 1:
                 raise DataError(
-                    f"Column {name!r} holds {' in one partition and '.join(found)} in another; convert it to one type."
+                    f"Column {name!r} holds {kinds[0]} in one partition and {kinds[1]} in another; make it one type."
                 )
-            types[name] = next(iter(found.values()), pa.null())
+            types[name] = kinds[0] if kinds else pa.null()
     return settled, types
 
 

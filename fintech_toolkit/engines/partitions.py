@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dask
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Filter, Projection
+from dask.dataframe.dask_expr.io.io import FromMapProjectable
 
 from fintech_toolkit.engines import dtypes, evidence, versions
 from fintech_toolkit.engines.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
@@ -225,7 +225,9 @@ def read_partitioned(path: str | os.PathLike[str]) -> Any:
         if not (folder / version / versions.DATA / name).is_file():
             raise DataError(f"{folder}: file {name} is missing; write the data set again.")
     read = ReadFile(str(folder), version, manifest["symbol"])
-    return dd.from_map(read, names, meta=read.meta(), label="read-partitioned", enforce_metadata=False)
+    # Not by way of dask.dataframe.from_map, which would turn all Python objects into strings.
+    operands = {"columns": None, "args": [], "kwargs": {}, "columns_arg_required": False, "user_meta": read.meta()}
+    return new_collection(FromMapProjectable(read, [names], **operands, label="read-partitioned"))
 
 
 def partition_of(data: Any, symbol: Symbol) -> int:

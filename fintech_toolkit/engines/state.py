@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pyarrow as pa
 
 from fintech_toolkit.engines.frames import NAT, as_times
 from fintech_toolkit.engines.state_file import read_state_file, write_state_file
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable
+from fintech_toolkit.engines.symbols import Symbol, SymbolTable, symbol_array
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.kernels.scan import Scan, StepState
 from fintech_toolkit.schema import Array
@@ -52,7 +54,7 @@ class State:
 
     def select(self, symbols: Iterable[Symbol]) -> State:
         """Return the state of some symbols only; unknown ones are left out."""
-        return State.from_rows(self, [(self, self.table.indices_of(symbols))])
+        return State.from_rows(self, [(self, self.table.indices_of(dict.fromkeys(symbols)))])
 
     @staticmethod
     def merge(states: Sequence[State]) -> State:
@@ -65,18 +67,15 @@ class State:
         """
         if len({state.identity for state in states}) != 1:
             raise StateError("These states belong to different pipelines.")
-        seen: set[Symbol] = set()
-        for state in states:
-            twice = seen.intersection(state.symbols)
-            if twice:
-                raise StateError(f"Two of these states hold symbol {min(map(str, twice))!r}.")
-            seen.update(state.symbols)
+        twice = first_double(list(chain.from_iterable(state.symbols for state in states)))
+        if twice is not None:
+            raise StateError(f"Two of these states hold symbol {twice!r}.")
         return State.from_rows(states[0], [(state, np.arange(len(state.table))) for state in states])
 
     @staticmethod
     def from_rows(like: State, parts: list[tuple[State, Array]]) -> State:
         """Return a state made of rows of others."""
-        symbols = [state.symbols[row] for state, rows in parts for row in rows]
+        symbols = list(chain.from_iterable(map(state.symbols.__getitem__, rows.tolist()) for state, rows in parts))
         last = np.concatenate([state.last[rows] for state, rows in parts])
         steps = []
         for s, step in enumerate(like.steps):
@@ -95,14 +94,36 @@ class State:
         frame: pd.DataFrame = _to_table(self, slots=False).to_pandas()
         return frame.set_index("symbol")
 
+    def _edges(self, rows: int) -> pd.DataFrame:
+        """Return so many rows of the frame, the first and the last, and one more if there are more."""
+        symbols = len(self.table)
+        if symbols <= rows:
+            return self.frame()
+        shown = np.concatenate([np.arange(rows // 2 + 1), np.arange(symbols - rows // 2, symbols)])
+        return State.from_rows(self, [(self, shown)]).frame()
+
     def __repr__(self) -> str:
-        return repr(self.frame())
+        rows = 60 if len(self.table) <= 60 else 10
+        frame = self._edges(rows)
+        with pd.option_context("display.max_rows", rows, "display.show_dimensions", False):
+            return f"{frame!r}\n\n[{len(self.table)} symbols x {frame.shape[1]} columns]"
 
     def _repr_html_(self) -> str:
-        return str(self.frame().to_html(max_rows=20))
+        frame = self._edges(20)
+        shape = f"<p>{len(self.table)} symbols × {frame.shape[1]} columns</p>"
+        return f"{frame.to_html(max_rows=20, show_dimensions=False)}{shape}"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state to a Parquet file: aside first, synced, then renamed over `path`, pages checksummed."""
+        """Write the state to a Parquet file with a digest of its bytes.
+
+        A local file is written aside, synced and then renamed over `path`, with the permissions that the umask leaves.
+        A URL (``s3://…``) is written by fsspec; stores take it whole or not at all.
+
+        Raises
+        ------
+        StateError
+            If there is no such folder, or the package that a URL needs is not installed.
+        """
         metadata = {IDENTITY: self.identity.encode(), TIME_KIND: (self.time_kind or "").encode()}
         write_state_file(path, _to_table(self, slots=True), metadata)
 
@@ -113,7 +134,7 @@ class State:
         Raises
         ------
         StateError
-            If the file is damaged, cut short, or not a saved state.
+            If the file is damaged, cut short, or not a saved state, or holds a symbol twice.
         """
         return read_state_file(path, "state file", _from_file)
 
@@ -126,15 +147,26 @@ def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
     first = parts[0][0]
     if "capacity" not in (records.dtype.names or ()):
         return StepState(records, first.slots[:0].copy(), np.zeros(1, np.int64))
-    pieces = [
-        step.slots[record["start"] : record["start"] + record["capacity"]]
-        for step, rows, _ in parts
-        for record in step.records[rows]
-    ]
-    slots = np.concatenate([first.slots[:0], *pieces])
+    slots = np.concatenate([first.slots[:0], *(_slots(step, step.records[rows]) for step, rows, _ in parts)])
     ends = np.cumsum(records["capacity"].astype(np.int64))
     records["start"] = ends - records["capacity"]
     return StepState(records, slots, np.array([len(slots)], np.int64))
+
+
+def _slots(step: StepState, records: Array) -> Array:
+    """Return the slots of records, each one's after the other's."""
+    capacities = records["capacity"].astype(np.int64)
+    ends = np.cumsum(capacities)
+    shift = np.repeat(records["start"] - (ends - capacities), capacities)
+    slots: Array = step.slots[np.arange(len(shift)) + shift]
+    return slots
+
+
+def first_double(symbols: Sequence[Symbol]) -> Symbol | None:
+    """Return the first symbol that comes twice, if there is one."""
+    if len(set(symbols)) == len(symbols):
+        return None
+    return min((symbol for symbol, count in Counter(symbols).items() if count > 1), key=str)
 
 
 def _prefix(s: int, scan: Scan) -> str:
@@ -145,23 +177,26 @@ def _to_table(state: State, *, slots: bool) -> pa.Table:
     from fintech_toolkit.pipeline import Pipeline
 
     scans = Pipeline.from_json(state.identity).scans
-    whole = State.from_rows(state, [(state, np.arange(len(state.table)))])
-    symbols: list[Any] = whole.symbols
-    last = as_times(whole.last, whole.time_kind or "int")
-    columns: dict[str, Any] = {"symbol": pa.array(symbols, None if symbols else pa.string()), "last": last}
-    for s, (scan, step) in enumerate(zip(scans, whole.steps, strict=True)):
+    rows = len(state.table)
+    columns: dict[str, Any] = {
+        "symbol": symbol_array(state.symbols),
+        "last": as_times(state.last, state.time_kind or "int", nullable=False),
+    }
+    for s, (scan, step) in enumerate(zip(scans, state.steps, strict=True)):
         prefix = _prefix(s, scan)
-        for name in step.records.dtype.names or ():
+        records = step.records[:rows]
+        if 0 < len(records) < rows:  # symbols that came after this step had run last
+            records = np.concatenate([records, np.zeros(rows - len(records), records.dtype)])
+        for name in records.dtype.names or ():
             if name == "start" and scan.kernel.has_slots:
                 continue
             if slots or name not in ("capacity", "head", "age", "session"):
-                columns[f"{prefix}.{name}"] = _arrow(step.records[name])
+                columns[f"{prefix}.{name}"] = _arrow(records[name])
         if slots and scan.kernel.has_slots:
-            capacities = step.records["capacity"] if len(step.records) else np.zeros(0, np.int64)
-            offsets = pa.array(np.concatenate([[0], np.cumsum(capacities)]), pa.int64())
-            for name in step.slots.dtype.names or ():
-                columns[f"{prefix}.slots.{name}"] = pa.LargeListArray.from_arrays(offsets, _arrow(step.slots[name]))
-    rows = len(symbols)
+            offsets = pa.array(np.concatenate([[0], np.cumsum(records["capacity"].astype(np.int64))]), pa.int64())
+            whole = _slots(step, records)
+            for name in whole.dtype.names or ():
+                columns[f"{prefix}.slots.{name}"] = pa.LargeListArray.from_arrays(offsets, _arrow(whole[name]))
     return pa.table({name: values if len(values) == rows else pa.nulls(rows) for name, values in columns.items()})
 
 
@@ -181,7 +216,13 @@ def _from_file(table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
 
 
 def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:
-    symbols = SymbolTable(table["symbol"].to_pylist())
+    names: list[Symbol] = table["symbol"].to_numpy().tolist()
+    twice = first_double(names)
+    if twice is not None:
+        raise StateError(f"it holds symbol {twice!r} twice")
+    if {*map(type, names)} not in ({str}, {int}, set()):
+        raise StateError("its symbols are neither all strings nor all integers")
+    symbols = SymbolTable(names)
     last = table["last"].cast(pa.int64()).fill_null(NAT).to_numpy()
     steps = []
     for s, scan in enumerate(scans):

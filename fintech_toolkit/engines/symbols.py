@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,16 @@ def _row_of(codes: Array, code: int, first_row: int) -> str:
     return f" at row {first_row + found[0]}" if len(found) else ""
 
 
+def symbol_array(symbols: list[Symbol]) -> pa.Array:
+    """Return symbols as Arrow: texts, or integers of 64 bits, unsigned ones if they are too large for signed ones."""
+    if not symbols or isinstance(symbols[0], str):
+        return pa.array(symbols, pa.large_string())
+    try:
+        return pa.array(symbols, pa.int64())
+    except (OverflowError, pa.ArrowInvalid):
+        return pa.array(symbols, pa.uint64())
+
+
 def check_same_kind(symbol: Symbol, known: Symbol) -> None:
     """Raise if one symbol is a string and the other an integer.
 
@@ -164,7 +175,7 @@ class SymbolTable:
     symbols: list[Symbol] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._codes = {symbol: code for code, symbol in enumerate(self.symbols)}
+        self._codes = dict(zip(self.symbols, range(len(self.symbols)), strict=True))
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -200,11 +211,14 @@ class SymbolTable:
         del self.symbols[length:]
 
     def copy(self) -> SymbolTable:
-        return SymbolTable(list(self.symbols))
+        table = SymbolTable()
+        table.symbols, table._codes = self.symbols.copy(), self._codes.copy()
+        return table
 
     def indices_of(self, symbols: Iterable[Symbol]) -> Array:
         """Return the codes of those symbols that are known."""
-        return np.array([self._codes[s] for s in symbols if s in self._codes], np.int64)
+        codes = np.array(list(map(self._codes.get, symbols, repeat(-1))), np.int64)
+        return codes[codes >= 0]
 
 
 CHUNK = 1 << 20
