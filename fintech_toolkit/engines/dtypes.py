@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fintech_toolkit.errors import DataError
+from fintech_toolkit.engines.frames import is_dask
+from fintech_toolkit.errors import ColumnError, DataError, PipelineError
 from fintech_toolkit.schema import Array
 
 CODES = pa.int32()
@@ -150,7 +153,8 @@ def to_arrow(column: pd.Series[Any], dtype: Any, kind: pa.DataType | None, name:
         return _categorical(column, name)
     if dtype == np.object_:
         return from_objects(column.astype(object), name, kind)
-    kind: Any = arrow_type(dtype, name)
+    kind = arrow_type(dtype, name)
+    assert kind is not None
     found = plain(column, name)
     if pa.types.is_dictionary(found.type) and not pa.types.is_dictionary(kind):
         found = found.dictionary_decode()
@@ -231,7 +235,7 @@ def dictionary(values: pa.ChunkedArray) -> tuple[Array, pa.Array]:
         return np.empty(0, np.int32), pa.array([], values.type.value_type)
     values = values.unify_dictionaries().combine_chunks()
     values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
-    codes: Array = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes: Array = values.indices.cast(CODES).fill_null(-1).to_numpy(zero_copy_only=False)
     return codes, values.dictionary
 
 
@@ -258,16 +262,58 @@ def of_arrow(field: pa.Field) -> Any:
     return pd.ArrowDtype(kind)
 
 
-def frame_of(table: pa.Table) -> pd.DataFrame:
+def _frame_of(table: pa.Table) -> pd.DataFrame:
     """Return an Arrow table as a pandas frame that keeps every value: nulls do not turn integers into floats."""
     columns = {}
     for field, values in zip(table.schema, table.columns, strict=True):
         dtype = of_arrow(field)
         if dtype is None:
-            codes, names = dictionary(values)
+            nulls = any(chunk.dictionary.null_count for chunk in values.chunks)  # which Arrow cannot unify
+            codes, names = dictionary(values.cast(field.type.value_type) if nulls else values)
+            distinct = names.unique()  # Arrow's may hold a value twice
+            places = pc.index_in(names, distinct).fill_null(-1).to_numpy()
+            codes, names = np.append(places, -1)[codes], distinct
             within = of_arrow(pa.field(field.name, names.type, nullable=False))
             categories = pd.Index(to_pandas(pa.chunked_array([names]), within, field.name), dtype=within)
             columns[field.name] = pd.Categorical.from_codes(codes, categories, ordered=field.type.ordered)
         else:
             columns[field.name] = to_pandas(values, dtype, field.name)
     return pd.DataFrame(columns)
+
+
+def with_columns(frame: Any) -> Any:
+    """Return a frame as one of pandas or Dask, named levels of its index as columns.
+
+    Raises
+    ------
+    PipelineError
+        If it is no frame.
+    ColumnError
+        If columns have no texts for names, or the same one.
+    """
+    if isinstance(frame, pd.Series | pa.ChunkedArray) or not (is_dask(frame) or hasattr(frame, "__arrow_c_stream__")):
+        raise PipelineError(
+            f"A data set is written from a pandas or Dask DataFrame or an Arrow table, not {type(frame).__name__}."
+        )
+    if not is_dask(frame) and not isinstance(frame, pd.DataFrame):
+        table = pa.table(frame)
+        check_names(table.column_names)
+        frame = _frame_of(table)
+    if frame.ndim != 2:
+        raise PipelineError(f"A data set is written from a DataFrame, not a {type(frame).__name__}.")
+    levels = [frame.index.name] if is_dask(frame) else frame.index.names
+    names = [name for name in levels if name is not None]
+    check_names([*names, *frame.columns])
+    if not names:
+        return frame
+    return frame.reset_index() if is_dask(frame) else frame.reset_index(level=names)
+
+
+def check_names(names: Sequence[Any]) -> None:
+    """Raise unless columns have names that are texts and differ."""
+    for name in names:
+        if not isinstance(name, str):
+            raise ColumnError(f"Column {name!r} has no text for a name; rename it.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ColumnError(f"Two columns, or a column and a level of the index, are called {twice[0]!r}; rename one.")

@@ -117,7 +117,6 @@ def save_version(folder: Path, layout: Layout, files: list[File], rule: Rule) ->
 
     Symbols that had a place earlier and have no rows now keep it.
     """
-    settled, types = settle(layout, files)
     rows: dict[Symbol, int] = {}
     places = dict(zip(rule.earlier.symbols, rule.earlier.targets.tolist(), strict=True)) if rule.earlier else {}
     for partition, file in enumerate(files):
@@ -125,6 +124,7 @@ def save_version(folder: Path, layout: Layout, files: list[File], rule: Rule) ->
             if symbol in rows:
                 raise DataError(f"Symbol {symbol!r} is in two partitions; the frame is not partitioned by symbol.")
             rows[symbol], places[symbol] = count, partition
+    settled, types = settle(layout, files)
     symbols: list[Any] = sorted(places)
     table = pa.table(
         {

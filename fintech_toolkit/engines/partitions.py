@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import dask
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Filter, Projection
 from dask.dataframe.dask_expr.io.io import FromMapProjectable
@@ -35,7 +33,7 @@ from fintech_toolkit.engines.partition_files import (
 )
 from fintech_toolkit.engines.shuffle import Balance, PartitionBySymbol, partitioned
 from fintech_toolkit.engines.symbols import Symbol, check_same_kind, encode
-from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
 from fintech_toolkit.schema import check_unit
 
 ROWS_A_FILE = 1_000_000
@@ -172,7 +170,7 @@ def write_partitioned(
     """
     check_unit(unit)
     target = _folder(path)
-    frame = _with_columns(frame)
+    frame = dtypes.with_columns(frame)
     _require(frame, symbol, time)
     default = frame.npartitions if is_dask(frame) else max(1, -(-len(frame) // ROWS_A_FILE))
     rule, as_it_is = _rule(assignment, npartitions, default), False
@@ -226,7 +224,13 @@ def read_partitioned(path: str | os.PathLike[str]) -> Any:
             raise DataError(f"{folder}: file {name} is missing; write the data set again.")
     read = ReadFile(str(folder), version, manifest["symbol"])
     # Not by way of dask.dataframe.from_map, which would turn all Python objects into strings.
-    operands = {"columns": None, "args": [], "kwargs": {}, "columns_arg_required": False, "user_meta": read.meta()}
+    operands: dict[str, Any] = {
+        "columns": None,
+        "args": [],
+        "kwargs": {},
+        "columns_arg_required": False,
+        "user_meta": read.meta(),
+    }
     return new_collection(FromMapProjectable(read, [names], **operands, label="read-partitioned"))
 
 
@@ -313,6 +317,8 @@ def _earlier(data: Any) -> Rule:
 
 def _whole_read(expr: Any) -> ReadFile | None:
     """Return what reads the files of an expression, if it is of a data set and none of its partitions is left out."""
+    while isinstance(expr, Projection):
+        expr = expr.frame
     read = getattr(expr, "func", None)
     return read if isinstance(read, ReadFile) and expr.operand("_partitions") is None else None
 
@@ -331,36 +337,6 @@ def _require(frame: Any, *names: str | None) -> None:
     for name in names:
         if name is not None and name not in frame.columns:
             raise ColumnError(f"There is no column {name!r}. {did_you_mean(name, map(str, frame.columns))}")
-
-
-def _with_columns(frame: Any) -> Any:
-    """Return a frame as one of pandas or Dask, named levels of its index as columns."""
-    if not is_dask(frame) and not isinstance(frame, pd.DataFrame):
-        if not hasattr(frame, "__arrow_c_stream__"):
-            raise PipelineError(
-                f"A data set is written from a pandas or Dask DataFrame or an Arrow table, not {type(frame).__name__}."
-            )
-        table = pa.table(frame)
-        check_names(table.column_names)
-        frame = dtypes.frame_of(table)
-    if getattr(frame, "ndim", 0) != 2:
-        raise PipelineError(f"A data set is written from a DataFrame, not a {type(frame).__name__}.")
-    names = [name for name in frame.index.names if name is not None] if not is_dask(frame) else [frame.index.name]
-    names = [name for name in names if name is not None]
-    check_names([*names, *frame.columns])
-    if not names:
-        return frame
-    return frame.reset_index() if is_dask(frame) else frame.reset_index(level=names)
-
-
-def check_names(names: Sequence[Any]) -> None:
-    """Raise unless columns have names that are texts and differ."""
-    for name in names:
-        if not isinstance(name, str):
-            raise ColumnError(f"Column {name!r} has no text for a name; rename it.")
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ColumnError(f"Two columns, or a column and a level of the index, are called {twice[0]!r}; rename one.")
 
 
 def _layout(frame: Any, symbol: str, time: str, unit: str | None) -> Layout:
