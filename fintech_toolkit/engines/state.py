@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -67,10 +66,11 @@ class State:
         """
         if len({state.identity for state in states}) != 1:
             raise StateError("These states belong to different pipelines.")
-        twice = first_double(list(chain.from_iterable(state.symbols for state in states)))
+        merged = State.from_rows(states[0], [(state, np.arange(len(state.table))) for state in states])
+        twice = merged.table.double()
         if twice is not None:
             raise StateError(f"Two of these states hold symbol {twice!r}.")
-        return State.from_rows(states[0], [(state, np.arange(len(state.table))) for state in states])
+        return merged
 
     @staticmethod
     def from_rows(like: State, parts: list[tuple[State, Array]]) -> State:
@@ -162,13 +162,6 @@ def _slots(step: StepState, records: Array) -> Array:
     return slots
 
 
-def first_double(symbols: Sequence[Symbol]) -> Symbol | None:
-    """Return the first symbol that comes twice, if there is one."""
-    if len(set(symbols)) == len(symbols):
-        return None
-    return min((symbol for symbol, count in Counter(symbols).items() if count > 1), key=str)
-
-
 def _prefix(s: int, scan: Scan) -> str:
     return f"{s}.{scan.step.outputs[0] if scan.step.outputs else scan.kernel.name}"
 
@@ -216,13 +209,13 @@ def _from_file(table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
 
 
 def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:
-    names: list[Symbol] = table["symbol"].to_numpy().tolist()
-    twice = first_double(names)
+    column = table["symbol"]
+    if column.null_count or column.type not in (pa.string(), pa.large_string(), pa.int64(), pa.uint64()):
+        raise StateError("its symbols are neither all strings nor all integers")
+    symbols = SymbolTable(column.to_numpy().tolist())
+    twice = symbols.double()
     if twice is not None:
         raise StateError(f"it holds symbol {twice!r} twice")
-    if {*map(type, names)} not in ({str}, {int}, set()):
-        raise StateError("its symbols are neither all strings nor all integers")
-    symbols = SymbolTable(names)
     last = table["last"].cast(pa.int64()).fill_null(NAT).to_numpy()
     steps = []
     for s, scan in enumerate(scans):

@@ -180,6 +180,12 @@ class SymbolTable:
     def __len__(self) -> int:
         return len(self.symbols)
 
+    def double(self) -> Symbol | None:
+        """Return a symbol that is there twice, which none must be."""
+        if len(self._codes) == len(self.symbols):
+            return None
+        return min((symbol for code, symbol in enumerate(self.symbols) if self._codes[symbol] != code), key=str)
+
     def add(self, symbol: Symbol) -> int:
         """Return a symbol's code, giving it the next one if it is new."""
         code = self._codes.get(symbol)
