@@ -153,6 +153,27 @@ def test_no_test_sleeps() -> None:
     assert not found, "wait for the condition instead: " + ", ".join(found)
 
 
+def test_no_comprehension_rebinds_a_name_of_its_function() -> None:
+    """A walrus in a comprehension binds in the function around it: a name of its own would be another from then on."""
+    comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    found = []
+    for path in modules("fintech_toolkit", "data_generators", "tests"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            parts = [part for part in ast.walk(function) if isinstance(part, comprehensions)]
+            inside = {id(node): node for part in parts for node in ast.walk(part)}
+            walruses = [node for node in inside.values() if isinstance(node, ast.NamedExpr)]
+            bound = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+            bound |= {
+                node.id
+                for node in ast.walk(function)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in inside
+            }
+            found += [where(path, node) for node in walruses if node.target.id in bound]
+    assert not found
+
+
 def test_numba_is_used_in_the_one_way_that_is_safe() -> None:
     """Cached gufuncs corrupt the cache, parallel targets abort, fastmath changes bits; one function does the rest."""
     risky = {"cache", "parallel", "target", "fastmath"}
