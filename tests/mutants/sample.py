@@ -171,4 +171,4 @@ class Population:
 
 
 def _shorten(lines: list[str]) -> str:
-    return "\n".join(" ".join(line.split()) for line in lines)
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip())
