@@ -29,8 +29,8 @@ COLORED = """() => {
             let colored = found.get(child.parentNode) ?? 0;
             if (child.checkVisibility())
                 for (let i = 0; i < data.length; i += 4) {
-                    const pixel = data.subarray(i, i + 3);
-                    colored += Math.max(...pixel) - Math.min(...pixel) > 20;
+                    const red = data[i], green = data[i + 1], blue = data[i + 2];
+                    colored += Math.max(red, green, blue) - Math.min(red, green, blue) > 20;
                 }
             found.set(child.parentNode, colored);
         }
