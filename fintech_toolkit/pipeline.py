@@ -205,8 +205,10 @@ class Pipeline:
         Returns
         -------
         same type as `frame`
-            All rows in their order, index and dtypes kept, with the steps' columns appended; or the emitted rows,
-            the unfinished ones last. Lazy for Dask frames.
+            All rows, index and dtypes kept, with the steps' columns appended; or the emitted rows, the unfinished ones
+            last. Rows come back in their order. On Dask, where the result is lazy, there are two exceptions, which
+            `explain` tells: partitions that do not overlap in time but are not in its order come back in that order;
+            and after a shuffle a partition holds some symbols whole, its rows in order of time, ties in their order.
 
         Raises
         ------

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,9 @@ BYTES_A_SYMBOL = 150
 """A short string, and its places in a list and a dict."""
 
 
+CHAIN_ADVICE = " If it is the partitions that are not in order of time, plan='shuffle' merges them."
+
+
 @lru_cache(maxsize=64)
 def load(text: str) -> Pipeline:
     """Return the pipeline that travelled as its JSON."""
@@ -59,10 +64,19 @@ def result_meta(pipeline: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def enrich(frame: pd.DataFrame, pipeline: str) -> pd.DataFrame:
+def enrich(frame: pd.DataFrame, pipeline: str, partition: int) -> pd.DataFrame:
     """Run stateless steps."""
-    with one_thread():
+    with one_thread(), in_partition(partition):
         return load(pipeline)(frame)
+
+
+@contextmanager
+def in_partition(number: int, advice: str = "") -> Iterator[None]:
+    """Say in errors which partition they are about, and what may be done about times that go backwards."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"Partition {number}: {error}{advice if 'backwards' in str(error) else ''}") from error
 
 
 def scan_partition(
@@ -70,13 +84,8 @@ def scan_partition(
 ) -> tuple[pd.DataFrame, State]:
     """Advance the state over a partition; return what it gives, and the state after it."""
     run = Run(load(pipeline), state)
-    try:
-        with one_thread():
-            result = run(frame)
-    except DataError as error:
-        raise DataError(
-            f"Partition {partition}: {error} On Dask, plan='shuffle' brings rows of a symbol into time order."
-        ) from error
+    with one_thread(), in_partition(partition, CHAIN_ADVICE if state is not None else ""):
+        result = run(frame)
     if flush:
         unfinished = Run(load(pipeline), run.state).flush()
         result = pd.concat([result, unfinished], ignore_index=True)
@@ -138,7 +147,7 @@ def scanned(result: tuple[pd.DataFrame, State]) -> None:
     """Say nothing but that a partition is scanned, to whoever waits for that."""
 
 
-@sizeof.register(State)
+@sizeof.register(State)  # type: ignore[untyped-decorator]
 def state_size(state: State) -> int:
     """Return the bytes of a state, by which Dask decides whether it travels to the frame or the frame to it."""
     arrays = [state.last, *(array for step in state.steps for array in (step.records, step.slots))]
@@ -154,6 +163,9 @@ class Enrich(Blockwise):
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         return result_meta(load(self.pipeline), self.frame._meta)
+
+    def _task(self, name: Any, index: int) -> Task:
+        return Task(name, enrich, TaskRef((self.frame._name, index)), self.pipeline, index)
 
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         return _project(self, parent, dependents)
@@ -199,7 +211,7 @@ class RowScan(Scan, CumulativeAggregations):
 
 
 class Sealed:
-    """An expression as a value: Dask's optimiser leaves it alone, and who has it makes its tasks, and may change them."""
+    """An expression as a value: Dask's optimiser leaves it alone; who has it makes its tasks, and can change them."""
 
     def __init__(self, expr: Expr) -> None:
         self.inner = expr

@@ -14,7 +14,7 @@ from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import Enrich, RowScan, Scan, StateAfter
-from fintech_toolkit.engines.frames import PandasFrame, require
+from fintech_toolkit.engines.frames import PandasFrame, is_dask, require
 from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 PLANS = {
     "partition-wise": "every partition by itself, where it is",
-    "chain": "along the chain of state: a partition's scan waits for the one before; reading and writing do not",
+    "chain": (
+        "along the chain of state: a partition's scan waits for the one before, and reading runs ahead by a few "
+        "partitions"
+    ),
     "by_symbol": "every partition by itself, with its own symbols' states",
-    "shuffle": "after a shuffle by symbol, time order restored: each partition by itself, with its own symbols' states",
+    "shuffle": "after a shuffle by symbol: each partition by itself, with its own symbols' states",
 }
+ORDER = {
+    "chain": "in order of time by partitions, within a partition as they were",
+    "shuffle": "by partitions that hold symbols whole, within a partition in order of time, ties as they were",
+}
+AS_THEY_WERE = "as they were"
 
 
 @dataclass(frozen=True)
@@ -43,18 +51,22 @@ class Plan:
         How many partitions there are to scan.
     steps : tuple of (str, str)
         Each step, and where it runs.
+    rows : str
+        The order in which rows come back.
     """
 
     name: str
     reason: str
     npartitions: int
     steps: tuple[tuple[str, str], ...]
+    rows: str
 
     def __repr__(self) -> str:
         lines = [
             f"Plan: {self.name} ({self.npartitions} partitions)",
             f"Why: {self.reason}.",
             f"How: {PLANS[self.name]}.",
+            f"Rows: {self.rows}.",
         ]
         width = max((len(step) for step, _ in self.steps), default=0)
         return "\n".join([*lines, *(f"  {step:<{width}}  {where}" for step, where in self.steps)])
@@ -66,7 +78,7 @@ class Plan:
         )
         return (
             f"<p><b>{escape(self.name)}</b>, {self.npartitions} partitions: {escape(PLANS[self.name])}.<br>"
-            f"Why: {escape(self.reason)}.</p>"
+            f"Why: {escape(self.reason)}.<br>Rows: {escape(self.rows)}.</p>"
             f"<table><thead><tr><th style='text-align:left'>step</th><th style='text-align:left'>runs</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>"
         )
@@ -98,7 +110,8 @@ def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
     for step in pipeline.steps:
         where = "in its partition's scan" + (", needs no state" if step.kernel.stateless else "")
         steps.append((repr(step), "partition by partition" if name == "partition-wise" else where))
-    return Plan(name, choice.reason, ddf.npartitions, tuple(steps))
+    moved = name == "shuffle" or not _as_they_are(choice, ddf.npartitions)
+    return Plan(name, choice.reason, ddf.npartitions, tuple(steps), ORDER[name] if moved else AS_THEY_WERE)
 
 
 def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = None) -> tuple[Any, Any]:
@@ -118,8 +131,9 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     Returns
     -------
     dask.dataframe.DataFrame
-        Partitions, rows, index and dtypes as they were, with the steps' columns; or the emitted rows. After a
-        shuffle the partitions are by symbol, their rows in time order.
+        Rows, index and dtypes as they were, with the steps' columns; or the emitted rows. Partitions and the order of
+        rows too, but for two plans: along a chain, partitions come in order of time; after a shuffle they hold symbols
+        whole, their rows in order of time.
     lazy state
         Computes to a `State`; may be given as `state` to the next frame. Computed together with the result, the frame
         is scanned once.
@@ -129,7 +143,8 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     ColumnError, ParameterError, PipelineError
         At once, if a column is missing or clashes, or the plan is not possible.
     DataError
-        When computed: if time goes backwards within a symbol, or partitions by symbol share one.
+        When computed: if time goes backwards within a symbol of a partition, or from a partition of a chain to the
+        next; or if partitions by symbol share a symbol.
     """
     _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
@@ -138,7 +153,7 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     flush = state is None and pipeline.emits
     if name == "shuffle":
         frame = partitioned(frame, pipeline.symbol, pipeline.time, frame.npartitions)
-    if choice.order is not None and choice.order != list(range(frame.npartitions)):
+    if not _as_they_are(choice, frame.npartitions):
         frame = ClearDivisions(Partitions(frame, choice.order))
     kind = Scan if pipeline.emits else RowScan
     scan = kind(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
@@ -147,6 +162,11 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
 
 
 def _check_frame(pipeline: Pipeline, ddf: Any) -> None:
+    if not is_dask(ddf):
+        raise PipelineError(
+            f"There is a plan for Dask frames only; a {type(ddf).__module__.partition('.')[0]} {type(ddf).__name__} is "
+            "in memory and run there, from the first row to the last."
+        )
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
         raise PipelineError(f"Of Dask's collections a pipeline takes a DataFrame, not {type(ddf).__name__}.")
     for name in pipeline.reads:
@@ -158,6 +178,10 @@ class _Choice:
     name: str
     reason: str
     order: list[int] | None = None
+
+
+def _as_they_are(choice: _Choice, npartitions: int) -> bool:
+    return choice.order is None or choice.order == list(range(npartitions))
 
 
 def _choose(pipeline: Pipeline, frame: Any, plan: str | None) -> _Choice:

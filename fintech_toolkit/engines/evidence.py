@@ -33,8 +33,9 @@ from fintech_toolkit.errors import DataError
 FOOTERS_AT_ONCE = 16
 
 KEEPS = (dx.Projection, dx.Filter, dx.Query, dx.DropnaFrame, dx.Drop, dx.ResetIndex, dx.ArrowStringConversion, Loc)
-"""The nodes of Dask's that take a column as it is, partition by partition, rows left out at most, none moved. Those that
-do so with some columns only are told apart in `_below`. Of any other node nothing is known, `map_partitions` included.
+"""The nodes of Dask's that take a column as it is, partition by partition: rows are left out at most, none is moved.
+Those that do so with some columns only are told apart in `_below`. Of any other node nothing is known, `map_partitions`
+included.
 """
 
 
@@ -145,7 +146,7 @@ def _leaves(value: Any, meta: pd.DataFrame, column: str) -> bool:
     """Whether filling with a value leaves a column as it is: if it is for others, or is no value of its type."""
     if isinstance(value, dict):
         return column not in value
-    return isinstance(value, int | float) and not pd.api.types.is_numeric_dtype(meta.dtypes.get(column))
+    return isinstance(value, int | float) and not pd.api.types.is_numeric_dtype(meta.dtypes[column])
 
 
 def _is_pairs(frame: Any) -> bool:

@@ -95,7 +95,7 @@ def partition_by_symbol(
     check_unit(unit)
     rule = _rule(assignment, npartitions, ddf.npartitions)
     _require(ddf, symbol, time)
-    return new_collection(partitioned(ddf.expr, symbol, time, rule, unit))
+    return new_collection(partitioned(ddf.expr, symbol, time, rule, unit, sort=True))
 
 
 def write_partitioned(
@@ -356,7 +356,7 @@ def _write_files(frame: Any, folder: Path, layout: Layout, rule: Rule, *, as_it_
     if not is_dask(frame):
         return [write(part, number=i) for i, part in enumerate(_split(frame, layout.symbol, rule))]
     if not as_it_is:
-        frame = new_collection(partitioned(frame.expr, layout.symbol, layout.time, rule, layout.unit))
+        frame = new_collection(partitioned(frame.expr, layout.symbol, layout.time, rule, layout.unit, sort=True))
     parts = [dask.delayed(write, pure=True)(part, number=i) for i, part in enumerate(frame.to_delayed())]
     return list(dask.compute(*parts))
 

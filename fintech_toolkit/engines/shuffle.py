@@ -1,7 +1,8 @@
 """Every symbol whole in one partition: one shuffle by Dask, balanced by rows, with the order of rows restored after it.
 
 What travels is a symbol's integer code, not its name: codes are small, and categories that differ from partition to
-partition cannot get into each other's way.
+partition cannot get into each other's way. Columns travel under their numbers, so that none of a user's is taken for
+one of the two that are added.
 """
 
 # Dask is typed in part only, and its expressions declare their operands in a mutable class attribute.
@@ -17,25 +18,33 @@ from typing import Any
 import dask
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from dask._task_spec import Task, TaskRef
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, plain_column_projection
 from dask.dataframe.dask_expr._shuffle import Shuffle
 from dask.utils import get_default_shuffle_method
 
 from fintech_toolkit.engines.assignment import Assignment, Rule, count_symbols
-from fintech_toolkit.engines.frames import PandasFrame, times
+from fintech_toolkit.engines.frames import NAT, PandasFrame, times
+from fintech_toolkit.engines.order import mark_disorder
 from fintech_toolkit.engines.symbols import Symbol, encode
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.schema import Array
 
 TARGET = "_partitions"  # the name under which Dask's shuffles expect the number of the partition to go to
-ORDER = "__fintech_toolkit_order"
+ORDER = "order"
 ROW_BITS = 40
 
 
-def address(frame: pd.DataFrame, assignment: Assignment, symbol: str, partition: int) -> pd.DataFrame:
-    """Replace symbols by codes, and add where each row goes and its place in the order of all rows."""
+def address(
+    frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str | None, partition: int, *, sort: bool
+) -> pd.DataFrame:
+    """Replace symbols by codes, and add where each row goes and its place in the order of all rows.
+
+    Raises
+    ------
+    DataError
+        If a row has no symbol; or, unless rows are to be sorted, no time, or goes back in time within its symbol.
+    """
     local = encode(frame[symbol], symbol)
     if len(local.codes) and local.codes.min() < 0:
         raise DataError(
@@ -44,8 +53,32 @@ def address(frame: pd.DataFrame, assignment: Assignment, symbol: str, partition:
         )
     rank = {name: j for j, name in enumerate(assignment.symbols)}
     codes = np.array([rank.get(name, -1) for name in local.values], np.int32)[local.codes]
+    if time is not None and not sort:
+        _check_order(frame, codes, assignment.symbols, time, partition)
     order = np.arange(len(frame), dtype=np.int64) + (partition << ROW_BITS)
-    return frame.assign(**{symbol: codes, TARGET: assignment.targets[codes], ORDER: order})
+    columns = _numbered(frame)
+    place = str(frame.columns.get_loc(symbol))
+    return columns.assign(**{place: codes, TARGET: assignment.targets[codes], ORDER: order})
+
+
+def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(j) for j in range(frame.shape[1])], axis=1)
+
+
+def _check_order(frame: pd.DataFrame, codes: Array, symbols: list[Symbol], time: str, partition: int) -> None:
+    ts, _ = times(PandasFrame(frame), time, "ns")  # the order is that of any unit
+    ok = np.ones(len(frame), np.bool_)
+    mark_disorder(codes.astype(np.uint32), ts, np.full(len(symbols), NAT), ok)
+    if ok.all():
+        return
+    row = int(np.argmin(ok))
+    where = f"at row {row} of partition {partition}"
+    if ts[row] == NAT:
+        raise DataError(f"Column {time!r} has no time {where}; drop such rows or fill them.")
+    raise DataError(
+        f"Column {time!r} goes backwards for symbol {symbols[codes[row]]!r} {where} ({frame[time].iloc[row]}); sort "
+        "the rows of a symbol by time within each partition, or let partition_by_symbol sort them."
+    )
 
 
 def restore(
@@ -55,13 +88,13 @@ def restore(
     order = frame[ORDER].to_numpy()
     if np.any(order[1:] < order[:-1]):
         frame = frame.iloc[np.argsort(order, kind="stable")]
+    frame = frame[list(_numbered(like).columns)].set_axis(like.columns, axis=1)
     if time is not None:
         ts, _ = times(PandasFrame(frame), time, unit)
         if np.any(ts[1:] < ts[:-1]):
             frame = frame.iloc[np.argsort(ts, kind="stable")]
     symbols = decode(frame[symbol].to_numpy(), assignment.symbols, like.dtypes[symbol])
-    frame = frame.assign(**{symbol: pd.Series(symbols, index=frame.index)})
-    return frame[list(like.columns)]
+    return frame.assign(**{symbol: pd.Series(symbols, index=frame.index)})
 
 
 def decode(codes: Array, symbols: list[Symbol], dtype: Any) -> Any:
@@ -71,10 +104,7 @@ def decode(codes: Array, symbols: list[Symbol], dtype: Any) -> Any:
             places = dtype.categories.get_indexer(pd.Index(symbols, dtype=dtype.categories.dtype))
             return pd.Categorical.from_codes(places[codes] if len(places) else codes, dtype=dtype)
         return pd.Categorical.from_codes(codes, pd.Index(symbols))
-    if isinstance(dtype, pd.StringDtype):
-        names = pa.array(symbols, pa.large_string() if dtype.na_value is not pd.NA else pa.string())
-        return pd.array(names.take(pa.array(codes)), dtype=dtype)
-    return pd.Series(symbols, dtype=dtype).to_numpy()[codes] if symbols else pd.Series([], dtype=dtype).array
+    return pd.array(symbols, dtype=dtype).take(codes)
 
 
 class SymbolCounts(Blockwise):
@@ -118,12 +148,12 @@ def _assign(rule: Rule, *counts: Counter[Symbol]) -> Assignment:
 class Address(Blockwise):
     """Rows with codes for symbols, the partition that they go to, and their place in the order of all rows."""
 
-    _parameters = ["frame", "assignment", "symbol"]
+    _parameters = ["frame", "assignment", "symbol", "time", "sort"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         nobody = Assignment([], np.zeros(0, np.int32))
-        return address(self.frame._meta, nobody, self.symbol, 0)
+        return address(self.frame._meta, nobody, self.symbol, self.time, 0, sort=self.sort)
 
     def _divisions(self) -> tuple[None, ...]:
         return (None,) * (self.frame.npartitions + 1)
@@ -133,7 +163,7 @@ class Address(Blockwise):
 
     def _task(self, name: Any, index: int) -> Task:
         frame, assignment = TaskRef((self.frame._name, index)), TaskRef((self.assignment._name, 0))
-        return Task(name, address, frame, assignment, self.symbol, index)
+        return Task(name, address, frame, assignment, self.symbol, self.time, index, sort=self.sort)
 
 
 class Restore(Blockwise):
@@ -157,9 +187,17 @@ class Restore(Blockwise):
 
 
 class PartitionBySymbol(Expr):
-    """A frame with every symbol whole in one partition, in time order, ties in their original order."""
+    """A frame with every symbol whole in one partition, in time order, ties in their original order.
 
-    _parameters = ["frame", "symbol", "time", "unit", "rule", "counts"]
+    Operands
+    --------
+    frame, symbol, time, unit, rule
+    sort : bool
+        Whether rows of a symbol that go back in time within a partition are sorted; else they are an error.
+    counts : SymbolCounts
+    """
+
+    _parameters = ["frame", "symbol", "time", "unit", "rule", "sort", "counts"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -176,7 +214,7 @@ class PartitionBySymbol(Expr):
 
     def _lower(self) -> Expr:
         assignment = Balance(self.counts, self.rule)
-        addressed = Address(self.frame, assignment, self.symbol)
+        addressed = Address(self.frame, assignment, self.symbol, self.time, self.sort)
         method = dask.config.get("dataframe.shuffle.method", None)
         if method is None:
             # Dask's default without a cluster goes through files, though the result stays in memory anyway.
@@ -186,10 +224,10 @@ class PartitionBySymbol(Expr):
 
 
 def partitioned(
-    frame: Expr, symbol: str | None, time: str | None, rule: int | Rule, unit: str | None = "ns"
+    frame: Expr, symbol: str | None, time: str | None, rule: int | Rule, unit: str | None = "ns", *, sort: bool = False
 ) -> PartitionBySymbol:
     """Return the expression of a frame partitioned by symbol; by default times are of whatever unit: only their order
-    counts. `rule` may be a number of partitions.
+    counts. `rule` may be a number of partitions. Unless it sorts, each partition must be in order.
     """
     if symbol is None:
         raise PipelineError(
@@ -198,4 +236,4 @@ def partitioned(
     # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first:
     # the frame need not be held in memory until the counts are known.
     counts = SymbolCounts(frame[[symbol]].simplify(), symbol)
-    return PartitionBySymbol(frame, symbol, time, unit, Rule(rule) if isinstance(rule, int) else rule, counts)
+    return PartitionBySymbol(frame, symbol, time, unit, Rule(rule) if isinstance(rule, int) else rule, sort, counts)

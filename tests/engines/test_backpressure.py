@@ -1,0 +1,197 @@
+"""What a chain has read and not yet scanned stays little, whatever the frame is made of, and little is spilled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from dask._task_spec import Alias, Task, TaskRef
+from distributed import Client, LocalCluster, SchedulerPlugin
+
+import fintech_toolkit as ft
+from fintech_toolkit.engines import backpressure, distributed
+from fintech_toolkit.engines.backpressure import hold_back
+from tests.engines.ticks import pipeline, same, ticks
+
+PARTITIONS, ROWS = 40, 80_000  # of 5 MB each: 200 MB, and workers keep about 25 MB each before they spill
+LARGE = 4_000_000
+
+
+class Held(SchedulerPlugin):
+    """Counts the frames that lie in the memory of workers: most at once, of those that were read."""
+
+    name = "held"
+
+    def __init__(self) -> None:
+        self.now: dict[str, set[Any]] = {}
+        self.most: dict[str, int] = {}
+
+    def start(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        kind = dask.utils.key_split(key)
+        held = self.now.setdefault(kind, set())
+        if finish == "memory" and self.scheduler.tasks[key].get_nbytes() > LARGE:
+            held.add(key)
+            self.most[kind] = max(len(held), self.most.get(kind, 0))
+        elif start == "memory":
+            held.discard(key)
+
+
+def read_ticks(number: int) -> pd.DataFrame:
+    rng = np.random.default_rng(number)
+    return pd.DataFrame(
+        {
+            "symbol": rng.integers(0, 50, ROWS),
+            "ts": pd.to_datetime(np.arange(number * ROWS, (number + 1) * ROWS), unit="s", utc=True),
+            **{name: rng.random(ROWS) for name in ("price", "a", "b", "c", "d", "e")},
+        }
+    )
+
+
+def steps() -> ft.Pipeline:
+    return ft.Pipeline(ft.ewma("price", halflife=20))
+
+
+def last_row(part: pd.DataFrame) -> pd.DataFrame:
+    return part[["ewma"]].tail(1)
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Client]:
+    """Two workers that may keep 50 MB between them; the limit is by what they hold, not by what Python needs."""
+    limits = {
+        "distributed.worker.memory.target": 0.025,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+    }
+    with (
+        dask.config.set(limits),
+        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="1GB", dashboard_address=":0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def run_and_count(client: Client, lazy: Any) -> tuple[Any, dict[str, int], int]:
+    """Return what comes out, the most frames held at once by kind, and the bytes that were written to disk."""
+
+    def spilled(dask_worker: Any) -> int:
+        return int(dask_worker.data.cumulative_metrics["disk-write", "bytes"])
+
+    before = sum(client.run(spilled).values())
+    client.register_plugin(Held())
+    try:
+        result = lazy.compute()
+        most = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.plugins["held"].most)
+    finally:
+        client.unregister_scheduler_plugin("held")
+    return result, most, sum(client.run(spilled).values()) - before
+
+
+def from_delayed() -> Any:
+    parts = [dask.delayed(read_ticks)(number) for number in range(PARTITIONS)]
+    return dd.from_delayed(parts, meta=read_ticks(0).iloc[:0])
+
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "from_map": lambda: dd.from_map(read_ticks, range(PARTITIONS), meta=read_ticks(0).iloc[:0]),
+    "from_delayed": from_delayed,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_chain_holds_few_partitions(source: str, small: Client) -> None:
+    lazy = steps()(SOURCES[source](), plan="chain").map_partitions(last_row, meta={"ewma": "f8"})
+    got, most, spilled = run_and_count(small, lazy)
+    assert most["read_ticks"] <= 2 * backpressure.READS_A_THREAD
+    assert sum(most.values()) < PARTITIONS / 2
+    assert spilled == 0
+    expected = steps()(pd.concat([read_ticks(number) for number in range(PARTITIONS)]))["ewma"]
+    np.testing.assert_array_equal(got["ewma"], expected.iloc[ROWS - 1 :: ROWS])
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    frame = ticks(600, symbols=9)
+    folder = tmp_path_factory.mktemp("ticks")
+    ddf = dd.from_pandas(frame, npartitions=12)
+    ddf.to_parquet(folder, compute_kwargs={"scheduler": "sync"})
+    pieces = [frame.iloc[start : start + 50] for start in range(0, 600, 50)]
+    with dask.config.set(scheduler="sync"):
+        kept = ddf.persist()
+    return {
+        "from_pandas": ddf,
+        "from_map": dd.from_map(lambda piece: piece, pieces, meta=frame.iloc[:0]),
+        "from_delayed": dd.from_delayed([dask.delayed(piece) for piece in pieces], meta=frame.iloc[:0]),
+        "read_parquet": dd.read_parquet(folder),
+        "read_parquet arrow": dd.read_parquet(folder, filesystem="arrow"),
+        "steps on partitions": dd.read_parquet(folder).assign(x=1.0).map_partitions(lambda part: part).fillna({"x": 0.0}),
+        "repartition": ddf.repartition(npartitions=6),
+        "concat": dd.concat([ddf.partitions[:5], ddf.partitions[5:]]),
+        "merge": ddf.merge(pd.DataFrame({"venue": pd.array(["X", "Y"], "string"), "fee": [1.0, 2.0]}), on="venue"),
+        "a chain": ft.Pipeline(ft.diff("bid"))(ddf, plan="chain"),
+        "persisted": kept,
+    }
+
+
+KINDS = [
+    "from_pandas", "from_map", "from_delayed", "read_parquet", "read_parquet arrow", "steps on partitions", "repartition",
+    "concat", "merge", "a chain", "persisted",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [None, ["ewma"]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading_waits_for_the_scans(kind: str, columns: Any, kinds: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the graph that is run, whatever Dask has fused: no scan can be ready while reads are two partitions ahead."""
+    monkeypatch.setattr(backpressure, "CPU_COUNT", 1)
+    lazy = steps()(kinds[kind], plan="chain")
+    lazy = lazy if columns is None else lazy[columns]
+    graph = dict(lazy.optimize().__dask_graph__())
+    scans = sorted((key for key in graph if isinstance(key, tuple) and key[0].startswith("scantasks")), key=lambda key: key[1])
+    mine = [key for key in scans if key[0] == scans[-1][0]] if kind != "a chain" else None
+    name = lazy.expr.optimize().find_operations(distributed.Scan)
+    assert not list(name)
+    if kind == "a chain":
+        mine = [key for key in scans if ("state-" + key[0], 0) in graph and "ewma" in str(graph[key].args)]
+    assert mine
+    for number, scan in enumerate(mine):
+        needed = ancestors(graph, scan)
+        # What is left if all scans from this partition's gate on have not been made.
+        if number >= backpressure.READS_A_THREAD:
+            held = mine[number - backpressure.READS_A_THREAD]
+            fresh = needed - ancestors(graph, mine[number - 1]) - {scan, mine[number - 1]}
+            for key in fresh:
+                if not_data(graph, key):
+                    assert held in ancestors(graph, key), (key, held)
+    same(lazy.compute(scheduler="sync").sort_index(), lazy_in_memory(kinds[kind], columns))
+
+
+def ancestors(graph: dict[Any, Any], key: Any) -> set[Any]:
+    seen: set[Any] = set()
+    stack = [key]
+    while stack:
+        for dependency in graph[stack.pop()].dependencies:
+            if dependency not in seen:
+                seen.add(dependency)
+                stack.append(dependency)
+    return seen
+
+
+def not_data(graph: dict[Any, Any], key: Any) -> bool:
+    """Whether a task makes something of a partition, and is not data or a piece of code that all tasks share."""
+    return isinstance(graph[key], Task)
+
+
+def lazy_in_memory(ddf: Any, columns: Any) -> pd.DataFrame:
+    got = steps()(ddf.compute(scheduler="sync")).sort_index()
+    return got if columns is None else got[columns]
