@@ -176,6 +176,7 @@ class SymbolTable:
 
     def __post_init__(self) -> None:
         self._codes = dict(zip(self.symbols, range(len(self.symbols)), strict=True))
+        self._shared = False  # whether another table has the same list and dict
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -190,6 +191,7 @@ class SymbolTable:
         """Return a symbol's code, giving it the next one if it is new."""
         code = self._codes.get(symbol)
         if code is None:
+            self._own()
             code = self._codes[symbol] = len(self.symbols)
             self.symbols.append(symbol)
         return code
@@ -212,13 +214,22 @@ class SymbolTable:
 
     def truncate(self, length: int) -> None:
         """Forget the symbols added last, after a failure."""
+        if length == len(self.symbols):
+            return
+        self._own()
         for symbol in self.symbols[length:]:
             del self._codes[symbol]
         del self.symbols[length:]
 
+    def _own(self) -> None:
+        if self._shared:
+            self.symbols, self._codes, self._shared = self.symbols.copy(), self._codes.copy(), False
+
     def copy(self) -> SymbolTable:
+        """Return a table that changes without this one. What they have in common is copied when one of them changes."""
         table = SymbolTable()
-        table.symbols, table._codes = self.symbols.copy(), self._codes.copy()
+        table.symbols, table._codes = self.symbols, self._codes
+        table._shared = self._shared = True
         return table
 
     def indices_of(self, symbols: Iterable[Symbol]) -> Array:

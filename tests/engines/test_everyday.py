@@ -38,13 +38,13 @@ def lazy_of(plan: str, ddf: Any) -> Any:
     return steps(plan)(ddf, plan=None if plan == "partition-wise" else plan)
 
 
-@pytest.fixture(scope="module", params=["memory", "parquet"])
-def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Any]:
     """Ticks in memory, with divisions, or in files, without; `venue` and `number` are read by no step."""
 
-    def make(plan: str) -> Any:
+    def make(plan: str, where: str) -> Any:
         ddf = prepared(ticks(ROWS, symbols=12), NPARTITIONS, plan)
-        if request.param == "memory":
+        if where == "memory":
             return ddf
         folder = tmp_path_factory.mktemp("ticks")
         ddf.to_parquet(folder, compute_kwargs={"scheduler": "sync"})
@@ -53,11 +53,20 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return make
 
 
-@pytest.fixture(scope="module", params=[*PLANS, "partition-wise"])
-def both(request: pytest.FixtureRequest, source: Callable[[str], Any]) -> tuple[Any, pd.DataFrame, list[pd.DataFrame]]:
+PLACES = [
+    ("chain", "memory"),
+    ("chain", "parquet"),
+    ("by_symbol", "parquet"),
+    ("shuffle", "memory"),
+    ("partition-wise", "parquet"),
+]
+
+
+@pytest.fixture(scope="module", params=PLACES, ids="-".join)
+def both(request: pytest.FixtureRequest, source: Any) -> tuple[Any, pd.DataFrame, list[pd.DataFrame]]:
     """The lazy result, the same rows by pandas in the same order, and those cut into the partitions."""
-    frame, plan = ticks(ROWS, symbols=12), request.param
-    lazy = lazy_of(plan, source(plan))
+    frame, (plan, where) = ticks(ROWS, symbols=12), request.param
+    lazy = lazy_of(plan, source(plan, where))
     parts = dask.compute(*lazy.to_delayed(), scheduler="sync")
     order = np.concatenate([part["number"] for part in parts])
     if plan in ("chain", "partition-wise"):
@@ -287,11 +296,12 @@ def test_persist_optimize_and_repr(both: Any) -> None:
     assert lazy.shape[1] == len(lazy.columns) == expected.shape[1]
 
 
-def test_beside_its_own_input(source: Any) -> None:
+@pytest.mark.parametrize("where", ["memory", "parquet"])
+def test_beside_its_own_input(where: str, source: Any) -> None:
     """What is assigned from the result to the frame that it was made of lands in the same rows."""
     frame = ticks(ROWS, symbols=12)
     for plan in ("chain", "partition-wise"):
-        ddf = source(plan)
+        ddf = source(plan, where)
         expected = frame.assign(x=steps(plan)(frame)[A]).astype(ddf.dtypes.to_dict())
         ddf["x"] = lazy_of(plan, ddf)[A]
         check(computed(ddf), expected)
@@ -301,11 +311,11 @@ def test_beside_its_own_input(source: Any) -> None:
 class TestWithTheState:
     """A result and the state after it, in one compute, come of one scan."""
 
-    @pytest.mark.parametrize("plan", PLANS)
+    @pytest.mark.parametrize(("plan", "where"), PLACES[:4])
     @pytest.mark.parametrize("take", [lambda f: f, lambda f: f[[A]], lambda f: f[A] - f[B], lambda f: f[f[A] > 0][B]])
-    def test_in_one_compute(self, plan: str, take: Any, source: Any) -> None:
+    def test_in_one_compute(self, plan: str, where: str, take: Any, source: Any) -> None:
         frame = ticks(ROWS, symbols=12)
-        out, state = distributed.apply(steps(plan), source(plan), plan=plan)
+        out, state = distributed.apply(steps(plan), source(plan, where), plan=plan)
         run = steps(plan).start()
         whole = run(frame)
         got, after = dask.compute(take(out), state, scheduler="sync")
