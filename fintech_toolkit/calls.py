@@ -71,9 +71,9 @@ def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]
     bound = kernel.bind_columns(columns, keywords)
     width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
     names = unique(kernel.input_names(width))
-    arrays = dict(zip(names, bound, strict=True)) | ({} if ts is None else {"ts": ts})
-    arrays["symbol"] = symbol
-    index, _ = labels_of(arrays)
+    arrays = dict(zip(names, bound, strict=True))
+    index, _ = labels_of(arrays, ts=ts, symbol=symbol)
+    arrays |= {"symbol": symbol} | ({} if ts is None else {"ts": ts})
     if "ts" not in arrays and (ts := default_times(kernel, keywords, index)) is not None:
         arrays["ts"] = ts
     for name, values in arrays.items():

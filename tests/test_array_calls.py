@@ -138,6 +138,11 @@ def test_series_keep_index_and_get_the_name_of_what_they_are() -> None:
     assert_series_equal(result, series.ewm(alpha=0.3).mean().rename("ewma"), rtol=1e-12)
     assert_series_equal(ft.rolling_mean(series, window="5s"), ft.rolling_mean(series, window="5s", ts=series.index))
     assert isinstance(ft.ewma(series, alpha=[0.1, 0.2]), np.ndarray)
+    times = pd.Series(series.index)
+    assert isinstance(ft.rolling_mean(series.to_numpy(), window="5s", ts=times), np.ndarray)
+    assert isinstance(ft.ewma(series.to_numpy(), symbol=pd.Series(["A"] * 20), span=3), np.ndarray)
+    with pytest.raises(ft.DataError, match="ts and x have different indexes"):
+        ft.rolling_mean(series, window="5s", ts=times)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +300,11 @@ def test_rows_of_events_carry_their_symbol() -> None:
         (lambda s: ft.rolling_mean(X, symbol=s, window="3s"), ft.DataError, "needs event times"),
         (lambda s: ft.midprice(X, "ask", symbol=s), ft.DataError, "ask is the name 'ask'"),
         (lambda s: ft.rolling_corr(X, symbol=s, window=3), ft.ColumnError, "needs a column for 'y'"),
-        (lambda s: ft.vpin(X, X, symbol=s, ts=np.arange(60), bucket=[1, 2]), ft.ParameterError, "one value of each"),
+        (
+            lambda s: ft.vpin(X, np.sign(X), symbol=s, ts=np.arange(60), bucket=[1, 2]),
+            ft.ParameterError,
+            "one value of each",
+        ),
     ],
 )
 def test_symbols_that_do_not_fit_say_so(call: Any, error: Any, message: str) -> None:

@@ -63,9 +63,9 @@ def result_type(name: str, fields: tuple[str, ...]) -> type[Any]:
     return made
 
 
-def labels_of(columns: dict[str, Any]) -> tuple[Any, Any]:
+def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     """Return the index of the Series and frames among some columns, and the labels of the frames; None if there are
-    none.
+    none. `others` (times, symbols) must have that index too, if they have one.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def labels_of(columns: dict[str, Any]) -> tuple[Any, Any]:
     """
     index = labels = None
     first = first_frame = ""
-    for name, column in columns.items():
+    for name, column in (columns | others).items():
         if not isinstance(column, pd.Series | pd.DataFrame):
             continue
         if index is None:
@@ -89,7 +89,8 @@ def labels_of(columns: dict[str, Any]) -> tuple[Any, Any]:
                 labels, first_frame = column.columns, name
             elif not column.columns.equals(labels):
                 raise DataError(f"The frames {name} and {first_frame} have different columns; align them first.")
-    return index, labels
+    labelled = any(isinstance(column, pd.Series | pd.DataFrame) for column in columns.values())
+    return (index, labels) if labelled else (None, None)
 
 
 def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
@@ -151,7 +152,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     resolved = kernel.resolve(keywords)
     by_time = kernel.by_time(keywords)
     names = unique(kernel.input_names(width))
-    index, labels = labels_of(dict(zip(names, bound, strict=True)) | {"ts": ts})
+    index, labels = labels_of(dict(zip(names, bound, strict=True)), ts=ts)
     inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(names, bound, kernel.read_names(width), strict=True)}
     check_unit(unit)
     ts = default_times(kernel, keywords, index) if ts is None else ts
