@@ -172,7 +172,7 @@ class Pipeline:
             made.update(step.outputs)
         return list(reads)
 
-    @property
+    @cached_property
     def numeric_reads(self) -> list[str]:
         """The names of those columns."""
         return list(dict.fromkeys(read.name for read in self.source_reads))

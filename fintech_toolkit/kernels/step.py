@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Step:
         """How many columns the variadic read stands for."""
         return len(self.columns) - len(self.kernel.reads) + 1 if self.kernel.variadic else 0
 
-    @property
+    @cached_property
     def reads(self) -> list[Read]:
         """The columns that it reads, as it reads them."""
         names = zip(self.columns, self.kernel.read_names(self.width), strict=True)
