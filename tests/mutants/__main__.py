@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from benchmarks.__main__ import insert, markdown
 from tests.mutants.laboratory import ROOT, Laboratory, Verdict, broker, laboratory
 from tests.mutants.nearest import AREAS, nearest
-from tests.mutants.sample import Known, Mutant, Population, known, modules
+from tests.mutants.sample import Mutant, Population, known, modules
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 NEEDED = 0.85
@@ -54,19 +55,25 @@ def _signed(sign: str, text: str) -> list[str]:
     return [f"    {sign} {line}" for line in text.splitlines()]
 
 
-def _is_equivalent(mutant: Mutant, equivalent: list[Known]) -> bool:
-    return any(entry.is_like(mutant) for entry in equivalent)
+def choose(population: Population, sample: int, seed: int) -> tuple[list[Mutant], list[Mutant]]:
+    """Return the mutants to try, and those that were drawn too but that nobody could notice."""
+    equivalent = known("equivalent")
+    chosen: list[Mutant] = []
+    spared: list[Mutant] = []
+    for mutant in population.draw(seed):
+        (spared if any(entry.is_like(mutant) for entry in equivalent) else chosen).append(mutant)
+        if len(chosen) == sample:
+            break
+    return chosen, spared
 
 
-def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()) -> list[Verdict]:
+def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()) -> Iterator[Verdict]:
     """Try mutants one after the other on these tests, or else on their nearest, with a line for each."""
-    verdicts = []
     with ExitStack() as stack:
         if not tests and any(mutant.area == "live" for mutant in chosen):
             stack.enter_context(broker())
         for number, mutant in enumerate(chosen, 1):
             verdict = place.attempt(mutant, tests or nearest(mutant.module))
-            verdicts.append(verdict)
             what = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
             was, becomes = (text.replace("\n", " ⏎ ")[:80] for text in (mutant.was, mutant.becomes))
             print(
@@ -74,7 +81,7 @@ def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()
                 file=sys.stderr,
                 flush=True,
             )
-    return verdicts
+            yield verdict
 
 
 def main(
@@ -89,23 +96,23 @@ def main(
     """Change the code in a copy of the checkout, one wrong change at a time, and run the nearest tests on each."""
     for stop in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a shell's background job starts with it ignored
         signal.signal(stop, signal.default_int_handler)
-    equivalent = known("equivalent")
+    spared: list[Mutant] = []
+    verdicts: list[Verdict] = []
     with laboratory() as place:
         if short:
             expected = known("killed")
             population = Population(place.root, sorted({entry.module for entry in expected}), place.root.parent)
+            chosen = [population.find(entry) for entry in expected]
             killers = tuple(dict.fromkeys(entry.killer for entry in expected))
-            verdicts, spared = attempt(place, [population.find(entry) for entry in expected], killers), []
         else:
             population = Population(place.root, only or modules(place.root), place.root.parent)
-            chosen, spared = [], []
-            for mutant in population.draw(seed):
-                (spared if _is_equivalent(mutant, equivalent) else chosen).append(mutant)
-                if len(chosen) == sample:
-                    break
-            verdicts = attempt(place, chosen)
-    table = score(verdicts, spared)
-    print(f"{table}\n\n{survivors(verdicts)}")
+            chosen, spared = choose(population, sample, seed)
+            killers = ()
+        try:
+            verdicts.extend(attempt(place, chosen, killers))
+        finally:  # also when it is broken off
+            table = score(verdicts, spared)
+            print(f"{table}\n\n{survivors(verdicts)}")
     if report:
         CONTRIBUTING.write_text(insert(CONTRIBUTING.read_text(), "mutants", table))
     killed = sum(verdict.killer is not None for verdict in verdicts)

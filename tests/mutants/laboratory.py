@@ -33,8 +33,6 @@ LONGEST = 600
 PYTEST = (
     *([setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []),
     *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
-    # A deadlock ends the process, whatever holds it.
-    *("--timeout=60", "--timeout-method=thread"),
 )
 
 
@@ -110,10 +108,12 @@ class Laboratory:
     def attempt(self, mutant: Mutant, tests: tuple[str, ...]) -> Verdict:
         """Make the change, run the tests, and take it back."""
         compiled = mutant.module not in COMPILED
-        longest = 30 + 2 * self.unchanged(tests, compiled)
+        seconds = self.unchanged(tests, compiled)
+        # A deadlock ends the process, whatever holds it.
+        limits = (f"--timeout={30 + seconds:.0f}", "--timeout-method=thread")
         with self._nothing_kept(compiled=compiled):
             start = time.monotonic()
-            result = mutate_and_test([mutant.spec], shlex.join([*PYTEST, *tests]), longest)
+            result = mutate_and_test([mutant.spec], shlex.join([*PYTEST, *limits, *tests]), 30 + 2 * seconds)
             seconds = time.monotonic() - start
         return Verdict(mutant, _killer(result), seconds)
 
