@@ -65,7 +65,10 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "joins/routing.py": ("tests/joins/test_distributed.py",),
     "joins/summary.py": JOINS,
     "kernels/*": KERNELS,
-    "kernels/compilation.py": ("tests/kernels/test_declare.py", "tests/test_numba_cache.py"),
+    "kernels/compilation.py": (
+        "tests/kernels/test_scan.py",
+        "tests/test_numba_cache.py::test_without_a_folder_to_write_to_it_works_and_says_so_once",
+    ),
     "live/*": FEEDS,
     "live/batch.py": CODECS,
     "live/broker.py": ("tests/live/test_embedded_broker.py",),
