@@ -31,8 +31,9 @@ mutants: $(VENV)/.installed-test ## Change the code for the worse in a copy and 
 broker: $(VENV)/.installed-test ## A real Apache Kafka in the foreground, without Docker (Java 17+ and Maven; ARGS="--port 9092")
 	@$(BIN)/python -m tests.kafka $(ARGS)
 
+# Root, as in a container, has to be allowed: to this machine alone, and with the token that Jupyter asks for.
 lab: $(VENV)/.installed-notebooks ## JupyterLab on notebooks/
-	@$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
+	@$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks $(ARGS)
 
 clean: ## Remove .venv and all that was built or cached here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
