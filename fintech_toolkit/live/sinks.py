@@ -71,7 +71,7 @@ class to_kafka_frames(Sink):  # type: ignore[misc]  # a node is named as its met
         self._key = key
         self._format = format
         self._writer = Writer(KafkaConfig.of(config))
-        # One thread: frames are queued in the order in which they came.
+        self._turn = asyncio.Lock()  # frames are written whole, in the order in which they came
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{topic}")
         super().__init__(upstream, ensure_io_loop=True, **kwargs)
 
@@ -82,13 +82,14 @@ class to_kafka_frames(Sink):  # type: ignore[misc]  # a node is named as its met
 
     async def _write(self, frame: pd.DataFrame | pa.Table, metadata: list[dict[str, Any]]) -> None:
         loop = asyncio.get_running_loop()
-        messages = await loop.run_in_executor(self._pool, self._messages, frame)
-        for start in range(0, len(messages), BATCH):
-            chunk = messages[start : start + BATCH]
-            await loop.run_in_executor(self._pool, self._writer.send_batch, self.topic, chunk)
-            # In short waits: the interpreter joins the thread when it ends.
-            while not await loop.run_in_executor(self._pool, self._writer.flush, 0.1):
-                pass
+        async with self._turn:
+            messages = await loop.run_in_executor(self._pool, self._messages, frame)
+            for start in range(0, len(messages), BATCH):
+                chunk = messages[start : start + BATCH]
+                await loop.run_in_executor(self._pool, self._writer.send_batch, self.topic, chunk)
+                # In short waits: the interpreter joins the thread when it ends.
+                while not await loop.run_in_executor(self._pool, self._writer.flush, 0.1):
+                    pass
         self._release_refs(metadata)
 
     def _messages(self, frame: pd.DataFrame | pa.Table) -> list[dict[str, Any]]:

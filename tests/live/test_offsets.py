@@ -178,7 +178,8 @@ def test_a_group_may_start_at_the_end(kafka_broker: str, kafka_topic: Topic) -> 
 
 
 def test_a_topic_that_does_not_exist_is_an_error(kafka_broker: str) -> None:
-    source = Stream.from_kafka_frames("no-such-topic", {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group="g")
+    config = {"bootstrap.servers": kafka_broker}
+    source = Stream.from_kafka_frames("no-such-topic", config, schema=SCHEMA, group="g", wait_for_topic=0)
     source.start()
     with pytest.raises(LiveError, match="topic 'no-such-topic'"):
         source.wait(SECONDS)
