@@ -2,7 +2,7 @@
 
 The loop is generated as source, because a loop that captures the kernel in a closure is compiled again in every
 process, while one that is compiled under the kernel's own file name is found in Numba's cache. Its name carries a
-digest of all that it calls, so that a change in a shared helper is never answered from an old cache.
+digest of all that it uses, so that a change in a shared helper or constant is never answered from an old cache.
 
 All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
 which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol
@@ -12,10 +12,12 @@ for event kernels the rows that were emitted.
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
 from textwrap import indent
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -26,6 +28,7 @@ from fintech_toolkit.kernels.compilation import compile_cached
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import (
     advance,
+    earlier,
     grow_ring,
     grow_rows,
     helper,
@@ -269,7 +272,8 @@ else:
 """
 
 WINDOW_BY_TIME = """\
-while s.count > 0 and slots[s.start + s.head].ts <= ts[i] - p_window:
+edge = earlier(ts[i], p_window)
+while s.count > 0 and slots[s.start + s.head].ts <= edge:
     k = s.start + s.head
     advance(s)
     s.count -= 1
@@ -290,20 +294,36 @@ def {name}({arguments}):
 """
 
 
-def _fingerprint(function: Any, seen: set[int], digest: Any) -> None:
-    """Digest a function and, through its globals, all compiled helpers and constants that it uses."""
-    function = function.py_func if isinstance(function, Dispatcher) else function
+def _fingerprint(name: str, value: Any, seen: set[int], digest: Any) -> None:
+    """Digest what a compiled function uses under a name: a constant, or a function and all that this one uses.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, so that a change of it could go unnoticed.
+    """
+    if value is np or isinstance(value, type) or inspect.isbuiltin(value):
+        return
+    if isinstance(value, int | float | str | bytes | tuple | np.generic | np.dtype | NoneType):
+        digest.update(repr((name, value)).encode())
+        return
+    function = value.py_func if isinstance(value, Dispatcher) else value
+    if not inspect.isfunction(function):
+        raise TypeError(f"A kernel uses {name}, a {type(value).__name__}; it can use functions and plain constants.")
+    digest.update(name.encode())
     if id(function) in seen:
         return
     seen.add(id(function))
     code = function.__code__
+    if any(inspect.iscode(constant) for constant in code.co_consts):
+        raise TypeError(f"{function.__qualname__} has a function or a comprehension within; kernels are plain.")
     digest.update(code.co_code + repr((code.co_consts, code.co_names, code.co_varnames)).encode())
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, Dispatcher):
-            _fingerprint(value, seen, digest)
-        elif isinstance(value, int | float | str):
-            digest.update(repr((name, value)).encode())
+    loaded = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
+    used = {key: function.__globals__[key] for key in loaded if key in function.__globals__}
+    used |= {key: cell.cell_contents for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)}
+    used |= {f"{name}[{j}]": default for j, default in enumerate(function.__defaults__ or ())}
+    for key, item in sorted(used.items()):
+        _fingerprint(key, item, seen, digest)
 
 
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
@@ -312,11 +332,9 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
     functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
     functions = {role: function for role, function in functions.items() if function is not None}
     functions["tick"] = kernel.function
-    digest = hashlib.sha256(source.render("loop").encode())
-    for function in (*functions.values(), grow_ring, advance, grow_rows):
-        _fingerprint(function, set(), digest)
     namespace = {
         "np": np,
+        "earlier": earlier,
         "grow_ring": grow_ring,
         "nth_slot": nth_slot,
         "advance": advance,
@@ -325,6 +343,12 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
         "MISSING": MISSING,
         **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
     }
+    # What is in the namespace is what the source can use; the records are what it can be given.
+    digest = hashlib.sha256(source.render("loop").encode())
+    digest.update(repr((state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time))).encode())
+    seen: set[int] = set()
+    for key, value in namespace.items():
+        _fingerprint(key, value, seen, digest)
     name = f"{kernel.name}_{digest.hexdigest()[:12]}"
     return _compile(kernel, name, source.render, namespace, _signature(kernel, width, session, by_time))
 

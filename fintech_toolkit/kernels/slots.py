@@ -21,6 +21,30 @@ helper = numba.njit(error_model="numpy", nogil=True)
 
 
 @helper
+def checked_index(value, size):  # type: ignore[no-untyped-def]
+    """Return a value from the data as an index, -1 if it is none: what a column holds must never reach an array
+    unchecked, whose neighbour is another symbol's state.
+    """
+    return value if 0 <= value < size else -1
+
+
+FIRST, LAST = -(1 << 63), (1 << 63) - 1
+"""The ends of int64, and so of time."""
+
+
+@helper
+def earlier(ts, length):  # type: ignore[no-untyped-def]
+    """Return the time that length before, which does not wrap around."""
+    return ts - length if ts >= FIRST + length else FIRST
+
+
+@helper
+def later(ts, length):  # type: ignore[no-untyped-def]
+    """Return the time that length after, which does not wrap around."""
+    return ts + length if ts <= LAST - length else LAST
+
+
+@helper
 def nth_slot(s, j):  # type: ignore[no-untyped-def]
     """Return where in the pool a symbol's j-th oldest slot is."""
     k = s.head + j
@@ -37,13 +61,6 @@ def advance(s):  # type: ignore[no-untyped-def]
 
 STALE = 1 << 30
 """An age at which running sums are summed afresh at once."""
-
-
-@helper
-def watch_digits(s, before, after):  # type: ignore[no-untyped-def]
-    """Have a window summed afresh if its sum of squares fell so far that rounding errors are much of what is left."""
-    if after < 1e-6 * before:
-        s.age = STALE
 
 
 @helper

@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
 from fintech_toolkit.kernels.parameters import Duration
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import earlier, helper
 
 
 @helper
@@ -68,7 +68,7 @@ def time_bars(s: Any, row: Any, price: float, size: float, ts: int, frequency: i
     """
     if not np.isfinite(price):
         return False
-    start = ts - ts % frequency
+    start = earlier(ts, ts % frequency)
     if s.trades > 0 and start != s.start_ts:
         _close(s, row)
         row.complete = True

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import add, value_of, watch_sum
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import checked_index, helper
 
 # Of each leg: its last log price, when that was, how many distinct times it has ticked at (2 for many), and
 # the other leg's log price as of the start of its last return and as of its end.
@@ -19,6 +20,9 @@ STATE = [
     ("other_before", "2f8"),
     ("other_now", "2f8"),
     ("total", "f8"),
+    ("lost", "f8"),
+    ("scale", "f8"),
+    ("least", "f8"),
     ("products", "i8"),
 ]
 
@@ -29,7 +33,8 @@ def _prepare(s: Any, leg: int, price: float, ts: int) -> float:
     Products with returns of the other leg that are still open come with the tick that closes those. A
     further tick of a leg at one instant replaces the one before, so it adds the difference only.
     """
-    if not (np.isfinite(price) and price > 0.0):
+    leg = checked_index(leg, 2)
+    if leg < 0 or not (np.isfinite(price) and price > 0.0):
         return np.nan
     other = 1 - leg
     value = np.log(price)
@@ -57,14 +62,21 @@ def _prepare(s: Any, leg: int, price: float, ts: int) -> float:
 
 @helper
 def _enter(s, product):  # type: ignore[no-untyped-def]
-    s.total += product
     s.products += 1
+    s.scale += abs(product)
+    s.total, s.lost = add(s.total, s.lost, product)
 
 
 @helper
 def _leave(s, product):  # type: ignore[no-untyped-def]
     s.products -= 1
-    s.total = s.total - product if s.products > 0 else 0.0
+    before = s.scale
+    s.scale -= abs(product)
+    s.total, s.lost = add(s.total, s.lost, -product)
+    if s.products == 0:
+        s.total = s.lost = s.scale = s.least = 0.0
+    else:
+        s.least = watch_sum(s, s.least, before, s.scale)
 
 
 @window_kernel(
@@ -90,7 +102,8 @@ def hayashi_yoshida_cov(s: Any, leg: int, price: float) -> float:
     the other, between their own tick times t and u; here by one addition a tick. It is a sum, not scaled to
     a unit of time. Of several ticks of a leg at one instant the last counts. With a window it is what the
     sum has grown by over the last `window` ticks of both legs, or over the last duration. A price that is
-    not positive and finite is no tick of its leg. NaN until both legs have a return.
+    not positive and finite is no tick of its leg, and a leg other than 0 and 1 is nobody's. NaN until both legs
+    have a return.
 
     Examples
     --------
@@ -99,7 +112,7 @@ def hayashi_yoshida_cov(s: Any, leg: int, price: float) -> float:
     >>> ft.hayashi_yoshida_cov(leg, price, ts=np.array([0, 1, 2, 3]))
     array([   nan,    nan,    nan, 0.0002])
     """
-    return s.total if s.seen[0] == 2 and s.seen[1] == 2 else np.nan
+    return value_of(s.total, s.lost) if s.seen[0] == 2 and s.seen[1] == 2 else np.nan
 
 
 @hayashi_yoshida_cov.oracle

@@ -6,31 +6,69 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import add, replace, value_of, watch_sum
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import helper
 
 
+# `turnover` is the scale of `notional`, whose prices may be of either sign; sizes are not negative, so that the volume is
+# its own.
+STATE = [
+    ("notional", "f8"),
+    ("notional_lost", "f8"),
+    ("turnover", "f8"),
+    ("least_turnover", "f8"),
+    ("volume", "f8"),
+    ("volume_lost", "f8"),
+    ("least_volume", "f8"),
+    ("trades", "i8"),
+    ("sized", "i8"),
+]
+
+
 @helper
 def _enter(s, price, size):  # type: ignore[no-untyped-def]
     s.trades += 1
-    if size != 0.0:
-        s.sized += 1
-        s.notional += price * size
-        s.volume += size
+    s.sized += size != 0.0
+    notional = price * size
+    s.turnover += abs(notional)
+    s.notional, s.notional_lost = add(s.notional, s.notional_lost, notional)
+    s.volume, s.volume_lost = add(s.volume, s.volume_lost, size)
 
 
 @helper
 def _leave(s, price, size):  # type: ignore[no-untyped-def]
     s.trades -= 1
-    if size != 0.0:
-        s.sized -= 1
-        s.notional -= price * size
-        s.volume -= size
+    s.sized -= size != 0.0
+    notional = price * size
+    turnover, volume = s.turnover, s.volume
+    s.turnover -= abs(notional)
+    s.notional, s.notional_lost = add(s.notional, s.notional_lost, -notional)
+    s.volume, s.volume_lost = add(s.volume, s.volume_lost, -size)
+    _watch(s, turnover, volume)
+
+
+@helper
+def _slide(s, old_price, old_size, price, size):  # type: ignore[no-untyped-def]
+    s.sized += (size != 0.0) - (old_size != 0.0)
+    old, new = old_price * old_size, price * size
+    turnover, volume = s.turnover, s.volume
+    s.turnover += abs(new) - abs(old)
+    s.notional, s.notional_lost = replace(s.notional, s.notional_lost, old, new)
+    s.volume, s.volume_lost = replace(s.volume, s.volume_lost, old_size, size)
+    _watch(s, turnover, volume)
+
+
+@helper
+def _watch(s, turnover, volume):  # type: ignore[no-untyped-def]
     if s.sized == 0:
         # What is left of the sums is rounding error.
-        s.notional = 0.0
-        s.volume = 0.0
+        s.notional = s.notional_lost = s.turnover = s.least_turnover = 0.0
+        s.volume = s.volume_lost = s.least_volume = 0.0
+        return
+    s.least_turnover = watch_sum(s, s.least_turnover, turnover, s.turnover)
+    s.least_volume = watch_sum(s, s.least_volume, abs(volume), abs(s.volume))
 
 
 @window_kernel(
@@ -38,8 +76,9 @@ def _leave(s, price, size):  # type: ignore[no-untyped-def]
     gives="vwap",
     enter=_enter,
     leave=_leave,
+    slide=_slide,
     drifts=True,
-    state=[("notional", "f8"), ("volume", "f8"), ("trades", "i8"), ("sized", "i8")],
+    state=STATE,
     parameters=[Window(default=None)],
     warmup="min_periods trades in the window, one of them with a size",
     source="Berkowitz, Logue and Noser (1988), Journal of Finance 43",
@@ -60,7 +99,10 @@ def vwap(s: Any, price: float, size: float, min_periods: int) -> float:
     >>> ft.vwap(price, size, window=2)
     array([  nan, 10.75, 11.25])
     """
-    return s.notional / s.volume if s.trades >= min_periods and s.volume != 0.0 else np.nan
+    volume = value_of(s.volume, s.volume_lost)
+    if s.trades < min_periods or volume == 0.0:
+        return np.nan
+    return value_of(s.notional, s.notional_lost) / volume
 
 
 @vwap.oracle

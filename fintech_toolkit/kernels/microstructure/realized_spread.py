@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import event_kernel
 from fintech_toolkit.kernels.parameters import Duration
-from fintech_toolkit.kernels.slots import advance, helper, nth_slot
+from fintech_toolkit.kernels.slots import advance, helper, later, nth_slot
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:
@@ -62,7 +62,7 @@ def realized_spread(
     """
     if s.count > 0:
         oldest = slots[s.head]
-        if oldest.ts + horizon < ts:
+        if later(oldest.ts, horizon) < ts:
             _answer(s, row, oldest, s.mid if s.known else np.nan)
             return True
     if np.isfinite(mid):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel
+from fintech_toolkit.kernels.slots import LAST, later
 
 
 @tick_kernel(
@@ -31,8 +32,9 @@ def time_weighted_spread(s: Any, bid: float, ask: float, ts: int) -> float:
     array([ nan, 1.  , 1.25])
     """
     if s.quoted:
-        s.area += s.spread * (ts - s.since)
-        s.elapsed += ts - s.since
+        stood = ts - s.since if s.since >= 0 or ts <= LAST + s.since else LAST
+        s.area += s.spread * stood
+        s.elapsed = later(s.elapsed, stood)
         s.since = ts
     if np.isfinite(bid) and np.isfinite(ask):
         s.spread = ask - bid

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import blend
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.parameters import Choice, Count
 from fintech_toolkit.kernels.slots import helper
@@ -17,7 +18,8 @@ SMA, FIRST = range(2)
 def _exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
     """Take the `nth` value into an average that starts from the mean of the first `warmup`, a sum until then."""
     if nth > warmup:
-        return average + 2.0 / (span + 1.0) * (x - average)
+        share = 2.0 / (span + 1.0)
+        return blend(average, 1.0 - share, x, share)
     total = average + x
     return total / warmup if nth == warmup else total
 

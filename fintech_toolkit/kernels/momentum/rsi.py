@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import add, blend, value_of, watch_sum
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.parameters import Choice, Count
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.kernels.slots import STALE, helper
 
 WILDER, SMA, EMA = range(3)  # positions in the options of `smoothing`
 FLAT = 1e-14
@@ -17,8 +18,8 @@ FLAT = 1e-14
 
 @helper
 def _recurse(s, change, share):  # type: ignore[no-untyped-def]
-    s.gain += share * (max(change, 0.0) - s.gain)
-    s.loss += share * (max(-change, 0.0) - s.loss)
+    s.gain = blend(s.gain, 1.0 - share, max(change, 0.0), share)
+    s.loss = blend(s.loss, 1.0 - share, max(-change, 0.0), share)
 
 
 @helper
@@ -29,19 +30,30 @@ def _add(s, change, share):  # type: ignore[no-untyped-def]
 
 @helper
 def _replace(s, change, period, slots):  # type: ignore[no-untyped-def]
-    """Keep the last `period` changes and their means, which are summed afresh once a round."""
+    """Keep the last `period` changes and their sums, which are taken afresh once a round, and where digits were lost."""
     position = (s.seen - 2) % period
     if s.count == period:
-        _add(s, slots[position].change, -1.0 / period)
+        gain, loss = s.gain, s.loss
+        _sum(s, slots[position].change, -1.0)
+        s.least_gain = watch_sum(s, s.least_gain, gain, s.gain)
+        s.least_loss = watch_sum(s, s.least_loss, loss, s.loss)
     else:
         s.count += 1
     slots[position].change = change
-    _add(s, change, 1.0 / period)
-    if position == period - 1:
-        s.gain = 0.0
-        s.loss = 0.0
-        for j in range(period):
-            _add(s, slots[j].change, 1.0 / period)
+    _sum(s, change, 1.0)
+    if position == period - 1 or s.age == STALE:
+        s.age = 0
+        s.gain = s.loss = s.gain_lost = s.loss_lost = s.least_gain = s.least_loss = 0.0
+        for j in range(s.count):
+            _sum(s, slots[j].change, 1.0)
+
+
+@helper
+def _sum(s, change, sign):  # type: ignore[no-untyped-def]
+    if change > 0.0:
+        s.gain, s.gain_lost = add(s.gain, s.gain_lost, sign * change)
+    else:
+        s.loss, s.loss_lost = add(s.loss, s.loss_lost, -sign * change)
 
 
 @tick_kernel(
@@ -57,7 +69,16 @@ def _replace(s, change, period, slots):  # type: ignore[no-untyped-def]
             options=("wilder", "sma", "ema"),
         ),
     ],
-    state=[("last", "f8"), ("seen", "i8"), ("gain", "f8"), ("loss", "f8")],
+    state=[
+        ("last", "f8"),
+        ("seen", "i8"),
+        ("gain", "f8"),
+        ("gain_lost", "f8"),
+        ("least_gain", "f8"),
+        ("loss", "f8"),
+        ("loss_lost", "f8"),
+        ("least_loss", "f8"),
+    ],
     slots=[("change", "f8")],
     warmup="period + 1 valid rows",
     source="Wilder (1978), New Concepts in Technical Trading Systems; TA-Lib, RSI",
@@ -93,8 +114,12 @@ def rsi(s: Any, price: float, period: int, smoothing: int, slots: Any) -> float:
                 _recurse(s, change, 1.0 / period if smoothing == WILDER else 2.0 / (period + 1.0))
     if s.seen <= period:
         return np.nan
-    total = s.gain + s.loss
-    return 100.0 * (s.gain / total) if total >= FLAT else 0.0
+    gain, loss = s.gain, s.loss
+    if smoothing == SMA:
+        gain = value_of(gain, s.gain_lost) / period
+        loss = value_of(loss, s.loss_lost) / period
+    total = gain + loss
+    return 100.0 * (gain / total) if total >= FLAT else 0.0
 
 
 @rsi.oracle

@@ -8,6 +8,7 @@ import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.parameters import Duration
+from fintech_toolkit.kernels.slots import earlier
 
 
 @tick_kernel(
@@ -37,11 +38,12 @@ def sequence_pattern(s: Any, flags: Any, ts: int, within: int) -> bool:
     # started[k] is the latest start of a sequence that has reached event k: no other can still be within time
     # when that one is not. From the last event down, so that a tick does not serve twice.
     last = len(flags) - 1
+    earliest = earlier(ts, within)
     matched = False
     for k in range(last, -1, -1):
         if flags[k] and k <= s.reached:
             start = ts if k == 0 else s.started[k - 1]
-            if ts - start <= within:
+            if start >= earliest:
                 s.started[k] = start
                 s.reached = max(s.reached, k + 1)
                 matched = matched or k == last

@@ -6,17 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import correlation, watch_moment
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import helper, watch_digits
+from fintech_toolkit.kernels.slots import helper
 
+# Means are those of what the values differ from `shift_x` and `shift_y` by.
 STATE = [
     ("n", "i8"),
+    ("inverse", "f8"),
+    ("shift_x", "f8"),
+    ("shift_y", "f8"),
     ("mean_x", "f8"),
     ("mean_y", "f8"),
     ("xx", "f8"),
     ("yy", "f8"),
     ("xy", "f8"),
+    ("least_x", "f8"),
+    ("least_y", "f8"),
     ("last_x", "f8"),
     ("last_y", "f8"),
     ("same_x", "i8"),
@@ -37,11 +44,17 @@ def _repeat(s, x, y):  # type: ignore[no-untyped-def]
 def _enter(s, x, y):  # type: ignore[no-untyped-def]
     """Welford's update for two columns."""
     _repeat(s, x, y)
+    if s.n == 0:
+        s.shift_x = x
+        s.shift_y = y
     s.n += 1
+    s.inverse = 1.0 / s.n
+    x -= s.shift_x
+    y -= s.shift_y
     dx = x - s.mean_x
     dy = y - s.mean_y
-    s.mean_x += dx / s.n
-    s.mean_y += dy / s.n
+    s.mean_x += dx * s.inverse
+    s.mean_y += dy * s.inverse
     s.xx += dx * (x - s.mean_x)
     s.yy += dy * (y - s.mean_y)
     s.xy += dx * (y - s.mean_y)
@@ -51,18 +64,43 @@ def _enter(s, x, y):  # type: ignore[no-untyped-def]
 def _leave(s, x, y):  # type: ignore[no-untyped-def]
     s.n -= 1
     if s.n == 0:
-        s.mean_x = s.mean_y = s.xx = s.yy = s.xy = 0.0
+        s.mean_x = s.mean_y = s.xx = s.yy = s.xy = s.least_x = s.least_y = 0.0
         return
+    s.inverse = 1.0 / s.n
+    x -= s.shift_x
+    y -= s.shift_y
     dx = x - s.mean_x
     dy = y - s.mean_y
-    s.mean_x -= dx / s.n
-    s.mean_y -= dy / s.n
+    s.mean_x -= dx * s.inverse
+    s.mean_y -= dy * s.inverse
     xx, yy = s.xx, s.yy
     s.xx -= dx * (x - s.mean_x)
     s.yy -= dy * (y - s.mean_y)
     s.xy -= dx * (y - s.mean_y)
-    watch_digits(s, xx, s.xx)
-    watch_digits(s, yy, s.yy)
+    s.least_x = watch_moment(s, s.least_x, xx, s.xx)
+    s.least_y = watch_moment(s, s.least_y, yy, s.yy)
+
+
+@helper
+def _slide(s, old_x, old_y, x, y):  # type: ignore[no-untyped-def]
+    """One pair for another: the count stays, and so does its inverse."""
+    _repeat(s, x, y)
+    old_x -= s.shift_x
+    old_y -= s.shift_y
+    x -= s.shift_x
+    y -= s.shift_y
+    dx = x - old_x
+    dy = y - old_y
+    before_x = old_x - s.mean_x
+    before_y = old_y - s.mean_y
+    s.mean_x += dx * s.inverse
+    s.mean_y += dy * s.inverse
+    xx, yy = s.xx, s.yy
+    s.xx += dx * ((x - s.mean_x) + before_x)
+    s.yy += dy * ((y - s.mean_y) + before_y)
+    s.xy += dx * (y - s.mean_y) + dy * before_x
+    s.least_x = watch_moment(s, s.least_x, xx, s.xx)
+    s.least_y = watch_moment(s, s.least_y, yy, s.yy)
 
 
 @window_kernel(
@@ -70,6 +108,7 @@ def _leave(s, x, y):  # type: ignore[no-untyped-def]
     gives="rolling_corr",
     enter=_enter,
     leave=_leave,
+    slide=_slide,
     drifts=True,
     state=STATE,
     parameters=[Window()],
@@ -89,10 +128,9 @@ def rolling_corr(s: Any, x: float, y: float, min_periods: int) -> Any:
     >>> ft.rolling_corr(np.array([1.0, 2.0, 4.0, 3.0]), np.array([1.0, 3.0, 2.0, 2.0]), window=3).round(6)
     array([      nan,       nan,  0.327327, -0.866025])
     """
-    varies = s.same_x < s.n and s.same_y < s.n and s.xx > 0.0 and s.yy > 0.0
-    if not varies or s.n < min_periods:
+    if s.same_x >= s.n or s.same_y >= s.n or s.n < min_periods:
         return np.nan
-    return min(max(s.xy / np.sqrt(s.xx * s.yy), -1.0), 1.0)
+    return correlation(s.xx, s.yy, s.xy)
 
 
 @rolling_corr.oracle

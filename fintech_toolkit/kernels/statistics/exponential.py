@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import blend, recentre
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.parameters import Count, Decay, Flag
 from fintech_toolkit.kernels.slots import helper
@@ -24,7 +25,11 @@ BIAS = Flag("bias", "leave the estimate biased (True) or correct it for the weig
 # `weight` is that of all values so far, in units of the newest; `freedom` is 1 - Σ w² / (Σ w)², kept as such because
 # the difference would lose its digits after a gap.
 MEAN = [("mean", "f8"), ("weight", "f8"), ("seen", "i8")]
-VARIANCE = [*MEAN, ("freedom", "f8"), ("var", "f8")]
+# `mean` is that of what the values differ from `shift` by: the mean of prices costs their variance no digits. `var` is
+# the unbiased variance, the biased one being `freedom` times that: after a gap both of those are next to nothing.
+VARIANCE = [("shift", "f8"), *MEAN, ("freedom", "f8"), ("var", "f8")]
+LIGHTEST = 1e-290
+"""What a weight may come to in a long gap: next to nothing, but a part of what is divided by it."""
 CASES = [{"alpha": 0.06}, {"span": 5, "adjust": False}, {"com": 2, "ignore_na": True, "min_periods": 3}]
 CASES_OF_BIAS = [*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}]
 
@@ -45,26 +50,46 @@ def age_weights(s, alpha, ignore_na):  # type: ignore[no-untyped-def]
     """Let a row without a value pass."""
     if not ignore_na:
         s.weight *= 1.0 - alpha
+        if s.seen > 0 and alpha < 1.0:
+            s.weight = max(s.weight, LIGHTEST)
 
 
 @helper
 def _enter_variance(s, x, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
     if np.isfinite(x):
+        if s.seen == 0:
+            s.shift = x
         share, rest = share_of_new(s, alpha, adjust)
+        x -= s.shift
         delta = x - s.mean
-        s.mean += share * delta
-        s.var = rest * (s.var + share * delta * delta)
-        s.freedom = rest * (2.0 * share + rest * s.freedom)
+        s.mean = blend(s.mean, rest, x, share)
+        s.var = new_moment(s, s.var, delta * delta, share, rest)
+        new_freedom(s, share, rest)
+        recentre(s, s.var)
     else:
         age_weights(s, alpha, ignore_na)
 
 
 @helper
-def unbiased(s, moment, min_periods, bias):  # type: ignore[no-untyped-def]
-    """Correct a second moment for the loss of the mean, once two values are there."""
+def new_moment(s, moment, product, share, rest):  # type: ignore[no-untyped-def]
+    """Take the product of two deviations from the old means into an unbiased second moment."""
+    return (s.freedom * moment + share * product) / (2.0 * share + rest * s.freedom)
+
+
+@helper
+def new_freedom(s, share, rest):  # type: ignore[no-untyped-def]
+    """Let the degrees of freedom follow, after the moments."""
+    s.freedom = rest * (2.0 * share + rest * s.freedom)
+
+
+@helper
+def moment_of(s, moment, min_periods, bias):  # type: ignore[no-untyped-def]
+    """Return an unbiased second moment as asked for, once two values are there."""
     if s.seen < max(min_periods, 1 if bias else 2):
         return np.nan
-    return moment if bias else moment / s.freedom
+    if bias:
+        return s.freedom * moment
+    return moment if s.freedom > 0.0 else np.nan
 
 
 @tick_kernel(
@@ -93,9 +118,8 @@ def ewma(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_peri
            [1.  , 2.  , 3.  ]])
     """
     if np.isfinite(x):
-        # The mean moves by a share of the difference: equal values leave it exactly where it is.
-        share, _ = share_of_new(s, alpha, adjust)
-        s.mean += share * (x - s.mean)
+        share, rest = share_of_new(s, alpha, adjust)
+        s.mean = blend(s.mean, rest, x, share)
     else:
         age_weights(s, alpha, ignore_na)
     return s.mean if s.seen > 0 and s.seen >= min_periods else np.nan
@@ -130,7 +154,7 @@ def ewvar(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_per
     array([nan, 0.5, 2.5])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
-    return unbiased(s, s.var, min_periods, bias)
+    return moment_of(s, s.var, min_periods, bias)
 
 
 def _from_two(result: Any, valid: Any, bias: bool) -> Any:
@@ -166,7 +190,7 @@ def ewstd(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_per
     array([       nan, 0.70710678, 1.58113883])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
-    return np.sqrt(unbiased(s, s.var, min_periods, bias))
+    return np.sqrt(moment_of(s, s.var, min_periods, bias))
 
 
 @ewstd.oracle

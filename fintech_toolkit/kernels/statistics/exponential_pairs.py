@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import FAR, blend, correlation, two_sum
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.statistics.exponential import (
@@ -16,18 +17,57 @@ from fintech_toolkit.kernels.statistics.exponential import (
     IGNORE_NA,
     MIN_PERIODS,
     age_weights,
+    moment_of,
+    new_freedom,
+    new_moment,
     share_of_new,
-    unbiased,
 )
 
-MEANS = [("mean_x", "f8"), ("mean_y", "f8"), ("weight", "f8"), ("seen", "i8")]
+# Means are those of what the values differ from `shift_x` and `shift_y` by; `xx`, `yy` and `xy` are the unbiased moments.
+STATE = [
+    ("shift_x", "f8"),
+    ("shift_y", "f8"),
+    ("mean_x", "f8"),
+    ("mean_y", "f8"),
+    ("weight", "f8"),
+    ("seen", "i8"),
+    ("freedom", "f8"),
+    ("xx", "f8"),
+    ("yy", "f8"),
+    ("xy", "f8"),
+]
+
+
+@helper
+def _enter(s, x, y, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
+    if not (np.isfinite(x) and np.isfinite(y)):
+        age_weights(s, alpha, ignore_na)
+        return
+    if s.seen == 0:
+        s.shift_x = x
+        s.shift_y = y
+    share, rest = share_of_new(s, alpha, adjust)
+    x -= s.shift_x
+    y -= s.shift_y
+    dx = x - s.mean_x
+    dy = y - s.mean_y
+    s.mean_x = blend(s.mean_x, rest, x, share)
+    s.mean_y = blend(s.mean_y, rest, y, share)
+    s.xx = new_moment(s, s.xx, dx * dx, share, rest)
+    s.yy = new_moment(s, s.yy, dy * dy, share, rest)
+    s.xy = new_moment(s, s.xy, dx * dy, share, rest)
+    new_freedom(s, share, rest)
+    if s.mean_x * s.mean_x > FAR * s.xx:
+        s.shift_x, s.mean_x = two_sum(s.shift_x, s.mean_x)
+    if s.mean_y * s.mean_y > FAR * s.yy:
+        s.shift_y, s.mean_y = two_sum(s.shift_y, s.mean_y)
 
 
 @tick_kernel(
     reads=["x", "y"],
     gives="ewcov",
     parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS, BIAS],
-    state=[*MEANS, ("freedom", "f8"), ("cov", "f8")],
+    state=STATE,
     warmup="two valid rows, or min_periods if that is more",
     source="pandas, Series.ewm(...).cov(other)",
     cases=[*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}],
@@ -44,17 +84,8 @@ def ewcov(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: boo
     >>> ft.ewcov(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0]), alpha=0.5).round(6)
     array([nan,  1.,  2.])
     """
-    if np.isfinite(x) and np.isfinite(y):
-        share, rest = share_of_new(s, alpha, adjust)
-        dx = x - s.mean_x
-        dy = y - s.mean_y
-        s.mean_x += share * dx
-        s.mean_y += share * dy
-        s.cov = rest * (s.cov + share * dx * dy)
-        s.freedom = rest * (2.0 * share + rest * s.freedom)
-    else:
-        age_weights(s, alpha, ignore_na)
-    return unbiased(s, s.cov, min_periods, bias)
+    _enter(s, x, y, alpha, adjust, ignore_na)
+    return moment_of(s, s.xy, min_periods, bias)
 
 
 @ewcov.oracle
@@ -66,18 +97,11 @@ def _(x: Any, y: Any, bias: bool = False, **ewm: Any) -> Any:
     return np.where(np.cumsum(both) >= (1 if bias else 2), result, np.nan)
 
 
-@helper
-def _correlation(xx, yy, xy):  # type: ignore[no-untyped-def]
-    if xx <= 0.0 or yy <= 0.0:
-        return np.nan
-    return min(max(xy / np.sqrt(xx * yy), -1.0), 1.0)
-
-
 @tick_kernel(
     reads=["x", "y"],
     gives="ewcorr",
     parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS],
-    state=[*MEANS, ("xx", "f8"), ("yy", "f8"), ("xy", "f8")],
+    state=STATE,
     warmup="two valid rows, or min_periods if that is more",
     source="pandas, Series.ewm(...).corr(other)",
     cases=CASES,
@@ -94,18 +118,8 @@ def ewcorr(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: bo
     >>> ft.ewcorr(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0]), alpha=0.5).round(6)
     array([     nan, 1.      , 0.928191])
     """
-    if np.isfinite(x) and np.isfinite(y):
-        share, rest = share_of_new(s, alpha, adjust)
-        dx = x - s.mean_x
-        dy = y - s.mean_y
-        s.mean_x += share * dx
-        s.mean_y += share * dy
-        s.xx = rest * (s.xx + share * dx * dx)
-        s.yy = rest * (s.yy + share * dy * dy)
-        s.xy = rest * (s.xy + share * dx * dy)
-    else:
-        age_weights(s, alpha, ignore_na)
-    return _correlation(s.xx, s.yy, s.xy) if s.seen >= min_periods else np.nan
+    _enter(s, x, y, alpha, adjust, ignore_na)
+    return correlation(s.xx, s.yy, s.xy) if s.seen >= min_periods and s.freedom > 0.0 else np.nan
 
 
 @ewcorr.oracle

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import add, recentre, replace, value_of, watch_moment, watch_sum
 from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
 from fintech_toolkit.kernels.parameters import Count, Window
-from fintech_toolkit.kernels.slots import helper, watch_digits
+from fintech_toolkit.kernels.slots import helper
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)
@@ -26,27 +27,37 @@ def _repeat(s, x):  # type: ignore[no-untyped-def]
 def _enter_sum(s, x):  # type: ignore[no-untyped-def]
     _repeat(s, x)
     s.n += 1
-    s.sum += x
+    s.scale += abs(x)
+    s.sum, s.lost = add(s.sum, s.lost, x)
 
 
 @helper
 def _leave_sum(s, x):  # type: ignore[no-untyped-def]
     s.n -= 1
-    s.sum -= x
+    before = s.scale
+    s.scale -= abs(x)
+    s.sum, s.lost = add(s.sum, s.lost, -x)
+    s.least = watch_sum(s, s.least, before, s.scale)
 
 
 @helper
 def _slide_sum(s, old, new):  # type: ignore[no-untyped-def]
     _repeat(s, new)
-    s.sum += new - old
+    before = s.scale
+    s.scale += abs(new) - abs(old)
+    s.sum, s.lost = replace(s.sum, s.lost, old, new)
+    s.least = watch_sum(s, s.least, before, s.scale)
 
 
 @helper
 def _enter_moments(s, x):  # type: ignore[no-untyped-def]
-    """Welford's update (1962)."""
+    """Welford's update (1962), about the first value since the last fresh sum."""
     _repeat(s, x)
+    if s.n == 0:
+        s.shift = x
     s.n += 1
     s.inverse = 1.0 / s.n
+    x -= s.shift
     delta = x - s.mean
     s.mean += delta * s.inverse
     s.m2 += delta * (x - s.mean)
@@ -59,13 +70,15 @@ def _leave_moments(s, x):  # type: ignore[no-untyped-def]
     if s.n == 0:
         s.mean = 0.0
         s.m2 = 0.0
+        s.least = 0.0
         return
     s.inverse = 1.0 / s.n
     before = s.m2
+    x -= s.shift
     delta = x - s.mean
     s.mean -= delta * s.inverse
     s.m2 -= delta * (x - s.mean)
-    watch_digits(s, before, s.m2)
+    s.least = watch_moment(s, s.least, before, s.m2)
 
 
 @helper
@@ -73,9 +86,11 @@ def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
     """One value for another: the count stays, and so does its inverse, which saves a division a row."""
     _repeat(s, new)
     mean, before = s.mean, s.m2
+    old -= s.shift
+    new -= s.shift
     s.mean += (new - old) * s.inverse
-    s.m2 += (new - old) * (new - s.mean + old - mean)
-    watch_digits(s, before, s.m2)
+    s.m2 += (new - old) * ((new - s.mean) + (old - mean))
+    s.least = watch_moment(s, s.least, before, s.m2)
 
 
 @helper
@@ -98,13 +113,31 @@ SUM: dict[str, Any] = ROLLING | {
     "enter": _enter_sum,
     "leave": _leave_sum,
     "slide": _slide_sum,
-    "state": [("sum", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
+    "state": [
+        ("sum", "f8"),
+        ("lost", "f8"),
+        ("scale", "f8"),
+        ("least", "f8"),
+        ("n", "i8"),
+        ("same", "i8"),
+        ("last", "f8"),
+    ],
 }
 MOMENTS: dict[str, Any] = ROLLING | {
     "enter": _enter_moments,
     "leave": _leave_moments,
     "slide": _slide_moments,
-    "state": [("mean", "f8"), ("m2", "f8"), ("inverse", "f8"), ("n", "i8"), ("same", "i8"), ("last", "f8")],
+    # `mean` is that of what the values differ from `shift` by.
+    "state": [
+        ("shift", "f8"),
+        ("mean", "f8"),
+        ("m2", "f8"),
+        ("least", "f8"),
+        ("inverse", "f8"),
+        ("n", "i8"),
+        ("same", "i8"),
+        ("last", "f8"),
+    ],
 }
 
 
@@ -138,7 +171,7 @@ def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
     """
     if s.n == 0 or s.n < min_periods:
         return np.nan
-    return s.last if s.same >= s.n else s.sum / s.n
+    return s.last if s.same >= s.n else value_of(s.sum, s.lost) / s.n
 
 
 @rolling_mean.oracle
@@ -202,7 +235,7 @@ def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
     if s.n < min_periods or not np.isfinite(x):
         return np.nan
     variance = _variance(s, ddof)
-    return (x - s.mean) / np.sqrt(variance) if variance > 0.0 else np.nan
+    return ((x - s.shift) - s.mean) / np.sqrt(variance) if variance > 0.0 else np.nan
 
 
 @rolling_zscore.oracle
@@ -216,7 +249,7 @@ def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
     reads="x",
     gives=["mean", "var"],
     parameters=[DDOF],
-    state=[("mean", "f8"), ("m2", "f8"), ("n", "i8")],
+    state=[("shift", "f8"), ("mean", "f8"), ("m2", "f8"), ("n", "i8")],
     warmup="one valid row for the mean, ddof + 1 for the variance",
     source="Welford (1962), Technometrics 4",
     cases=[{}, {"ddof": 0}],
@@ -233,11 +266,15 @@ def welford(s: Any, x: float, ddof: int) -> tuple[float, float]:
     welford(mean=array([1.        , 1.5       , 2.33333333]), var=array([       nan, 0.5       , 2.33333333]))
     """
     if np.isfinite(x):
+        if s.n == 0:
+            s.shift = x
         s.n += 1
+        x -= s.shift
         delta = x - s.mean
         s.mean += delta / s.n
         s.m2 += delta * (x - s.mean)
-    return (s.mean if s.n > 0 else np.nan), (s.m2 / (s.n - ddof) if s.n > ddof else np.nan)
+        recentre(s, s.m2 / s.n)
+    return (s.shift + s.mean if s.n > 0 else np.nan), (s.m2 / (s.n - ddof) if s.n > ddof else np.nan)
 
 
 @welford.oracle

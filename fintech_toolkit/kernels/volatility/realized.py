@@ -6,58 +6,105 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.kernels.arithmetic import add, value_of, watch_sum
 from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import helper, watch_digits
+from fintech_toolkit.kernels.parameters import Choice, Window
+from fintech_toolkit.kernels.slots import helper
+
+RETURNS, PRICES = range(2)  # positions in the options of `of`
+
+
+def _prepare(s: Any, r: float, of: int) -> float:
+    """Return the row's return."""
+    if of == RETURNS:
+        return r
+    valid = np.isfinite(r) and r > 0.0
+    result = np.log(r / s.price) if valid and s.known else np.nan
+    s.price = r
+    s.known = valid
+    return result
 
 
 @helper
-def _enter(s, x):  # type: ignore[no-untyped-def]
+def _enter(s, r):  # type: ignore[no-untyped-def]
     s.n += 1
-    s.moves += x != 0.0
-    s.sum += x * x
+    s.moves += r != 0.0
+    s.sum, s.lost = add(s.sum, s.lost, r * r)
 
 
 @helper
-def _leave(s, x):  # type: ignore[no-untyped-def]
+def _leave(s, r):  # type: ignore[no-untyped-def]
     s.n -= 1
-    s.moves -= x != 0.0
+    s.moves -= r != 0.0
     before = s.sum
-    s.sum -= x * x
-    watch_digits(s, before, s.sum)
+    s.sum, s.lost = add(s.sum, s.lost, -(r * r))
+    s.least = watch_sum(s, s.least, before, s.sum)
 
 
 @window_kernel(
-    reads="x",
+    reads="r",
     gives="rv",
+    prepare=_prepare,
+    enters=["r"],
     enter=_enter,
     leave=_leave,
     drifts=True,
-    state=[("sum", "f8"), ("n", "i8"), ("moves", "i8")],
-    parameters=[Window()],
-    warmup="min_periods valid rows in the window",
+    state=[
+        ("price", "f8"),
+        ("known", "?"),
+        ("sum", "f8"),
+        ("lost", "f8"),
+        ("least", "f8"),
+        ("n", "i8"),
+        ("moves", "i8"),
+    ],
+    memory=["price", "known"],
+    parameters=[
+        Window(),
+        Choice(
+            "of",
+            "what `r` holds. 'returns': returns as they are; 'prices': prices, whose log returns from row to row are taken",
+            "returns",
+            options=("returns", "prices"),
+        ),
+    ],
+    warmup="min_periods valid returns in the window; the first price has none",
     source="Andersen, Bollerslev, Diebold and Labys (2003), Econometrica 71",
-    cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+    cases=[
+        {"window": 20},
+        {"window": 7, "min_periods": 2},
+        {"window": "3s"},
+        {"window": 20, "of": "prices", "min_periods": 5},
+        {"window": "3s", "of": "prices"},
+    ],
 )
-def realized_var(s: Any, x: float, min_periods: int) -> float:
+def realized_var(s: Any, r: float, min_periods: int) -> float:
     """Realised variance, ``Σ r²`` over the returns in the window; not annualised, and exactly 0 where nothing moved.
 
-    NaN and infinite returns take a place in the window but no part in the result.
+    `r` is a column of returns (`log_returns`, `simple_returns`). Of a column of prices it is the sum of the squared
+    prices, which is never meant: say ``of="prices"``, and the log returns ``ln(p_t / p_{t-1})`` are taken first.
+
+    NaN and infinite returns take a place in the window but no part in the result. A price that is missing (NaN,
+    infinite) or not positive has no return, and neither has the row that follows it, as in `log_returns`.
 
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
     >>> ft.realized_var(np.array([0.01, -0.02, 0.03]), window=2).round(6)
     array([   nan, 0.0005, 0.0013])
+    >>> ft.realized_var(np.array([100.0, 101.0, 99.0, 102.0]), window=2, of="prices").round(6)
+    array([     nan,      nan, 0.000499, 0.001291])
     """
     if s.n == 0 or s.n < min_periods:
         return np.nan
-    return max(s.sum, 0.0) if s.moves > 0 else 0.0
+    return max(value_of(s.sum, s.lost), 0.0) if s.moves > 0 else 0.0
 
 
 @realized_var.oracle
-def _(x: Any, ts: Any, **rolling: Any) -> Any:
+def _(r: Any, ts: Any, of: str = "returns", **rolling: Any) -> Any:
     import pandas as pd
 
-    squares = pd.Series(np.where(np.isfinite(x), x, np.nan) ** 2, index=pd.to_datetime(ts))
+    if of == "prices":
+        r = np.log(pd.Series(np.where(np.isfinite(r) & (r > 0), r, np.nan))).diff().to_numpy()
+    squares = pd.Series(np.where(np.isfinite(r), r, np.nan) ** 2, index=pd.to_datetime(ts))
     return squares.rolling(**rolling).sum().to_numpy()
