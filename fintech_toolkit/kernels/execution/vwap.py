@@ -11,9 +11,8 @@ from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import helper
 
-
-# `turnover` is the scale of `notional`, whose prices may be of either sign; sizes are not negative, so that the volume is
-# its own.
+# `turnover` is the scale of `notional`, whose prices may be of either sign; sizes are not negative, so that the volume
+# is its own.
 STATE = [
     ("notional", "f8"),
     ("notional_lost", "f8"),

@@ -30,7 +30,7 @@ def _add(s, change, share):  # type: ignore[no-untyped-def]
 
 @helper
 def _replace(s, change, period, slots):  # type: ignore[no-untyped-def]
-    """Keep the last `period` changes and their sums, which are taken afresh once a round, and where digits were lost."""
+    """Keep the last `period` changes and their sums, taken afresh once a round and where digits were lost."""
     position = (s.seen - 2) % period
     if s.count == period:
         gain, loss = s.gain, s.loss

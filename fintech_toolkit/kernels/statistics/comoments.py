@@ -84,6 +84,11 @@ def _leave(s, x, y):  # type: ignore[no-untyped-def]
 @helper
 def _slide(s, old_x, old_y, x, y):  # type: ignore[no-untyped-def]
     """One pair for another: the count stays, and so does its inverse."""
+    if s.n == 1:
+        # It does not vary, so that nothing would say how far it is from the shift.
+        _leave(s, old_x, old_y)
+        _enter(s, x, y)
+        return
     _repeat(s, x, y)
     old_x -= s.shift_x
     old_y -= s.shift_y

@@ -23,7 +23,7 @@ from fintech_toolkit.kernels.statistics.exponential import (
     share_of_new,
 )
 
-# Means are those of what the values differ from `shift_x` and `shift_y` by; `xx`, `yy` and `xy` are the unbiased moments.
+# Means are those of what the values differ from `shift_x` and `shift_y` by; the moments `xx`, `yy`, `xy` are unbiased.
 STATE = [
     ("shift_x", "f8"),
     ("shift_y", "f8"),

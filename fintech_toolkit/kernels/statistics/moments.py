@@ -84,6 +84,11 @@ def _leave_moments(s, x):  # type: ignore[no-untyped-def]
 @helper
 def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
     """One value for another: the count stays, and so does its inverse, which saves a division a row."""
+    if s.n == 1:
+        # It does not vary, so that nothing would say how far it is from the shift.
+        _leave_moments(s, old)
+        _enter_moments(s, new)
+        return
     _repeat(s, new)
     mean, before = s.mean, s.m2
     old -= s.shift

@@ -63,7 +63,7 @@ def _leave(s, r):  # type: ignore[no-untyped-def]
         Window(),
         Choice(
             "of",
-            "what `r` holds. 'returns': returns as they are; 'prices': prices, whose log returns from row to row are taken",
+            "what `r` holds. 'returns': returns as they are; 'prices': prices, whose log returns are taken",
             "returns",
             options=("returns", "prices"),
         ),

@@ -1,0 +1,282 @@
+"""Digits: every kernel that adds and subtracts, against exact arithmetic on what running sums are known to lose.
+
+Wherever a window holds values of one scale, its result is right to 1e-9, whatever came before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import fintech_toolkit as ft
+from fintech_toolkit import kernels
+from fintech_toolkit.kernels.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
+from tests.kernels import exact
+
+ROWS = 150
+SECOND = 1_000_000_000
+
+
+def ordinary(rows: int, seed: int = 5) -> Any:
+    return np.random.default_rng(seed).normal(100, 0.5, rows)
+
+
+def printed(size: float, *at: int) -> Callable[[], Any]:
+    """Ordinary values with bad prints among them."""
+
+    def signal() -> Any:
+        x = ordinary(ROWS)
+        x[list(at)] = size
+        return x
+
+    return signal
+
+
+def stairs(*levels: float) -> Any:
+    return np.concatenate([level * ordinary(ROWS // len(levels), j) / 100 for j, level in enumerate(levels)])
+
+
+def gaps() -> Any:
+    x = printed(1e17, 30, 31)()
+    x[np.random.default_rng(2).random(ROWS) < 0.3] = np.nan
+    x[60:100] = np.nan
+    x[110] = np.inf
+    return x
+
+
+SIGNALS: dict[str, Callable[[], Any]] = {
+    "a print of 1e7": printed(1e7, 40),
+    "a print of 1e12": printed(1e12, 40),
+    "a print of 1e17": printed(1e17, 40),
+    "a print of 1e30": printed(1e30, 0),
+    "a print of 1e150": printed(-1e150, 40),
+    "prints of 1e308": printed(1e308, 40, 41),
+    "prints one after another": printed(1e17, *range(20, 60)),
+    "prints far apart": printed(1e25, 20, 50, 80),
+    "stairs down": lambda: stairs(1e8, 3e5, 1e3),
+    "stairs up and down": lambda: stairs(1e-6, 1e9, 1e-3),
+    "falling by 1e-3 each window": lambda: ordinary(ROWS) * 10.0 ** (-3 * np.arange(ROWS) / 10),
+    "falling by 1e-1 each row": lambda: ordinary(ROWS) * 10.0 ** (60 - 1.0 * np.arange(ROWS)),
+    "1e8 and a little": lambda: 1e8 + np.round(np.random.default_rng(3).normal(size=ROWS), 3) / 1e3,
+    "signs that cancel": lambda: np.where(np.arange(ROWS) % 2, -1, 1) * np.round(ordinary(ROWS), 2) * 1e6,
+    "signs that cancel exactly": lambda: np.tile([0.1, -0.1, 0.1, -0.1, 3.0, -3.0], ROWS // 6),
+    "the same after a print": lambda: np.where(np.arange(ROWS) == 40, 1e17, 0.1),
+    "gaps after a print": gaps,
+    "nothing after a print": lambda: np.where(np.arange(ROWS) < 30, printed(1e17, 20)(), 0.0),
+}
+# Statistics with the power with which they grow with their first column.
+WINDOWED: dict[str, tuple[Callable[..., Any], int]] = {
+    "rolling_mean": (exact.mean, 1),
+    "rolling_var": (exact.var, 2),
+    "rolling_std": (exact.std, 1),
+    "rolling_zscore": (exact.zscore, 0),
+    "rolling_corr": (exact.corr, 0),
+    "realized_var": (exact.squares, 2),
+    "vwap": (exact.vwap, 1),
+}
+ELSEWHERE = {"hayashi_yoshida_cov"}
+"""Windowed, but of no simple statistic; tested below by itself."""
+
+
+def drifting() -> set[str]:
+    return {name for name, kernel in kernels.registry().items() if kernel.drifts and name == kernel.name}
+
+
+def test_no_kernel_is_left_out() -> None:
+    assert set(WINDOWED) | ELSEWHERE == drifting()
+
+
+def companions(name: str, x: Any) -> list[Any]:
+    """Return the columns of a kernel, the signal being the first."""
+    random = np.random.default_rng(9)
+    if name == "vwap":
+        size = random.integers(0, 50, len(x)) / 10
+        size[70:90] = 0.0
+        return [x, size]
+    return [x, np.cbrt(x) * random.normal(1, 0.01, len(x))] if name == "rolling_corr" else [x]
+
+
+@pytest.mark.parametrize("window", [2, 10, 40, "4s"])
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_window_is_right_whatever_came_before(name: str, signal: str, window: int | str) -> None:
+    statistic, degree = WINDOWED[name]
+    columns = companions(name, SIGNALS[signal]())
+    ts = np.cumsum(np.random.default_rng(4).integers(0, SECOND, ROWS))
+    by_time = isinstance(window, str)
+    length = 4 * SECOND if isinstance(window, str) else window
+    expected, looked_at = exact.over_windows(statistic, degree, columns, ts, length, by_time=by_time)
+    if signal.startswith("falling"):
+        # No window is of one scale, and none is wrong: what falls has its largest value last.
+        looked_at[:] = True
+    if name == "rolling_zscore":
+        looked_at &= np.isfinite(columns[0])
+    least = {} if by_time else {"min_periods": length // 2}
+    actual = getattr(ft, name)(*columns, window=window, ts=ts, **least)
+    assert looked_at.sum() > 10
+    # Scores and correlations are of a scale of their own, 1.
+    atol = 1e-9 if degree == 0 else 0.0
+    assert_allclose(actual[looked_at], expected[looked_at], rtol=1e-9, atol=atol)
+
+
+@pytest.mark.parametrize("window", [8, "4s"])
+def test_hayashi_yoshida_is_right_whatever_came_before(window: int | str) -> None:
+    rows = 60
+    random = np.random.default_rng(1)
+    leg, price = random.integers(0, 2, rows), 100 + random.normal(size=rows) / 1e9
+    price[[12, 13, 20]] = 1e300, 1e-300, 1e250
+    ts = np.cumsum(random.integers(1, SECOND, rows))
+    logs = [exact.Fraction(float(value)) for value in np.log(price)]
+
+    def total(n: int) -> Any:
+        """The double sum over the first n ticks."""
+        (t, r), (u, q) = (
+            ([ts[i] for i in own], [logs[b] - logs[a] for a, b in pairwise(own)])
+            for own in ([i for i in range(n) if leg[i] == which] for which in (0, 1))
+        )
+        pairs = [r[i] * q[j] for i in range(len(r)) for j in range(len(q)) if max(t[i], u[j]) < min(t[i + 1], u[j + 1])]
+        return sum(pairs, exact.Fraction(0))
+
+    sums = [total(n) for n in range(rows + 1)]
+    now = np.arange(1, rows + 1)
+    before = np.maximum(now - 8, 0) if window == 8 else np.searchsorted(ts, ts - 4 * SECOND, "right")
+    expected = np.array([float(sums[b] - sums[a]) for a, b in zip(before, now, strict=True)])
+    actual = ft.hayashi_yoshida_cov(leg, price, ts=ts, window=window)
+    # A return across a print is as large as the print; the last of them has left long before row 45.
+    assert np.abs(expected[45:]).max() < 1e-18
+    assert_allclose(actual[45:], expected[45:], rtol=1e-9, atol=1e-9 * np.abs(expected[45:]).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [("rolling_mean", 1 / LEAST_OF_SUM), ("rolling_std", LEAST_OF_MOMENT**-0.5), ("realized_var", LEAST_OF_SUM**-0.5)],
+)
+@pytest.mark.parametrize("window", [10, "10s"])
+def test_prints_on_both_sides_of_what_is_summed_afresh(name: str, factor: float, window: int | str) -> None:
+    """The threshold itself: where it does not strike, the error has to be small without it."""
+    statistic, degree = WINDOWED[name]
+    ts = np.arange(ROWS) * SECOND
+    for size in factor * np.array([0.1, 0.5, 2.0, 5.0, 10.0, 50.0, 1e3]):
+        x = ordinary(ROWS) - 100
+        x[40] = size
+        expected, _ = exact.over_windows(statistic, degree, [x], ts, 10 * SECOND, by_time=True)
+        actual = getattr(ft, name)(x, window=window, ts=ts, min_periods=1)
+        settled = slice(55, None)
+        assert_allclose(actual[settled], expected[settled], rtol=1e-9, err_msg=str(size))
+
+
+SEED = {"adjust": [True, False], "ignore_na": [True, False]}
+
+
+def torn(x: Any, rows: int = 300) -> Any:
+    """A signal with a gap of hundreds of rows in its middle."""
+    return np.concatenate([x[:40], np.full(rows, np.nan), x[40:70]])
+
+
+FORGETTING = {
+    "ordinary": lambda: torn(ordinary(ROWS)),
+    "1e8 and a little": lambda: torn(SIGNALS["1e8 and a little"]()),
+    "a print of 1e17 before the gap": lambda: torn(printed(1e17, 39)()),
+    "a print of 1e17": lambda: printed(1e17, 20)()[:100],
+    "a step to 1e8": lambda: np.where(np.arange(100) < 30, ordinary(100), SIGNALS["1e8 and a little"]()[:100]),
+    "a gap that outlives float64": lambda: torn(ordinary(ROWS), 3_000),
+}
+
+
+@pytest.mark.parametrize("ignore_na", [True, False])
+@pytest.mark.parametrize("adjust", [True, False])
+@pytest.mark.parametrize("signal", FORGETTING)
+def test_exponential_moments_are_exact(signal: str, adjust: bool, ignore_na: bool) -> None:
+    """pandas is not: it differs from the definition by percents after long gaps and where prices dwarf their moves."""
+    x = FORGETTING[signal]()
+    y = np.round(x / 7 + np.random.default_rng(8).normal(size=len(x)) / 1e3, 5)
+    weighing = {"adjust": adjust, "ignore_na": ignore_na}
+    options = {"alpha": 0.25, **weighing}
+    actual = {
+        "ewma": ft.ewma(x, **options),
+        "ewvar": ft.ewvar(x, **options),
+        "biased": ft.ewvar(x, bias=True, **options),
+        "ewstd": ft.ewstd(x, **options),
+        "ewcov": ft.ewcov(x, y, **options),
+        "ewcorr": ft.ewcorr(x, y, **options),
+    }
+    rows = exact.weights([x, y], 0.25, **weighing)
+    looked_at = [i for i in range(len(x)) if np.isfinite(x[i]) and (i < 45 or i % 5 == 0 or i > len(x) - 5)]
+    for i in looked_at:
+        w, a, b = rows[i]
+        if len(w) < 2:
+            continue
+        xx, yy, xy = (exact.weighted(w, *pair, bias=False) for pair in ((a, a), (b, b), (a, b)))
+        expected = {
+            "ewma": sum(u * v for u, v in zip(w, a, strict=True)) / sum(w),
+            "ewvar": xx,
+            "biased": exact.weighted(w, a, a, bias=True),
+            "ewstd": exact.root(xx),
+            "ewcov": xy,
+            "ewcorr": xy / (exact.root(xx) * exact.root(yy)),
+        }
+        for name, value in expected.items():
+            scale = float(exact.root(xx) * exact.root(yy)) if name == "ewcov" else 1.0 if name == "ewcorr" else 0.0
+            assert actual[name][i] == pytest.approx(float(value), rel=1e-9, abs=1e-9 * scale), (name, i)
+
+
+def test_averages_forget_a_print_as_fast_as_they_say() -> None:
+    x = printed(1e17, 40)()
+    # An average of one row is that row, and one that forgets all but everything is all but that row.
+    assert_array_equal(ft.ewma(x, alpha=1.0), x)
+    assert_array_equal(ft.ema(x, span=1), x)
+    assert_array_equal(ft.ema(x, span=1, seed="first"), x)
+    assert ft.ewma(x, alpha=1 - 2.0**-40, adjust=False)[42] == pytest.approx(x[42], rel=1e-9)
+    assert_allclose(
+        ft.rsi(x, period=5, smoothing="sma")[46:], ft.rsi(x[41:], period=5, smoothing="sma")[5:], rtol=1e-12
+    )
+    changes = ft.rsi(x, period=1)[43:]
+    assert_array_equal(changes, np.where(np.diff(x)[42:] > 0, 100.0, 0.0))
+
+
+def test_moments_of_all_values_so_far_are_exact() -> None:
+    for signal in ("1e8 and a little", "stairs up and down", "a print of 1e17", "a print of 1e30"):
+        x = SIGNALS[signal]()
+        actual = ft.welford(x)
+        expected = [
+            exact.over_windows(f, d, [x], np.arange(ROWS), ROWS * 10, by_time=True)[0]
+            for f, d in ((exact.mean, 1), (exact.var, 2))
+        ]
+        assert_allclose(actual.mean, expected[0], rtol=1e-9, err_msg=signal)
+        assert_allclose(actual.var, expected[1], rtol=1e-9, err_msg=signal)
+
+
+@pytest.mark.parametrize("window", [10_000, "10000s"])
+@pytest.mark.parametrize("name", WINDOWED)
+def test_summing_afresh_is_paid_for(name: str, window: int | str) -> None:
+    """No data that is common makes a row cost as much as its window: fifty times the time of noise would be a tenth."""
+    rows = 40_000
+    noise = ordinary(rows)
+    ts = np.arange(rows) * SECOND
+
+    def seconds(x: Any) -> float:
+        columns = companions(name, x)
+        best = np.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            getattr(ft, name)(*columns, window=window, ts=ts, min_periods=1)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    seconds(noise[:10])
+    usual = seconds(noise)
+    for what, x in {
+        "falling": np.linspace(1e6, 1e-6, rows),
+        "falling by a factor": 1e8 * 0.999 ** np.arange(rows),
+        "cancelling": np.where(np.arange(rows) % 2, -0.5, 0.5),
+        "mostly zero": np.where(np.arange(rows) % 50, 0.0, np.where(np.arange(rows) % 100, -0.01, 0.01)),
+        "zeros": np.zeros(rows),
+        "heavy tails": np.random.default_rng(1).pareto(0.5, rows),
+    }.items():
+        assert seconds(x) < 50 * usual, what
