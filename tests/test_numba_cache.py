@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fintech_toolkit.kernels import arithmetic, get, loops, slots
+from fintech_toolkit.kernels.declare import Kernel, tick_kernel
+
 PROCESSES = 6
 ROUNDS = 10
 
@@ -91,3 +94,37 @@ def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, 
     )
     assert done.stdout.strip() == expected
     assert done.stderr.count("no cache folder is writable. Set NUMBA_CACHE_DIR") == 1
+
+
+def loop_name(kernel: Kernel) -> str:
+    return loops.name_loop(kernel, 0, session=False, by_time=False)[0]
+
+
+def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = get("rolling_mean")
+    names = {loop_name(kernel)}
+    for module, name, value in (
+        (loops, "REBUILD_AFTER", 9),
+        (arithmetic, "STALE", 1 << 29),
+        (arithmetic, "LEAST_OF_SUM", 1e-6),
+        (slots, "SLOT_HEADER", [(field, "i8") for field, _ in slots.SLOT_HEADER]),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(module, name, value)
+            assert loop_name(kernel) not in names, name
+    assert loop_name(kernel) in names
+
+
+def test_what_cannot_be_part_of_a_loops_name_is_refused() -> None:
+    for used, message in ((slots, "a module"), ([1, 2], "a list")):
+        with pytest.raises(TypeError, match=message):
+            loops._fingerprint("used", used, set(), hashlib.sha256())
+
+    def scaled(factor: float) -> Kernel:
+        @tick_kernel(reads="x", gives="y", source="definition")
+        def closes(x: float) -> float:
+            return factor * x
+
+        return closes
+
+    assert loop_name(scaled(1.0)) != loop_name(scaled(2.0))

@@ -326,8 +326,8 @@ def _fingerprint(name: str, value: Any, seen: set[int], digest: Any) -> None:
         _fingerprint(key, item, seen, digest)
 
 
-def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
-    """Return the compiled loop of a kernel over a keyed stream of ticks."""
+def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tuple[str, _Source, dict[str, Any]]:
+    """Return a loop's name, which stands for all that it uses, its source, and what the source refers to."""
     source = _Source(kernel, width, session=session, by_time=by_time)
     functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
     functions = {role: function for role, function in functions.items() if function is not None}
@@ -349,7 +349,12 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
     seen: set[int] = set()
     for key, value in namespace.items():
         _fingerprint(key, value, seen, digest)
-    name = f"{kernel.name}_{digest.hexdigest()[:12]}"
+    return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
+
+
+def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
+    """Return the compiled loop of a kernel over a keyed stream of ticks."""
+    name, source, namespace = name_loop(kernel, width, session=session, by_time=by_time)
     return _compile(kernel, name, source.render, namespace, _signature(kernel, width, session, by_time))
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.slots import LAST, later
+from fintech_toolkit.kernels.slots import LAST
 
 
 @tick_kernel(
     reads=["bid", "ask"],
     gives="tw_spread",
-    state=[("spread", "f8"), ("since", "i8"), ("area", "f8"), ("elapsed", "i8"), ("quoted", "?")],
+    state=[("spread", "f8"), ("since", "i8"), ("area", "f8"), ("elapsed", "f8"), ("quoted", "?")],
     warmup="the first tick later than the first complete quote",
     source="Huang and Stoll (1996), Journal of Financial Economics 41",
 )
@@ -34,7 +34,7 @@ def time_weighted_spread(s: Any, bid: float, ask: float, ts: int) -> float:
     if s.quoted:
         stood = ts - s.since if s.since >= 0 or ts <= LAST + s.since else LAST
         s.area += s.spread * stood
-        s.elapsed = later(s.elapsed, stood)
+        s.elapsed += stood
         s.since = ts
     if np.isfinite(bid) and np.isfinite(ask):
         s.spread = ask - bid
