@@ -193,7 +193,7 @@ FORGETTING = {
 @pytest.mark.parametrize("adjust", [True, False])
 @pytest.mark.parametrize("signal", FORGETTING)
 def test_exponential_moments_are_exact(signal: str, adjust: bool, ignore_na: bool) -> None:
-    """pandas is not: it differs from the definition by percents after long gaps and where prices dwarf their moves."""
+    """pandas is not where values dwarf their moves, nor after long gaps, so that it cannot be the oracle here."""
     x = FORGETTING[signal]()
     y = np.round(x / 7 + np.random.default_rng(8).normal(size=len(x)) / 1e3, 5)
     weighing = {"adjust": adjust, "ignore_na": ignore_na}
