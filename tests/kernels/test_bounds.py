@@ -124,29 +124,37 @@ def test_a_leg_that_is_none_is_no_tick(leg: int) -> None:
     missing = np.insert(price, 30, np.nan)
     later = np.insert(ts, 30, 30)
     # As if it had had no price.
-    expected = ft.hayashi_yoshida_cov(usual, missing, ts=later)
-    assert_array_equal(ft.hayashi_yoshida_cov(strange, np.insert(price, 30, 5.0), ts=later), expected)
+    expected = ft.hayashi_yoshida_cov(usual, missing, ts=later.view("M8[ns]"))
+    assert_array_equal(ft.hayashi_yoshida_cov(strange, np.insert(price, 30, 5.0), ts=later.view("M8[ns]")), expected)
 
 
 def test_time_does_not_wrap_around() -> None:
     early, late = FIRST + 1, LAST
-    assert_array_equal(ft.rolling_mean([1.0, 2.0], window="1s", ts=np.array([early, early + 1])), [1.0, 1.5])
-    assert_array_equal(ft.rolling_mean([1.0, 2.0], window="1s", ts=np.array([early, late])), [1.0, 2.0])
-    spread = ft.realized_spread([1.0, 2.0], [1.0, 2.0], [1.0, 1.0], ts=np.array([late - 1, late]), horizon="1s")
+    assert_array_equal(
+        ft.rolling_mean([1.0, 2.0], window="1s", ts=np.array([early, early + 1]).view("M8[ns]")), [1.0, 1.5]
+    )
+    assert_array_equal(ft.rolling_mean([1.0, 2.0], window="1s", ts=np.array([early, late]).view("M8[ns]")), [1.0, 2.0])
+    spread = ft.realized_spread(
+        [1.0, 2.0], [1.0, 2.0], [1.0, 1.0], ts=np.array([late - 1, late]).view("M8[ns]"), horizon="1s"
+    )
     assert_array_equal(spread.complete, [False, False])
     both = np.array([True, False]), np.array([False, True])
-    assert_array_equal(ft.sequence_pattern(*both, ts=np.array([early, late]), within="1s"), [False, False])
-    assert_array_equal(ft.sequence_pattern(*both, ts=np.array([early, early + 1]), within="1s"), [False, True])
-    spread = ft.time_weighted_spread([1.0, 1.0, 1.0], [3.0, 3.0, 3.0], ts=np.array([early, 0, late]))
+    assert_array_equal(
+        ft.sequence_pattern(*both, ts=np.array([early, late]).view("M8[ns]"), within="1s"), [False, False]
+    )
+    assert_array_equal(
+        ft.sequence_pattern(*both, ts=np.array([early, early + 1]).view("M8[ns]"), within="1s"), [False, True]
+    )
+    spread = ft.time_weighted_spread([1.0, 1.0, 1.0], [3.0, 3.0, 3.0], ts=np.array([early, 0, late]).view("M8[ns]"))
     assert_array_equal(spread, [np.nan, 2.0, 2.0])
-    assert ft.time_bars([1.0], [1.0], ts=np.array([early]), frequency="1min").ts[0] == FIRST
+    assert ft.time_bars([1.0], [1.0], ts=np.array([early]).view("M8[ns]"), frequency="1min").ts[0] == FIRST
 
 
 def test_a_window_in_time_is_open_at_its_older_end() -> None:
     ts = np.array([0, 1, 10, 11]) * 1_000_000_000
-    assert_array_equal(ft.rolling_mean([1.0, 2.0, 3.0, 4.0], window="10s", ts=ts), [1.0, 1.5, 2.5, 3.5])
+    assert_array_equal(ft.rolling_mean([1.0, 2.0, 3.0, 4.0], window="10s", ts=ts.view("M8[ns]")), [1.0, 1.5, 2.5, 3.5])
     ts[2] -= 1
-    assert_array_equal(ft.rolling_mean([1.0, 2.0, 3.0, 4.0], window="10s", ts=ts), [1.0, 1.5, 2.0, 3.5])
+    assert_array_equal(ft.rolling_mean([1.0, 2.0, 3.0, 4.0], window="10s", ts=ts.view("M8[ns]")), [1.0, 1.5, 2.0, 3.5])
 
 
 @pytest.mark.parametrize("window", [15, 16, 17, 31, 32, 33, 64])
@@ -155,13 +163,13 @@ def test_rings_grow_at_the_edges_of_their_capacity(window: int) -> None:
     ts = np.arange(200) * 1_000_000_000
     smallest = [x[max(0, i + 1 - window) : i + 1].min() for i in range(200)]
     for size in (window, f"{window}s"):
-        assert_array_equal(ft.rolling_min(x, window=size, ts=ts, min_periods=1), smallest)
-        assert_array_equal(ft.lag(x, k=size, ts=ts)[window:], x[:-window])
+        assert_array_equal(ft.rolling_min(x, window=size, ts=ts.view("M8[ns]"), min_periods=1), smallest)
+        assert_array_equal(ft.lag(x, k=size, ts=ts.view("M8[ns]"))[window:], x[:-window])
 
 
 @pytest.mark.parametrize("size", [1e9, 1e17, 1e308])
 def test_a_trade_of_absurd_size_gives_a_bounded_number_of_rows(size: float) -> None:
-    rows = ft.vpin([0.5, size, 1.25], [-1.0, 1.0, -1.0], ts=np.arange(3), bucket=1.0, window=5)
+    rows = ft.vpin([0.5, size, 1.25], [-1.0, 1.0, -1.0], ts=np.arange(3).view("M8[ns]"), bucket=1.0, window=5)
     assert len(rows.ts) <= 5 + 4
     huge = rows.buckets > 1
     assert huge.sum() == 1

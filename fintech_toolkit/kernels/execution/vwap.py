@@ -83,7 +83,7 @@ def _watch(s, turnover, volume):  # type: ignore[no-untyped-def]
     source="Berkowitz, Logue and Noser (1988), Journal of Finance 43",
     cases=[{}, {"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}, {"min_periods": 5}],
 )
-def vwap(s: Any, price: float, size: float, min_periods: int) -> float:
+def vwap(s: Any, price: float, size: float, min_periods: int) -> Any:
     """Volume-weighted average price, ``Σ price size / Σ size``, since the start (of the session) or over a window.
 
     A tick without a price or a size (NaN or infinite) takes a place in the window but no part in the

@@ -50,7 +50,6 @@ def _all_at_once(s, row, bucket, sign):  # type: ignore[no-untyped-def]
     row.vpin = abs(sign)
     row.complete = True
     s.rest = left if left > ROUNDING * bucket else 0.0
-    return True
 
 
 @event_kernel(
@@ -113,7 +112,8 @@ def vpin(
         return False
     if s.own > window:
         # All buckets of the average are this trade's: those that it still fills are one like the other.
-        return _all_at_once(s, row, bucket, sign)
+        _all_at_once(s, row, bucket, sign)
+        return True
     s.own += 1
     part = min(room, s.rest)
     s.filled += part

@@ -105,6 +105,7 @@ def _(r: Any, ts: Any, of: str = "returns", **rolling: Any) -> Any:
     import pandas as pd
 
     if of == "prices":
-        r = np.log(pd.Series(np.where(np.isfinite(r) & (r > 0), r, np.nan))).diff().to_numpy()
+        logs = np.log(np.where(np.isfinite(r) & (r > 0), r, np.nan))
+        r = pd.Series(logs).diff().to_numpy()
     squares = pd.Series(np.where(np.isfinite(r), r, np.nan) ** 2, index=pd.to_datetime(ts))
     return squares.rolling(**rolling).sum().to_numpy()
