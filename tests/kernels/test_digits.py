@@ -222,7 +222,8 @@ def test_exponential_moments_are_exact(signal: str, adjust: bool, ignore_na: boo
             "ewcorr": xy / (exact.root(xx) * exact.root(yy)),
         }
         for name, value in expected.items():
-            scale = float(exact.root(xx) * exact.root(yy)) if name == "ewcov" else 1.0 if name == "ewcorr" else 0.0
+            # What float64 has no number for, weights after a gap, is next to nothing.
+            scale = {"ewcov": float(exact.root(xx) * exact.root(yy)), "ewcorr": 1.0}.get(name, 1e-270)
             assert actual[name][i] == pytest.approx(float(value), rel=1e-9, abs=1e-9 * scale), (name, i)
 
 
@@ -269,7 +270,7 @@ def test_summing_afresh_is_paid_for(name: str, window: int | str) -> None:
             best = min(best, time.perf_counter() - start)
         return best
 
-    seconds(noise[:10])
+    seconds(noise)
     usual = seconds(noise)
     for what, x in {
         "falling": np.linspace(1e6, 1e-6, rows),
