@@ -134,7 +134,7 @@ class ArrowFrame:
         return table
 
     def take(self, rows: Array) -> Any:
-        return self.table.take(pa.array(rows))
+        return _without_views(self.table).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
@@ -147,6 +147,15 @@ class ArrowFrame:
         tables = [part if isinstance(part, pa.Table) else pa.Table.from_batches([part]) for part in (first, second)]
         joined = pa.concat_tables(tables)
         return self.build(dict(zip(joined.schema.names, joined.columns, strict=True)))
+
+
+def _without_views(table: Any) -> Any:
+    """Return a table with plain strings for views of strings (Polars has such), of which Arrow can take no rows."""
+    for j, kind in enumerate(table.schema.types):
+        if pa.types.is_string_view(kind):
+            name = table.schema.names[j]
+            table = table.set_column(j, name, table.column(j).cast(pa.large_string()))
+    return table
 
 
 class DictFrame:

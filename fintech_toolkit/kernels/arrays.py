@@ -29,7 +29,7 @@ from fintech_toolkit.kernels.loops import compile_series
 from fintech_toolkit.kernels.parameters import sweep_shape
 from fintech_toolkit.kernels.scan import NO_SESSION, Scan
 from fintech_toolkit.kernels.values import MISSING, as_instants, as_values
-from fintech_toolkit.schema import Array, check_unit
+from fintech_toolkit.schema import Array, check_domain, check_unit
 
 INT64 = np.dtype("i8")
 
@@ -97,11 +97,14 @@ def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
     """Return a column as the kernel sees it, or a frame of such columns."""
     dtype = kernel.input_dtype(read)
     if not isinstance(column, pd.DataFrame):
-        return as_values(column, dtype, what, nullable=kernel.integers)
+        values = as_values(column, dtype, what, nullable=kernel.integers)
+        check_domain(values, read, what)
+        return values
     result = np.empty(column.shape, dtype)
     for j, label in enumerate(column.columns):
         name = f"Column {label!r}"
         result[:, j] = as_values(column.iloc[:, j], dtype, name, nullable=kernel.integers)
+        check_domain(result[:, j], read, name)
     return result
 
 
