@@ -198,15 +198,16 @@ class Pipeline:
         Parameters
         ----------
         frame : DataFrame, Table, RecordBatch, dict or Dask DataFrame
-            Ticks in time order within each symbol; symbols may be interleaved. It is not changed.
+            Ticks in time order within each symbol; symbols may be interleaved. It is not changed. Other frames that
+            offer Arrow's stream (``__arrow_c_stream__``), such as those of Polars, are taken as Arrow tables.
         plan : {"chain", "by_symbol", "shuffle"}, optional
             For Dask frames: how to run (see `explain`); chosen from the frame if left out.
 
         Returns
         -------
         same type as `frame`
-            All rows, index and dtypes kept, with the steps' columns appended; or the emitted rows, the unfinished ones
-            last. Rows come back in their order. On Dask, where the result is lazy, there are two exceptions, which
+            All rows, index, dtypes and metadata kept, with the steps' columns appended; or the emitted rows, the
+            unfinished ones last. Rows come back in their order. On Dask, where the result is lazy, there are two exceptions, which
             `explain` tells: partitions that do not overlap in time but are not in its order come back in that order;
             and after a shuffle a partition holds some symbols whole, its rows in order of time, ties in their order.
 
