@@ -207,9 +207,10 @@ class Pipeline:
         -------
         same type as `frame`
             All rows, index, dtypes and metadata kept, with the steps' columns appended; or the emitted rows, the
-            unfinished ones last. Rows come back in their order. On Dask, where the result is lazy, there are two exceptions, which
-            `explain` tells: partitions that do not overlap in time but are not in its order come back in that order;
-            and after a shuffle a partition holds some symbols whole, its rows in order of time, ties in their order.
+            unfinished ones last. Rows come back in their order. On Dask, where the result is lazy, there are two
+            exceptions, which `explain` tells: partitions that do not overlap in time but are not in its order come back
+            in that order; and after a shuffle a partition holds some symbols whole, its rows in order of time, ties in
+            their order.
 
         Raises
         ------

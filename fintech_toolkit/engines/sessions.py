@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.schema import Array
 
-DAY = 86_400_000_000_000
+SECOND = 1_000_000_000
+DAY = 86_400  # seconds
 
 
 def parse_session(session: str) -> tuple[str, int]:
@@ -39,9 +40,8 @@ def parse_session(session: str) -> tuple[str, int]:
 def session_ids(ts: Array, session: str) -> Array:
     """Return the number of the session that each time (UTC ns) belongs to."""
     zone, begins = parse_session(session)
-    local = pc.local_timestamp(
-        pa.array(ts).cast(pa.timestamp("ns")).cast(pa.timestamp("ns", "UTC")).cast(pa.timestamp("ns", zone))
-    )
-    wall: Array = local.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    ids: Array = np.floor_divide(wall - begins, DAY)
+    # In seconds, of which all clocks differ by whole ones: near the ends of int64 the local nanoseconds would not fit.
+    seconds = pa.array(np.floor_divide(ts, SECOND)).cast(pa.timestamp("s", "UTC"))
+    wall: Array = pc.local_timestamp(seconds.cast(pa.timestamp("s", zone))).cast(pa.int64()).to_numpy()
+    ids: Array = np.floor_divide(wall - begins // SECOND, DAY)
     return ids

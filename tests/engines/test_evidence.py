@@ -113,7 +113,12 @@ def test_repartition_of_files_out_of_order(tmp_path: Path) -> None:
     ddf = dd.read_parquet(tmp_path)
     expected = pipeline()(frame).set_index("number")
     assert evidence.time_order(ddf.expr, "ts").order == [3, 2, 1, 0]
-    for npartitions, why in ((1, "one partition"), (2, "partitions together"), (3, "partitions together"), (9, "split")):
+    for npartitions, why in (
+        (1, "one partition"),
+        (2, "partitions together"),
+        (3, "partitions together"),
+        (9, "split"),
+    ):
         again = ddf.repartition(npartitions=npartitions)
         found = evidence.time_order(again.expr, "ts")
         assert why in found.why

@@ -80,3 +80,9 @@ def test_naive_times_and_integers_are_utc(kind: str) -> None:
     daily = ft.Pipeline(ft.welford("price"), session="America/New_York 09:30")
     other = times.tz_localize(None) if kind == "naive" else times.as_unit("ns").asi8
     assert_array_equal(daily(frame.assign(ts=other))["mean"], daily(frame)["mean"])
+
+
+def test_sessions_at_the_ends_of_time_do_not_wrap() -> None:
+    ends = np.array([np.iinfo(np.int64).min + 1, np.iinfo(np.int64).max])
+    assert session_ids(ends, "Pacific/Kiritimati").tolist() == [-106_753, 106_752]
+    assert session_ids(ends, "Pacific/Pago_Pago").tolist() == [-106_752, 106_751]
