@@ -89,9 +89,10 @@ def check_domain(values: Array, read: str, what: str) -> None:
         return
     wrong = ~good & np.isfinite(values)
     if wrong.any():
-        row = int(np.argwhere(wrong)[0][0])
+        at = tuple(map(int, np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
+        where = f"row {at[0]}" if len(at) == 1 else f"position {at}"
         allowed = ", ".join(map(str, known.domain[:-1])) + f" or {known.domain[-1]}"
-        raise DataError(f"{what} holds {values[wrong][0]} at row {row}; {read!r} must be {allowed}: {known.doc}.")
+        raise DataError(f"{what} holds {values[at]} at {where}; {read!r} must be {allowed}: {known.doc}.")
 
 
 def nanoseconds(duration: str | int | float | np.timedelta64 | object, name: str, *, zero: bool = False) -> int:

@@ -149,6 +149,19 @@ def test_whole_numbers_stay_exact_in_whatever_holds_them(name: str) -> None:
         assert abs(int(np.asarray(result, dtype=object)[BAD_ROW])) == hostile.BIG
 
 
+def test_values_outside_of_what_a_column_means_are_refused() -> None:
+    good = np.array([0, 1, 0])
+    for leg in ([0, 1, 2], [0, 1, -1], pd.Series([0, 1, 2])):
+        with pytest.raises(ft.DataError, match=r"leg holds .* at row 2; 'leg' must be 0 or 1"):
+            ft.hayashi_yoshida_cov(leg, GOOD[:3], ts=TS[:3])
+    with pytest.raises(ft.DataError, match=r"leg holds 2 at position \(2, 1\)"):
+        ft.hayashi_yoshida_cov(np.column_stack([good, [0, 1, 2]]), GOOD[:3], ts=TS[:3])
+    with pytest.raises(ft.DataError, match="'b' holds 2 at row 2"):
+        ft.hayashi_yoshida_cov(pd.DataFrame({"a": good, "b": [0, 1, 2]}), GOOD[:3], ts=TS[:3])
+    with pytest.raises(ft.DataError, match=r"side holds 3.0 at row 1; 'side' must be -1, 0 or 1"):
+        ft.vpin(GOOD[:3], np.array([np.nan, 3.0, 1.0]), ts=TS[:3], bucket=1)
+
+
 def test_surrogates_in_names_and_columns_that_are_not_contiguous_are_nothing_special() -> None:
     wide = np.arange(12.0).reshape(6, 2)
     assert_array_equal(ft.ewma(wide[::2, 1], alpha=1), [1, 5, 9])

@@ -95,16 +95,16 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
 
 def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
     """Return a column as the kernel sees it, or a frame of such columns."""
-    dtype = kernel.input_dtype(read)
+    dtype, role = kernel.input_dtype(read), read.lstrip("*").partition(":")[0]
     if not isinstance(column, pd.DataFrame):
         values = as_values(column, dtype, what, nullable=kernel.integers)
-        check_domain(values, read, what)
+        check_domain(values, role, what)
         return values
     result = np.empty(column.shape, dtype)
     for j, label in enumerate(column.columns):
         name = f"Column {label!r}"
         result[:, j] = as_values(column.iloc[:, j], dtype, name, nullable=kernel.integers)
-        check_domain(result[:, j], read, name)
+        check_domain(result[:, j], role, name)
     return result
 
 
