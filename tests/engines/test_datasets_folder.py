@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.versions import POINTER
+from fintech_toolkit.engines.partitions import write_partitioned
+from fintech_toolkit.engines.versions import POINTER, new_version
 from tests.engines.test_datasets import ROWS, check_whole, numbered, read
 
 
@@ -118,3 +120,36 @@ def test_a_home_folder_and_one_that_is_not_there_yet(tmp_path: Path, monkeypatch
     lazy = ft.read_partitioned("b/set")
     monkeypatch.chdir(tmp_path)
     check_whole(lazy.compute(scheduler="sync"), 0)
+
+
+def test_another_writer_between_the_first_look_and_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has written, and removed the file of the lock that is about to be taken."""
+    path = tmp_path / "set"
+    lock = fcntl.flock
+
+    def late(handle: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        write_partitioned(numbered(1), path, overwrite=True)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(ft.DataError, match="already there"):
+        write_partitioned(numbered(2), path)
+    check_whole(read(path), 1)
+    monkeypatch.setattr(fcntl, "flock", late)
+    with new_version(path, overwrite=True) as version:
+        assert fcntl.flock is lock
+        with pytest.raises(ft.DataError, match="being written by another process"):
+            write_partitioned(numbered(3), path, overwrite=True)
+        assert version.is_dir()
+
+
+def test_an_empty_folder_stays_when_writing_fails(tmp_path: Path) -> None:
+    wrong = numbered(1)
+    wrong.loc[0, "ts"] = None
+    with pytest.raises(ft.DataError, match="no time"):
+        write_partitioned(wrong, tmp_path)
+    assert tmp_path.is_dir()
+    assert not [*tmp_path.iterdir()]
+    write_partitioned(numbered(1), tmp_path)
+    check_whole(read(tmp_path), 1)
