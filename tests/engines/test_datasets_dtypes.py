@@ -178,7 +178,7 @@ def test_what_came_out_can_be_written_again(there: Any, tmp_path: Path) -> None:
 
 SYMBOLS: dict[str, tuple[Any, Any]] = {
     **{name: (np.array([1, 0, 2, 1], name), name) for name in ("int8", "int16", "int32", "int64", "uint8", "uint32")},
-    "uint64": (np.array([2**64 - 1, 2**63, 0, 2**63], "uint64"), "uint64"),
+    "uint64": (np.array([2**63 - 1, 2**53 + 1, 0, 2**53 + 1], "uint64"), "uint64"),
     "Int64": (pd.array([2**60 + 1, 2, 2**60, 2], dtype="Int64"), "Int64"),
     "UInt8": (pd.array([255, 2, 0, 2], dtype="UInt8"), "UInt8"),
     "arrow int64": (arrow([5, 2, 3, 2], pa.int64()), pd.ArrowDtype(pa.int64())),

@@ -108,7 +108,11 @@ def differing(*values: Any, meta: Any) -> Any:
     """A Dask frame whose partitions hold a column in other dtypes than it says."""
     frames = [
         pd.DataFrame(
-            {"symbol": [f"S{number}"] * len(part), "ts": pd.to_datetime(range(len(part)), utc=True), "x": part}
+            {
+                "symbol": pd.Series([f"S{number}"] * len(part), dtype="str"),
+                "ts": pd.to_datetime(range(len(part)), utc=True),
+                "x": part,
+            }
         )
         for number, part in enumerate(values)
     ]
