@@ -166,7 +166,11 @@ DIFFERING: dict[str, tuple[list[Any], Any, Any]] = {
         object,
         object,
     ),
-    "zones": ([stamps("ns", "Europe/Berlin"), stamps("us", "UTC")[2:]], "datetime64[ns, UTC]", "datetime64[ns, UTC]"),
+    "zones": (
+        [stamps("ns", "Europe/Berlin"), stamps("us", "UTC")[2:].array],
+        "datetime64[ns, UTC]",
+        "datetime64[ns, UTC]",
+    ),
     "nullable": ([pd.array([1, NA], dtype="Int64"), np.array([3])], "Int64", "Int64"),
 }
 
