@@ -228,6 +228,16 @@ def test_one_partition_at_a_time(both: Any) -> None:
         check(got, part[[A]])
 
 
+@pytest.mark.parametrize("plan", ["chain", "by_symbol"])
+def test_one_partition_of_files_of_which_little_is_read(plan: str, source: Any) -> None:
+    """Dask would read several of them as one; a partition is still what it was when it was asked for."""
+    ddf = source(plan, "parquet")
+    lazy = lazy_of(plan, ddf[["symbol", "ts", "bid", "ask"]])
+    whole = lazy_of(plan, ddf)
+    for number in range(NPARTITIONS):
+        check(computed(lazy.get_partition(number)[[A, B]]), computed(whole.get_partition(number))[[A, B]])
+
+
 def test_loc(both: Any) -> None:
     lazy, expected, _ = both
     for take in (

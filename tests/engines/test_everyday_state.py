@@ -177,6 +177,11 @@ class TestCopies:
         assert "NEW" not in after.symbols
         assert len(before.table) == 3
 
+    def test_what_a_copy_forgets_stays_with_the_other(self) -> None:
+        table = self.scanned(None, ticks(ROWS, symbols=3)).table
+        table.copy().truncate(1)
+        assert (len(table), table.indices_of(table.symbols).tolist()) == (3, [0, 1, 2])
+
     def test_copies_a_partition(self, monkeypatch: pytest.MonkeyPatch) -> None:
         copies = []
         copy = State.copy

@@ -156,6 +156,7 @@ def test_touching_partitions_are_a_chain() -> None:
         assert pipeline().explain(source).name == "chain"
         with dask.config.set(scheduler="sync"):
             same(pipeline()(source).compute(), pipeline()(frame))
+    assert pipeline().explain(ddf.repartition(npartitions=2)).name == "chain"
     assert pipeline().explain(ddf.partitions[[1, 0, 2, 3]]).name == "shuffle"
 
 
