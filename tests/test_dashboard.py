@@ -64,7 +64,8 @@ def feed(broker: EmbeddedBroker) -> Iterator[Feed]:
     feed = Feed(broker)
     yield feed
     feed.source.stop()
-    feed.source.wait(10)
+    if feed.source.exception is None:
+        feed.source.wait(10)
 
 
 @pytest.fixture
@@ -196,6 +197,17 @@ def test_a_visitor_who_comes_late_sees_the_plots_at_once(feed: Feed, address: st
     wait_until(lambda: is_drawn(page), page)
     assert shows(page, feed.expected(feed.busiest()[0]))
     page.close()
+
+
+def test_it_says_that_the_feed_died_and_why(page: Page, feed: Feed):
+    expect(page.get_by_text("not started", exact=True)).to_be_visible()
+
+    def fail(frame: pd.DataFrame) -> None:
+        raise ZeroDivisionError("the disk is <full>")
+
+    feed.source.sink(fail)
+    feed.send(100)
+    expect(page.get_by_text("died: ZeroDivisionError: the disk is <full>", exact=True)).to_be_visible(timeout=30_000)
 
 
 def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browser):

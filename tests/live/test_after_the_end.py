@@ -50,7 +50,7 @@ def test_stop_then_start_at_once_goes_on_where_it_stood(kafka_broker: str, kafka
         source.start()
         source.start()
         wait_until(lambda: sum(map(len, received)) >= 10 * number + 10)  # noqa: B023
-        assert source.health == "running"
+        wait_until(lambda: source.health == "running")
         source.stop()
         assert source.health == "stopped"
     assert source.wait(SECONDS)
