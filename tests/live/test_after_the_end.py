@@ -124,6 +124,20 @@ def test_every_emit_into_a_sink_without_a_broker_raises() -> None:
             frames.emit(ticks(1))
 
 
+def test_after_a_frame_that_kafka_refused_the_next_is_written(kafka_broker: str) -> None:
+    topic = f"small-{time.time_ns()}"
+    admin = AdminClient({"bootstrap.servers": kafka_broker})
+    for made in admin.create_topics([NewTopic(topic, 1, config={"max.message.bytes": "500"})]).values():
+        made.result(timeout=SECONDS)
+    frames = Stream()
+    frames.to_kafka_frames(topic, {"bootstrap.servers": kafka_broker})
+    with pytest.raises(LiveError, match="too large"):
+        frames.emit(ticks(1).assign(symbol="x" * 1_000))
+    frames.emit(ticks(1))
+    (message,) = consume_all(kafka_broker, topic, 1)
+    assert message.value() == encode_json(to_table(ticks(1)))[0]
+
+
 def test_a_source_whose_sink_has_no_broker_stops_and_commits_nothing(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
     put(kafka_broker, topic, ticks(10))
