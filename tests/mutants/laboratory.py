@@ -32,7 +32,8 @@ LONGEST = 600
 # Tests that are at work when all is broken off end too.
 PYTEST = (
     *([setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []),
-    *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+    *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--disable-warnings"),
+    "--hypothesis-seed=0",
 )
 
 

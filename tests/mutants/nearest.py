@@ -31,7 +31,7 @@ CONTRACT = (
     "tests/kernels/test_contract.py",
     "-k",
     "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
-    " and (ewma or rolling_std or rolling_max or realized_spread or time_bars or cov or microprice)",
+    " and (ewma- or rolling_std or rolling_max or realized_spread or time_bars or hayashi or microprice)",
 )
 KERNELS = (
     "tests/kernels/test_parameters.py",
