@@ -87,7 +87,8 @@ def frames(draw: st.DrawFn) -> dict[str, Any]:
 
 def in_words(values: Any) -> Any:
     """Return a column as plain floats, read in the slowest way."""
-    return np.array([np.nan if value is None or value is pd.NA else float(value) for value in list(values)])
+    missing = [value is None or value is pd.NA or str(value).lstrip("-") in ("NaN", "sNaN") for value in values]
+    return np.array([np.nan if none else float(value) for none, value in zip(missing, values, strict=True)])
 
 
 @settings(max_examples=300, deadline=None)
@@ -125,7 +126,11 @@ def test_a_frame_of_anything_is_right_or_refused(frame: dict[str, Any], sort: st
 
 def test_what_is_drawn_is_refused_and_taken() -> None:
     """The fuzz above means something only if both happen."""
-    taken = PIPELINE({"symbol": ["A"], "ts": [START], "price": [decimal.Decimal(1)]})
-    assert taken["ewma"].tolist() == [1.0]
+    prices = [decimal.Decimal(1), decimal.Decimal("sNaN")]
+    taken = PIPELINE({"symbol": ["A", "A"], "ts": [START, START], "price": prices})
+    assert (
+        taken["ewma"].tolist()
+        == PIPELINE({"symbol": ["A", "A"], "ts": [START, START], "price": [1, np.nan]})["ewma"].tolist()
+    )
     with pytest.raises(ft.DataError, match="'ts'"):
         PIPELINE({"symbol": ["A"], "ts": [datetime.date(2024, 1, 1)], "price": [1.0]})

@@ -194,7 +194,12 @@ def _arrow(column: Any, what: str, wanted: str) -> tuple[Array, Array | None]:
 def _objects(values: Array, what: str, wanted: str) -> tuple[Array, Array | None]:
     """Read Python objects: whole numbers if they all are, else floats; None, NaN and NA are missing."""
     flat = values.reshape(-1)
-    missing = np.asarray(pd.isna(flat))
+    try:
+        missing = np.asarray(pd.isna(flat))
+    except decimal.InvalidOperation:  # a signalling NaN does not even compare
+        flat = flat.copy()
+        flat[[isinstance(value, decimal.Decimal) and value.is_snan() for value in flat]] = np.nan
+        missing = np.asarray(pd.isna(flat))
     known = flat[~missing]
     kinds = {type(value) for value in known}
     booleans = {kind for kind in kinds if issubclass(kind, bool | np.bool_)}
