@@ -134,7 +134,7 @@ class ArrowFrame:
         return table
 
     def take(self, rows: Array) -> Any:
-        return _without_views(self.table).take(pa.array(rows))
+        return without_views(self.table).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
         table = pa.table({name: pa.array(values) for name, values in columns.items()})
@@ -149,12 +149,11 @@ class ArrowFrame:
         return self.build(dict(zip(joined.schema.names, joined.columns, strict=True)))
 
 
-def _without_views(table: Any) -> Any:
-    """Return a table with plain strings for views of strings (Polars has such), of which Arrow can take no rows."""
-    for j, kind in enumerate(table.schema.types):
-        if pa.types.is_string_view(kind):
-            name = table.schema.names[j]
-            table = table.set_column(j, name, table.column(j).cast(pa.large_string()))
+def without_views(table: Any) -> Any:
+    """Return an Arrow table from which rows can be taken: Arrow cannot take views of strings, which Polars has."""
+    for j, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            table = table.set_column(j, field.name, table.column(j).cast(pa.large_string()))
     return table
 
 

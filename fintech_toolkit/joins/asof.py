@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from fintech_toolkit.engines.frames import Frame, is_dask, wrap
 from fintech_toolkit.errors import PipelineError
@@ -44,8 +43,9 @@ def asof_join(
     Parameters
     ----------
     left, right : DataFrame, Table, RecordBatch, Dask DataFrame or streamz Stream
-        Both of one sort; a Dask `left` may have a pandas `right`. Rows of a symbol are in time order; symbols may be
-        interleaved, or one after the other. Streams carry frames; see `AsofJoin`. Nothing is changed in place.
+        Both of one sort; a Dask `left` may have a pandas `right`, and Polars frames count as Arrow tables. Rows of a
+        symbol are in time order; symbols may be interleaved, or one after the other. Streams carry frames; see
+        `AsofJoin`. Nothing is changed in place.
     by : str or None
         The column of symbols, strings or integers; None if all rows are of one symbol.
     on : str
@@ -74,7 +74,7 @@ def asof_join(
 
     Returns
     -------
-    same type as `left`
+    same type as `left` (an Arrow table for a Polars frame)
         Rows, order, index and dtypes of `left`, and the columns of `right` appended, except `by`, and its times where
         their column has the same name on the left. Where no row matches they are NaN, NaT or null; integers and
         booleans of a pandas frame become its nullable types, whether or not every row matches, so that large integers
@@ -170,15 +170,23 @@ def same_sort(left: Any, right: Any) -> tuple[Frame, Frame]:
     Raises
     ------
     PipelineError
-        If they are not both pandas, or both Arrow.
+        If they are not both pandas, or both Arrow or what offers Arrow's stream.
     """
-    for sort in (pd.DataFrame, pa.Table | pa.RecordBatch):
-        if isinstance(left, sort) and isinstance(right, sort):
-            return wrap(left), wrap(right)
-    raise PipelineError(
-        "An as-of join takes two pandas DataFrames, two Arrow tables, two Dask DataFrames or two streams; not "
-        f"{type(left).__name__} and {type(right).__name__}. Convert one, as with Table.from_pandas(…) or .to_pandas()."
-    )
+    sorts = [
+        "pandas" if isinstance(side, pd.DataFrame) else "Arrow" if hasattr(side, "__arrow_c_stream__") else "neither"
+        for side in (left, right)
+    ]
+    if sorts[0] != sorts[1] or "neither" in sorts:
+        raise PipelineError(
+            "An as-of join takes two pandas DataFrames, two Arrow tables (or what offers Arrow's stream, as Polars "
+            f"frames do), two Dask DataFrames or two streams; not {_called(left)} and {_called(right)}. "
+            "Convert one, as with Table.from_pandas(…) or .to_pandas()."
+        )
+    return wrap(left), wrap(right)
+
+
+def _called(frame: Any) -> str:
+    return f"{type(frame).__module__.partition('.')[0]}'s {type(frame).__name__}"
 
 
 def join_frames(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> Any:

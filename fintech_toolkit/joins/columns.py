@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import ArrowFrame, Frame, PandasFrame
+from fintech_toolkit.engines.frames import ArrowFrame, Frame, PandasFrame, without_views
 from fintech_toolkit.engines.wavefront import run_wavefront
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.schema import Array
@@ -20,7 +20,9 @@ def attach(left: Frame, right: Frame, found: Array, options: AsOf) -> Any:
     taken: dict[str, Any] = dict.fromkeys(theirs.values())
     columns = list(theirs.items())
     missing = found < 0
-    indices = pa.array(found, mask=missing) if isinstance(right, ArrowFrame) else None
+    indices = None
+    if isinstance(right, ArrowFrame):
+        right, indices = ArrowFrame(without_views(right.table)), pa.array(found, mask=missing)
 
     def take(c: int) -> None:
         source, name = columns[c]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, ArrowFrame, Frame, times, wrap
+from fintech_toolkit.engines.frames import NAT, ArrowFrame, Frame, times, without_views, wrap
 from fintech_toolkit.engines.state_file import read_state_file, write_state_file
 from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind, encode
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
@@ -178,17 +178,18 @@ class AsofJoin:
         return rows
 
     def _grown(self, side: str, feed: _Feed, frame: Any, other: _Feed) -> _Feed:
-        if isinstance(frame, pa.RecordBatch):
-            frame = pa.Table.from_batches([frame])
-        like = [*feed.frames[:1], *other.frames[:1], frame][0]
-        view, _ = same_sort(frame, like)
-        table = SymbolTable()
+        view, _ = same_sort(frame, [*feed.frames[:1], *other.frames[:1], frame][0])
+        if isinstance(view, ArrowFrame):
+            table = without_views(view.table)
+            frame = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
+            view = wrap(frame)
+        symbols = SymbolTable()
         if feed.frames:
             _check_same_columns(side, view, wrap(feed.frames[0]))
         there = wrap(other.frames[0]) if other.frames else None
         columns = [view.names, None if there is None else there.names]
         options = self.options.resolved(*(columns if side == "left" else columns[::-1]))
-        keys = read_keys(view, options, table, side)
+        keys = read_keys(view, options, symbols, side)
         if feed.kind not in ("", keys.kind):
             raise DataError(
                 f"In the {side} frame: column {options.time(side)!r} has {keys.kind} times, the frames before had "
@@ -197,14 +198,14 @@ class AsofJoin:
         if there is not None:
             options.names(*((view.names, there.names) if side == "left" else (there.names, view.names)))
             check_kinds(options, *((keys.kind, other.kind) if side == "left" else (other.kind, keys.kind)))
-            for symbol in table.symbols[:1]:
+            for symbol in symbols.symbols[:1]:
                 _check_symbols(options, there, symbol)
         late = np.flatnonzero(keys.ts < feed.watermark)
         if len(late):
             place = int(late[0])
             row = place if keys.rows is None else int(keys.rows[place])
             now = pd.Timestamp(int(keys.ts[place]))
-            who = "" if options.by is None else f" of symbol {table.symbols[keys.codes[place]]!r}"
+            who = "" if options.by is None else f" of symbol {symbols.symbols[keys.codes[place]]!r}"
             raise DataError(
                 f"In the {side} frame: column {options.time(side)!r}{who} at row {row} is {now}, "
                 f"but the feed had reached {pd.Timestamp(feed.watermark)}; frames must come in time order."
