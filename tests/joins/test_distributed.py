@@ -16,8 +16,8 @@ from distributed import Client
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
 from tests.joins.feeds import Options, feed
+from tests.joins.layouts import by_symbol, by_time, split, unknown
 
 HOW: list[Options] = [
     {},
@@ -33,24 +33,6 @@ HOW: list[Options] = [
 def plain() -> Any:
     with dask.config.set({"scheduler": "threads", "dataframe.convert-string": False}):
         yield
-
-
-def split(frame: pd.DataFrame, partitions: int) -> list[pd.DataFrame]:
-    return [frame.iloc[part] for part in np.array_split(np.arange(len(frame)), partitions)]
-
-
-def by_time(frame: pd.DataFrame, partitions: int) -> Any:
-    return dd.from_pandas(frame, npartitions=partitions, sort=False)
-
-
-def unknown(frame: pd.DataFrame, partitions: int) -> Any:
-    """Partitions of which nothing is known; they are indeed neither in time order nor by symbol."""
-    parts = split(frame, partitions)[::-1]
-    return dd.from_map(lambda part: part, parts, meta=frame.iloc[:0])
-
-
-def by_symbol(frame: pd.DataFrame, partitions: int) -> Any:
-    return partition_by_symbol(by_time(frame, partitions), partitions)
 
 
 @pytest.fixture(scope="module")
