@@ -25,10 +25,11 @@ from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
 from fintech_toolkit.engines.dask_scan import Enrich, RowScan
-from fintech_toolkit.engines.frames import PandasFrame, times
+from fintech_toolkit.engines.frames import NAT, PandasFrame, times
 from fintech_toolkit.engines.pairs import to_pairs
 from fintech_toolkit.engines.shuffle import PartitionBySymbol
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.schema import Array
 
 FOOTERS_AT_ONCE = 16
 
@@ -254,11 +255,13 @@ def _memory_bounds(frame: Any, time: str) -> Bounds | str:
     except DataError as error:
         return str(error)
     edges = frame._locations()
-    spans = [
-        (int(ts[start:stop].min()), int(ts[start:stop].max())) if stop > start else None
-        for start, stop in pairwise(edges)
-    ]
+    spans = [_memory_span(ts[start:stop]) for start, stop in pairwise(edges)]
     return Bounds([spans[p] for p in frame._partitions], "the data in memory")
+
+
+def _memory_span(ts: Array) -> tuple[int, int] | None:
+    ts = ts[ts != NAT]  # of a missing time a scan complains, or a join that leaves rows out which are not finished
+    return (int(ts.min()), int(ts.max())) if len(ts) else None
 
 
 def _parquet_bounds(frame: Any, time: str) -> Bounds | str:

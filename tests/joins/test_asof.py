@@ -269,7 +269,7 @@ def _null(frame: pd.DataFrame, name: str, row: int) -> pd.DataFrame:
             "left frame: Column 'ts' holds times that int64 nanoseconds cannot",
         ),
         (LEFT.assign(symbol=[1, 2]), RIGHT, "one is a string, one an integer; convert one column"),
-        (LEFT.assign(symbol=[0.5, 2]), RIGHT, "left frame: Column 'symbol' holds float; symbols must be all strings"),
+        (LEFT.assign(symbol=[0.5, 2]), RIGHT, "left frame: Column 'symbol' holds double; symbols must be all strings"),
     ],
 )
 def test_rows_that_cannot_be_used_are_named(left: pd.DataFrame, right: pd.DataFrame, message: str) -> None:
