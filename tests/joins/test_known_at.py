@@ -7,6 +7,7 @@ from typing import Any
 
 import dask
 import dask.dataframe as dd
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -122,6 +123,22 @@ def test_rows_of_the_left_that_are_not_finished_match_nothing(
     assert_frame_equal(result[list(bars.columns)], bars)
     assert [None if x != x else x for x in result["second"]] == expected
     assert list(result.columns) == [*bars.columns, *([] if how else ["ts_right"]), "price", "second"]
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if "by time" not in name and "live" not in name])
+def test_rows_that_are_not_finished_may_stand_among_the_others(engine: str) -> None:
+    """As they do where symbols are one after the other."""
+    bars = BARS.sort_values(["symbol", "known_at"], kind="stable", ignore_index=True)
+    bars = pd.concat([bars.iloc[[4]], bars], ignore_index=True)
+    assert not bars["complete"].iloc[[0, 3]].any()
+    assert closes(ENGINES[engine](TRADES, bars, {})) == BY_KNOWN_AT
+    right = TRADES.assign(second=[5.0, 11.0, 11.0, 21.0, 30.0, 40.0]).iloc[:3]
+    if engine not in ("dask, by symbol, 1", "dask, by symbol, 2"):
+        result = ENGINES[engine](bars.iloc[1:].drop(columns="complete"), right, {})
+        expected = ft.asof_join(BARS.iloc[:4].drop(columns="complete"), right).set_index(["symbol", "ts"])["second"]
+        for symbol, ts, second in zip(result["symbol"], result["ts"], result["second"], strict=True):
+            known = expected.get((symbol, ts), np.nan)
+            assert second == known or (second != second and known != known)
 
 
 def test_both_sides_with_known_at_have_one_column_of_it() -> None:

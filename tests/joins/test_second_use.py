@@ -329,8 +329,9 @@ def test_a_side_that_was_advanced_does_not_go_back(side: str) -> None:
         return pd.DataFrame({"symbol": ["A"], "ts": pd.to_datetime([second], unit="s", utc=True), "n": [second]})
 
     join = ft.AsofJoin()
-    for promised in (pd.Timestamp(10, unit="s", tz="UTC"), 9_000_000_000, np.int64(3), pd.Timestamp(10, unit="s")):
+    for promised in (pd.Timestamp(10, unit="s", tz="UTC"), pd.Timestamp(10, unit="s"), 9_000_000_000, np.int64(3)):
         assert join.advance(**{side: promised}) is None
+    assert join.advance() is None
     assert {"left": join._left, "right": join._right}[side].watermark == 10_000_000_000
     assert {"left": join._right, "right": join._left}[side].watermark == np.iinfo("i8").min
     with pytest.raises(ft.DataError, match=rf"{side} frame: .*row 0 is .*:09.*had reached .*:10"):
@@ -344,6 +345,29 @@ def test_a_side_that_was_advanced_does_not_go_back(side: str) -> None:
     getattr(join, other)(row(9))  # the other side was not advanced with it
     assert join.pending == 1 if side == "left" else join.pending == 0
     assert len(join.flush() if side == "left" else [0]) == 1
+
+
+def test_the_row_before_the_lefts_own_instant_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the match where exact ones are not allowed, also of rows that still wait while the left has gone on."""
+    monkeypatch.setattr(resumable, "FEW", 1)
+
+    def row(ts: int, symbol: str, **more: int) -> pd.DataFrame:
+        return pd.DataFrame({"symbol": [symbol], "ts": [ts], **more})
+
+    join = ft.AsofJoin(allow_exact_matches=False)
+    join.left(row(5, "B"))
+    join.right(pd.concat([row(1, "A", n=1), row(5, "A", n=5)]))
+    assert join.left(row(5, "A"))["n"].tolist() == [1]
+    assert join.left(row(7, "A")) is None
+    assert join.left(row(20, "A")) is None
+    assert join.right(pd.concat([row(6, "A", n=6), row(9, "A", n=9)]))["n"].tolist() == [6]
+    join = ft.AsofJoin()
+    join.left(row(7, "A"))
+    join.left(row(20, "A"))
+    for ts in (5, 6):  # the left has passed them, but its first row still waits for a better one
+        assert join.right(row(ts, "A", n=ts)) is None
+    assert join.right(pd.concat([row(7, "A", n=7), row(7, "A", n=77)])) is None
+    assert join.right(row(15, "A", n=15))["n"].tolist() == [77]
 
 
 @pytest.mark.parametrize("exact", [False, True])
