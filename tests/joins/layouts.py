@@ -26,8 +26,10 @@ def unknown(frame: pd.DataFrame, partitions: int) -> Any:
     return dd.from_map(lambda part: part, parts, meta=frame.iloc[:0])
 
 
-def by_symbol(frame: pd.DataFrame, partitions: int, symbol: str = "symbol", time: str = "ts") -> Any:
-    return partition_by_symbol(by_time(frame, partitions), partitions, symbol=symbol, time=time)
+def by_symbol(
+    frame: pd.DataFrame, partitions: int, symbol: str = "symbol", time: str = "ts", unit: str | None = None
+) -> Any:
+    return partition_by_symbol(by_time(frame, partitions), partitions, symbol=symbol, time=time, unit=unit)
 
 
 def as_pandas(frame: pd.DataFrame, partitions: int) -> Any:

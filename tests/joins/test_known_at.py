@@ -60,7 +60,8 @@ def on_dask(layout: str, partitions: int) -> Callable[..., pd.DataFrame]:
         time = how.get("right_on") or ("known_at" if "known_at" in right else "ts")
         if make is by_symbol:  # which puts rows into the order of a time that all of them have
             right = right[right[time].notna()]
-        there = make(right, partitions, time=time) if make is by_symbol else make(right, partitions)
+        more = {"time": time, "unit": how.get("unit")} if make is by_symbol else {}
+        there = make(right, partitions, **more)
         result: pd.DataFrame = ft.asof_join(by_time(left, 2), there, **how).compute()
         return result
 
