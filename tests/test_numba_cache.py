@@ -12,6 +12,7 @@ import pytest
 
 from fintech_toolkit.kernels import arithmetic, get, loops, slots
 from fintech_toolkit.kernels.declare import Kernel, tick_kernel
+from fintech_toolkit.kernels.fingerprint import fingerprint
 
 PROCESSES = 6
 ROUNDS = 10
@@ -105,6 +106,7 @@ def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch)
     names = {loop_name(kernel)}
     for module, name, value in (
         (loops, "REBUILD_AFTER", 9),
+        (loops, "SERIES", loops.SERIES + "\n"),
         (arithmetic, "STALE", 1 << 29),
         (arithmetic, "LEAST_OF_SUM", 1e-6),
         (slots, "SLOT_HEADER", [(field, "i8") for field, _ in slots.SLOT_HEADER]),
@@ -118,7 +120,7 @@ def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch)
 def test_what_cannot_be_part_of_a_loops_name_is_refused() -> None:
     for used, message in ((slots, "a module"), ([1, 2], "a list")):
         with pytest.raises(TypeError, match=message):
-            loops._fingerprint("used", used, set(), hashlib.sha256())
+            fingerprint("used", used, set(), hashlib.sha256())
 
     def scaled(factor: float) -> Kernel:
         @tick_kernel(reads="x", gives="y", source="definition")

@@ -12,12 +12,10 @@ for event kernels the rows that were emitted.
 
 from __future__ import annotations
 
-import dis
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
 from textwrap import indent
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -25,6 +23,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from fintech_toolkit.kernels.compilation import compile_cached
+from fintech_toolkit.kernels.fingerprint import fingerprint
 from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import (
     advance,
@@ -294,38 +293,6 @@ def {name}({arguments}):
 """
 
 
-def _fingerprint(name: str, value: Any, seen: set[int], digest: Any) -> None:
-    """Digest what a compiled function uses under a name: a constant, or a function and all that this one uses.
-
-    Raises
-    ------
-    TypeError
-        If it is neither, so that a change of it could go unnoticed.
-    """
-    if value is np or isinstance(value, type) or inspect.isbuiltin(value):
-        return
-    if isinstance(value, int | float | str | bytes | tuple | np.generic | np.dtype | NoneType):
-        digest.update(repr((name, value)).encode())
-        return
-    function = value.py_func if isinstance(value, Dispatcher) else value
-    if not inspect.isfunction(function):
-        raise TypeError(f"A kernel uses {name}, a {type(value).__name__}; it can use functions and plain constants.")
-    digest.update(name.encode())
-    if id(function) in seen:
-        return
-    seen.add(id(function))
-    code = function.__code__
-    if any(inspect.iscode(constant) for constant in code.co_consts):
-        raise TypeError(f"{function.__qualname__} has a function or a comprehension within; kernels are plain.")
-    digest.update(code.co_code + repr((code.co_consts, code.co_names, code.co_varnames)).encode())
-    loaded = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
-    used = {key: function.__globals__[key] for key in loaded if key in function.__globals__}
-    used |= {key: cell.cell_contents for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)}
-    used |= {f"{name}[{j}]": default for j, default in enumerate(function.__defaults__ or ())}
-    for key, item in sorted(used.items()):
-        _fingerprint(key, item, seen, digest)
-
-
 def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tuple[str, _Source, dict[str, Any]]:
     """Return a loop's name, which stands for all that it uses, its source, and what the source refers to."""
     source = _Source(kernel, width, session=session, by_time=by_time)
@@ -344,11 +311,11 @@ def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tu
         **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
     }
     # What is in the namespace is what the source can use; the records are what it can be given.
-    digest = hashlib.sha256(source.render("loop").encode())
+    digest = hashlib.sha256((source.render("loop") + SERIES).encode())
     digest.update(repr((state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time))).encode())
     seen: set[int] = set()
     for key, value in namespace.items():
-        _fingerprint(key, value, seen, digest)
+        fingerprint(key, value, seen, digest)
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 

@@ -85,5 +85,5 @@ def nearest(module: str) -> tuple[str, ...]:
     return next(tests for path, tests in reversed(NEAREST.items()) if Path(module).match(path))
 
 
-COMPILED = ("kernels/loops.py", "kernels/slots.py", "kernels/compilation.py")
+COMPILED = ("kernels/loops.py", "kernels/fingerprint.py", "kernels/slots.py", "kernels/compilation.py")
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""
