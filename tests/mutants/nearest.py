@@ -19,12 +19,41 @@ LEFT_OUT = ("__init__.py", "documentation.py")
 
 EDGES = ("tests/engines/test_boundaries.py",)
 FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
+RUNS = ("tests/test_second_use_of_runs.py", "tests/test_integer_times.py")
+HOSTILE = ("tests/test_hostile_frames.py", "tests/test_hostile_inputs.py")
 STATES = ("tests/test_state.py",)
-PLANS = ("tests/engines/test_plans.py", "tests/engines/test_distributed.py")
-JOINS = ("tests/joins/test_asof.py",)
-FEEDS_JOINED = ("tests/joins/test_live.py",)
+PLANS = (
+    "tests/engines/test_plans.py",
+    "tests/engines/test_evidence.py",
+    "tests/engines/test_order.py",
+    "tests/engines/test_everyday_state.py",
+    "tests/engines/test_backpressure.py",
+    "tests/engines/test_distributed.py",
+)
+DATASETS = (
+    "tests/engines/test_partitions.py",
+    "tests/engines/test_datasets_assignment.py",
+    "tests/engines/test_datasets_inputs.py",
+    "tests/engines/test_datasets_folder.py",
+    "tests/engines/test_datasets.py",
+    "tests/engines/test_datasets_dtypes.py",
+)
+JOINS = (
+    "tests/joins/test_asof.py",
+    "tests/joins/test_tolerance.py",
+    "tests/joins/test_boundaries.py",
+    "tests/joins/test_known_at.py",
+    "tests/joins/test_names.py",
+)
+JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
+FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_stream.py")
-FEEDS = ("tests/live/test_stream.py", "tests/live/test_offsets.py", "tests/live/test_pipeline.py")
+FEEDS = (
+    "tests/live/test_stream.py",
+    "tests/live/test_offsets.py",
+    "tests/live/test_pipeline.py",
+    "tests/live/test_after_the_end.py",
+)
 
 # Of the contract what tries each sort of loop: of a tick, windows of rows and time, slots, events, pairs.
 CONTRACT = (
@@ -35,42 +64,61 @@ CONTRACT = (
 )
 KERNELS = (
     "tests/kernels/test_parameters.py",
+    "tests/kernels/test_spellings.py",
     "tests/kernels/test_declare.py",
     "tests/kernels/test_scan.py",
     *FRAMES,
     *CONTRACT,
 )
+CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test_array_hostile.py")
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "engines/*": (*FRAMES, *STATES, *PLANS),
-    "engines/dask_scan.py": PLANS,
+    "engines/assignment.py": DATASETS,
+    "engines/dask_scan.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/distributed.py": PLANS,
+    "engines/dtypes.py": DATASETS,
     "engines/evidence.py": PLANS,
-    "engines/frames.py": (*FRAMES, *STATES, *EDGES),
+    "engines/frames.py": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "engines/order.py": (*FRAMES, *EDGES),
-    "engines/pairs.py": ("tests/engines/test_pairs.py", "tests/test_pipeline.py"),
-    "engines/partitions.py": ("tests/engines/test_partitions.py", *PLANS),
-    "engines/runner.py": (*FRAMES, *STATES, *EDGES, "tests/engines/test_options.py"),
+    "engines/pairs.py": (
+        "tests/engines/test_pairs.py",
+        "tests/engines/test_pairs_of_any_sort.py",
+        "tests/test_pipeline.py",
+    ),
+    "engines/partition_files.py": DATASETS,
+    "engines/partitions.py": (*DATASETS, *PLANS),
+    "engines/runner.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_options.py", *HOSTILE),
     "engines/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
-    "engines/shuffle.py": PLANS,
+    "engines/shuffle.py": (*PLANS, *DATASETS),
+    "engines/state.py": (*STATES, *RUNS, *PLANS),
     "engines/state_file.py": STATES,
-    "engines/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *EDGES),
+    "engines/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
+    "engines/versions.py": DATASETS,
     "engines/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "engines/workers.py": ("fintech_toolkit/engines/workers.py", "tests/engines/test_plans.py"),
     "joins/*": (*JOINS, *FEEDS_JOINED),
-    "joins/asof.py": JOINS,
-    "joins/distributed.py": ("tests/joins/test_distributed.py",),
+    "joins/asof.py": (*JOINS, "tests/joins/test_hostile.py"),
+    "joins/distributed.py": JOINS_ON_DASK,
+    "joins/keys.py": (*JOINS, "tests/joins/test_second_use.py", "tests/joins/test_hostile.py"),
     "joins/live.py": FEEDS_JOINED,
     "joins/resumable.py": FEEDS_JOINED,
-    "joins/routing.py": ("tests/joins/test_distributed.py",),
+    "joins/routing.py": JOINS_ON_DASK,
     "joins/summary.py": JOINS,
     "kernels/*": KERNELS,
+    "kernels/arithmetic.py": ("tests/kernels/test_digits.py",),
+    "kernels/arrays.py": (*CALLS, *KERNELS),
     "kernels/compilation.py": (
         "tests/kernels/test_scan.py",
         "tests/test_numba_cache.py::test_without_a_folder_to_write_to_it_works_and_says_so_once",
     ),
+    "kernels/fingerprint.py": ("tests/test_numba_cache.py", "-k", "named or part"),
+    "kernels/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
+    "kernels/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
+    "kernels/step.py": (*KERNELS, *CALLS),
+    "kernels/values.py": (*CALLS, *FRAMES, *HOSTILE),
     "live/*": FEEDS,
-    "live/batch.py": CODECS,
+    "live/batch.py": (*CODECS, "tests/live/test_after_the_end.py"),
     "live/broker.py": ("tests/live/test_embedded_broker.py",),
     "live/codecs.py": CODECS,
     "live/config.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
