@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
+from fintech_toolkit.kernels.scan import NO_SESSION, Scan
 from fintech_toolkit.kernels.slots import FIRST, LAST
 
 ROOT = Path(__file__).parents[2]
@@ -118,14 +120,21 @@ def test_a_kernel_that_does_not_check_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("leg", [-1, 2, 7, -(2**63), 2**63 - 1])
 def test_a_leg_that_is_none_is_no_tick(leg: int) -> None:
+    """Calls refuse it; the loop itself, which trusts nobody, takes it as if it had had no price."""
     random = np.random.default_rng(0)
-    legs, price, ts = random.integers(0, 2, 60), 100 + random.normal(size=60), np.arange(60)
+    legs, price, ts = random.integers(0, 2, 60), 100 + random.normal(size=60), np.arange(61)
     strange, usual = np.insert(legs, 30, leg), np.insert(legs, 30, 0)
-    missing = np.insert(price, 30, np.nan)
-    later = np.insert(ts, 30, 30)
-    # As if it had had no price.
-    expected = ft.hayashi_yoshida_cov(usual, missing, ts=later.view("M8[ns]"))
-    assert_array_equal(ft.hayashi_yoshida_cov(strange, np.insert(price, 30, 5.0), ts=later.view("M8[ns]")), expected)
+    with pytest.raises(ft.DataError, match=r"leg.*at row 30"):
+        ft.hayashi_yoshida_cov(strange, np.insert(price, 30, 5.0), ts=ts.view("M8[ns]"))
+
+    def scanned(legs: Any, price: Any) -> Any:
+        scan, covariance = Scan(ft.hayashi_yoshida_cov("leg", "price")), np.empty(61)
+        scan.run(scan.fresh(1), 1, np.zeros(61, np.uint32), NO_SESSION, ts, [legs, price], [covariance])
+        return covariance
+
+    expected = scanned(usual, np.insert(price, 30, np.nan))
+    assert np.isfinite(expected[-1])
+    assert_array_equal(scanned(strange, np.insert(price, 30, 5.0)), expected)
 
 
 def test_time_does_not_wrap_around() -> None:

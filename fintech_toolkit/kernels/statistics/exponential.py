@@ -63,7 +63,8 @@ def _enter_variance(s, x, alpha, adjust, ignore_na):  # type: ignore[no-untyped-
         x -= s.shift
         delta = x - s.mean
         s.mean = blend(s.mean, rest, x, share)
-        s.var = new_moment(s, s.var, delta * delta, share, rest)
+        kept, added = moment_shares(s, share, rest)
+        s.var = kept * s.var + added * (delta * delta)
         new_freedom(s, share, rest)
         recentre(s, s.var)
     else:
@@ -71,9 +72,10 @@ def _enter_variance(s, x, alpha, adjust, ignore_na):  # type: ignore[no-untyped-
 
 
 @helper
-def new_moment(s, moment, product, share, rest):  # type: ignore[no-untyped-def]
-    """Take the product of two deviations from the old means into an unbiased second moment."""
-    return (s.freedom * moment + share * product) / (2.0 * share + rest * s.freedom)
+def moment_shares(s, share, rest):  # type: ignore[no-untyped-def]
+    """Return by how much an unbiased second moment counts from now on, and the product that is taken into it."""
+    inverse = 1.0 / (2.0 * share + rest * s.freedom)
+    return s.freedom * inverse, share * inverse
 
 
 @helper

@@ -18,8 +18,8 @@ from fintech_toolkit.kernels.statistics.exponential import (
     MIN_PERIODS,
     age_weights,
     moment_of,
+    moment_shares,
     new_freedom,
-    new_moment,
     share_of_new,
 )
 
@@ -53,9 +53,10 @@ def _enter(s, x, y, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
     dy = y - s.mean_y
     s.mean_x = blend(s.mean_x, rest, x, share)
     s.mean_y = blend(s.mean_y, rest, y, share)
-    s.xx = new_moment(s, s.xx, dx * dx, share, rest)
-    s.yy = new_moment(s, s.yy, dy * dy, share, rest)
-    s.xy = new_moment(s, s.xy, dx * dy, share, rest)
+    kept, added = moment_shares(s, share, rest)
+    s.xx = kept * s.xx + added * (dx * dx)
+    s.yy = kept * s.yy + added * (dy * dy)
+    s.xy = kept * s.xy + added * (dx * dy)
     new_freedom(s, share, rest)
     if s.mean_x * s.mean_x > FAR * s.xx:
         s.shift_x, s.mean_x = two_sum(s.shift_x, s.mean_x)
