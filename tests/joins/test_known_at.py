@@ -142,6 +142,21 @@ def test_rows_that_are_not_finished_may_stand_among_the_others(engine: str) -> N
             assert second == known or (second != second and known != known)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_rows_in_errors_are_those_of_the_frame(side: str) -> None:
+    """Whatever was left out before them."""
+    bad = pd.DataFrame({"symbol": ["A"] * 4, "ts": at(0, 0, 10, 5), "known_at": at(None, 12, 22, 15), "n": range(4)})
+    sides = {"left": TRADES, "right": TRADES, side: bad}
+    message = f"In the {side} frame: column 'known_at' goes backwards for symbol 'A' at row 3"
+    with pytest.raises(ft.DataError, match=message):
+        ft.asof_join(sides["left"], sides["right"])
+    late = bad.iloc[:3].assign(known_at=at(None, 3, 4))
+    join = ft.AsofJoin()
+    join.advance(**{side: at(4)[0]})
+    with pytest.raises(ft.DataError, match=f"In the {side} frame: column 'known_at' of symbol 'A' at row 1 is"):
+        getattr(join, side)(late)
+
+
 def test_both_sides_with_known_at_have_one_column_of_it() -> None:
     result = ft.asof_join(BARS, BARS[["symbol", "ts", "close", "known_at"]])
     assert list(result.columns) == [*BARS.columns, "ts_right", "close_right"]

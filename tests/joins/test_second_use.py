@@ -155,6 +155,16 @@ def test_an_answer_is_not_a_view_of_what_is_kept(both: tuple[pd.DataFrame, pd.Da
     assert_frame_equal(join_again.left(left[:20]), expected)
 
 
+def test_columns_of_a_result_share_nothing() -> None:
+    left = pd.DataFrame({"symbol": ["A", "Z"], "ts": [5, 6]})
+    right = pd.DataFrame({"symbol": ["A"], "ts": [5], "n": [1], "m": [2], "flag": [True]})
+    joined = ft.asof_join(left, right)
+    joined["n"].array[1] = 7
+    assert joined["n"].tolist() == [1, 7]
+    assert joined["m"].tolist() == [2, pd.NA]
+    assert joined["flag"].tolist() == [True, pd.NA]
+
+
 @pytest.mark.parametrize("arrow", [False, True])
 def test_after_a_flush_it_starts_afresh(
     both: tuple[pd.DataFrame, pd.DataFrame], arrow: bool, monkeypatch: pytest.MonkeyPatch
