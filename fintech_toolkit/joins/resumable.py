@@ -254,9 +254,8 @@ class AsofJoin:
         view = wrap(self._right.whole())
         table = SymbolTable()
         keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
+        # A row that waits is not before any of the right's, or it would have been answered: of these it needs the last.
         since = self._left.watermark
-        if self.pending:
-            since = min(since, int(self._left_times(self._left.whole()).min()))
         old = np.flatnonzero(keys.ts < since)
         last = np.full(len(table), -1, np.int64)
         np.maximum.at(last, keys.codes[old], old)

@@ -142,6 +142,20 @@ def test_rows_that_are_not_finished_may_stand_among_the_others(engine: str) -> N
             assert second == known or (second != second and known != known)
 
 
+@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+@pytest.mark.parametrize("how", [{}, {"right_on": "ts"}], ids=str)
+def test_an_unfinished_row_at_an_edge_does_not_hide_a_finished_one(direction: str, how: Options) -> None:
+    """The last row that a partition has of a symbol, or the first, is what other partitions see of it."""
+    seconds = [0, 1, 2, 8, 9, 10]
+    right = pd.DataFrame({"symbol": list("AABBAA"), "ts": at(*seconds), "known_at": at(*seconds), "n": range(6)})
+    right = right.assign(complete=[True, False, True, True, False, True])
+    left = pd.DataFrame({"symbol": ["A"] * 4, "ts": at(3, 4, 6, 7)})
+    lazy = ft.asof_join(by_time(left, 2), by_time(right, 3), direction=direction, **how)
+    expected = {"backward": [0] * 4, "forward": [5] * 4, "nearest": [0, 0, 5, 5]}[direction]
+    assert lazy["n"].compute().tolist() == expected
+    assert ft.asof_join(left, right, direction=direction, **how)["n"].tolist() == expected
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_rows_in_errors_are_those_of_the_frame(side: str) -> None:
     """Whatever was left out before them."""
