@@ -65,7 +65,7 @@ def test_time_weighted_spread() -> None:
     bid, ask = np.array([99.0, 98.0, nan, 99.5, 99.0]), np.full(5, 100.0)
     ts = np.array([0, 2, 4, 4, 8]) * SECOND
     # A spread of 1 for two seconds, of 2 for two, of 0.5 for four.
-    assert_array_equal(ft.time_weighted_spread(bid, ask, ts=ts), [nan, 1, 1.5, 1.5, 1])
+    assert_array_equal(ft.time_weighted_spread(bid, ask, ts=ts, unit="ns"), [nan, 1, 1.5, 1.5, 1])
 
 
 def test_vpin() -> None:
@@ -126,7 +126,7 @@ def test_vwap() -> None:
     price, size = np.array([10.0, 20, nan, 40]), np.array([3.0, 1, 5, 0])
     assert_array_equal(ft.vwap(price, size), [10, 12.5, 12.5, 12.5])
     ts = np.array([0, 1, 2, 5]) * SECOND
-    assert_array_equal(ft.vwap(price, size, window="2s", ts=ts), [10, 12.5, 20, nan])
+    assert_array_equal(ft.vwap(price, size, window="2s", ts=ts, unit="ns"), [10, 12.5, 20, nan])
 
 
 def test_a_window_without_volume_leaves_no_rounding_error() -> None:
@@ -172,7 +172,7 @@ def test_of_ticks_at_one_instant_the_last_counts() -> None:
 )
 def test_sequences(first: list[int], second: list[int], seconds: list[int], matched: list[int]) -> None:
     flags = [np.array(column, dtype=bool) for column in (first, second)]
-    result = ft.sequence_pattern(*flags, ts=np.array(seconds) * SECOND, within="5s")
+    result = ft.sequence_pattern(*flags, ts=np.array(seconds) * SECOND, unit="ns", within="5s")
     assert_array_equal(result, np.array(matched, dtype=bool))
 
 
