@@ -193,3 +193,33 @@ SYMBOLS: dict[str, Column] = {
 }
 
 HOSTILE: dict[str, dict[str, Column]] = {"number": NUMBERS, "time": TIMES, "symbol": SYMBOLS}
+
+
+class CannotHold(Exception):
+    """This sort of frame cannot hold such a column in the first place."""
+
+
+def as_pandas(columns: dict[str, Any]) -> pd.DataFrame:
+    """Return columns as a pandas frame."""
+    try:
+        return pd.DataFrame(
+            {
+                name: pd.array(values, dtype=pd.ArrowDtype(values.type))
+                if isinstance(values, pa.Array | pa.ChunkedArray)
+                else values
+                for name, values in columns.items()
+            }
+        )
+    except (ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
+        raise CannotHold from error
+
+
+def as_arrow(columns: dict[str, Any]) -> pa.Table:
+    """Return columns as an Arrow table, which may have two of one name."""
+    if isinstance(columns["ts"], np.ndarray | pd.Series) and pd.api.types.is_object_dtype(columns["ts"].dtype):
+        raise CannotHold  # Arrow would take naive times for UTC ones
+    try:
+        arrays = [values if isinstance(values, pa.ChunkedArray) else pa.array(values) for values in columns.values()]
+        return pa.table(arrays, list(columns))
+    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+        raise CannotHold from error

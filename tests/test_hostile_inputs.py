@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
-from tests.hostile import BAD_ROW, DAY, HOSTILE, SECOND, Column
+from tests.hostile import BAD_ROW, DAY, HOSTILE, SECOND, CannotHold, Column, as_arrow, as_pandas
 
 ROWS = 6
 PIPELINE = ft.Pipeline(ft.ewma("price", span=3), ft.rolling_mean("price", window="2s"))
@@ -29,38 +29,6 @@ def clean() -> dict[str, Any]:
         "ts": DAY + SECOND * np.arange(ROWS),
         "price": np.arange(ROWS, dtype=np.float64),
     }
-
-
-class CannotHold(Exception):
-    """This sort of frame cannot hold such a column in the first place."""
-
-
-def as_pandas(columns: dict[str, Any]) -> pd.DataFrame:
-    try:
-        return pd.DataFrame(
-            {
-                name: pd.array(values, dtype=pd.ArrowDtype(values.type))
-                if isinstance(values, pa.Array | pa.ChunkedArray)
-                else values
-                for name, values in columns.items()
-            }
-        )
-    except (ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
-        raise CannotHold from error
-
-
-def as_arrow(columns: dict[str, Any]) -> pa.Table:
-    if isinstance(columns["ts"], np.ndarray | pd.Series) and pd.api.types.is_object_dtype(columns["ts"].dtype):
-        raise CannotHold  # Arrow would take naive times for UTC ones
-    try:
-        return pa.table(
-            {
-                name: values if isinstance(values, pa.ChunkedArray) else pa.array(values)
-                for name, values in columns.items()
-            }
-        )
-    except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
-        raise CannotHold from error
 
 
 def as_batch(columns: dict[str, Any]) -> pa.RecordBatch:
