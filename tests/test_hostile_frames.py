@@ -146,6 +146,13 @@ def test_a_dict_may_mix_arrays_of_all_sorts() -> None:
     assert len(good["ewma"]) == len(good["symbol"]) == len(good["ask"]) == 59
 
 
+@pytest.mark.parametrize("values", [[1, 2.5, 4], [1, 1e17, 4.0], [1, 2, 4]])
+def test_a_list_of_numbers_in_a_dict_is_an_array_of_numbers(values: list[float]) -> None:
+    result = ft.Pipeline(ft.diff("price"), time=None)({"symbol": ["A"] * 3, "price": values})
+    assert result["price"].dtype == np.array(values).dtype
+    assert_array_equal(result["price"], values)
+
+
 def test_pandas_columns_of_arrow() -> None:
     frame = plain().convert_dtypes(dtype_backend="pyarrow")
     result = PIPELINE(frame)

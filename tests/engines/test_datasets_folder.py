@@ -31,6 +31,20 @@ def test_only_what_was_written_is_removed(tmp_path: Path) -> None:
     check_whole(read(path), 3)
 
 
+def test_writing_leaves_no_file_open(tmp_path: Path) -> None:
+    opened = Path("/proc/self/fd")
+    if not opened.exists():
+        pytest.skip("only Linux lists what a process has open")
+    path = tmp_path / "set"
+    ft.write_partitioned(numbered(0), path)
+
+    def here() -> list[Path]:
+        return [target for link in opened.iterdir() if (target := link.resolve()).is_relative_to(tmp_path)]
+
+    ft.write_partitioned(numbered(1), path, overwrite=True)
+    assert here() == []
+
+
 @pytest.mark.parametrize("there", ["a file", "a folder", "a broken pointer", "a pointer of another format"])
 def test_what_is_of_others_is_never_replaced(there: str, tmp_path: Path) -> None:
     path = tmp_path / "set"
