@@ -111,7 +111,8 @@ def test_every_module_has_tests_that_are_nearest() -> None:
         paths = [test.partition("::")[0] for test in tests if test.startswith(("tests/", PACKAGE))]
         assert paths
         assert all((ROOT / path).is_file() for path in paths), paths
-    assert nearest("engines/wavefront.py") != nearest("engines/brand_new.py") == NEAREST["engines/*"]
+    assert nearest("engines/wavefront.py")[1:] == NEAREST["engines/wavefront.py"]
+    assert nearest("engines/brand_new.py") == ("fintech_toolkit/engines/brand_new.py", *NEAREST["engines/*"])
 
 
 def test_what_is_known_of_mutants_is_of_the_code_as_it_is() -> None:

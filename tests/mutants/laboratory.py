@@ -119,7 +119,7 @@ def _killer(result: WorkResult) -> str | None:
         raise RuntimeError(f"cosmic-ray could not run the tests: {result.output}")
     if not result.is_killed:
         return None
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", result.output, flags=re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", result.output, flags=re.MULTILINE)
     return failed[1] if failed else "a crash, or a test without end"
 
 

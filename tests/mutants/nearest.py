@@ -129,8 +129,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
 
 
 def nearest(module: str) -> tuple[str, ...]:
-    """Return the tests that are nearest to a module."""
-    return next(tests for path, tests in reversed(NEAREST.items()) if Path(module).match(path))
+    """Return the tests that are nearest to a module: the examples in it, then others."""
+    tests = next(tests for path, tests in reversed(NEAREST.items()) if Path(module).match(path))
+    return (f"{PACKAGE}/{module}", *tests)
 
 
 COMPILED = ("kernels/loops.py", "kernels/fingerprint.py", "kernels/slots.py", "kernels/compilation.py")
