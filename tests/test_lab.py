@@ -87,7 +87,7 @@ def test_all_plots_show_the_last_rows_when_the_feed_has_ended(lab: str, browser:
     page.get_by_text("live_dashboard(table").wait_for()
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).click()
-    wait_until(lambda: page.get_by_text("Order-flow").count() or page.get_by_text("Waiting for").count(), page)
+    page.get_by_text("Lag, records").wait_for(timeout=60_000)
 
     names = ["mid", "mid_ewma", "spread_bps", "spread_ewma"]
     last = pd.read_parquet(tmp_path / "enriched.parquet").tail(300)
