@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import kernels
 from fintech_toolkit.engines.frames import is_dask
@@ -19,6 +19,9 @@ from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.scan import Scan
 from fintech_toolkit.kernels.step import Read, Step
 from fintech_toolkit.schema import KNOWN_AT, check_unit
+
+if TYPE_CHECKING:
+    from fintech_toolkit.live.states import LiveState
 
 FORMAT = 2
 
@@ -243,11 +246,42 @@ class Pipeline:
 
         return distributed.explain(self, frame, plan)
 
-    def live(self, stream: Any, state: State | str | os.PathLike[str] | None = None) -> Any:
-        """Return a streamz stream of enriched frames, made from a stream of frames; `state` is as for `start`."""
-        from fintech_toolkit.live.pipeline import live
+    def live(
+        self,
+        stream: Any,
+        state: State | LiveState | str | os.PathLike[str] | None = None,
+        *,
+        ahead: str | None = "24h",
+    ) -> Any:
+        """Return a streamz stream of enriched frames, made from a stream of frames.
 
-        return live(self, stream, state)
+        Parameters
+        ----------
+        stream : streamz.Stream
+            Frames with the pipeline's input columns, such as ``Stream.from_kafka_frames(…)`` gives.
+        state : LiveState, State or path, optional
+            Where to go on. What ``enriched.state.save(path)`` wrote says by itself at which offsets; a `State`, such
+            as a batch of history left, is what every partition begins with.
+        ahead : str or None
+            How far a row's time may be ahead of when its record was written to Kafka. A row beyond is put aside,
+            because it would make all that follow of its symbol late.
+
+        Returns
+        -------
+        PipelineNode
+            A stream. Its ``state`` is a `LiveState`; of frames that come from no Kafka source, ``run.state``.
+
+        Raises
+        ------
+        StateError
+            If the state belongs to another pipeline, or the file is not a saved state.
+        """
+        from fintech_toolkit.live.pipeline import PipelineNode
+        from fintech_toolkit.live.states import load
+
+        if isinstance(state, str | os.PathLike):
+            state = load(state)
+        return PipelineNode(stream, self, state, ahead)
 
     def __or__(self, other: Pipeline | Step) -> Pipeline:
         """Return this pipeline followed by another one, or by a step."""
@@ -308,7 +342,7 @@ class Pipeline:
             raise PipelineError(f"This is not a pipeline's JSON: {error}.") from error
         return cls(*steps, **options)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells this pipeline from others; a state belongs to one."""
         return self.to_json()

@@ -69,28 +69,36 @@ def dtype_of(column: str) -> np.dtype[np.generic]:
     return np.dtype(known.dtype if known else "f8")
 
 
-def check_domain(values: Array, read: str, what: str) -> None:
-    """Raise unless a column that a kernel reads as `read` has only values that such a column may have.
+def outside_domain(values: Array, read: str) -> Array | None:
+    """Return where a column that a kernel reads as `read` has values that such a column may not have; None if nowhere.
 
     Values that are not finite stand for none, and are never wrong.
+    """
+    known = CANONICAL.get(read)
+    if known is None or not known.domain:
+        return None
+    good = values == known.domain[0]
+    for value in known.domain[1:]:
+        good |= values == value
+    if good.all():
+        return None
+    outside: Array = ~good & np.isfinite(values)
+    return outside if outside.any() else None
+
+
+def check_domain(values: Array, read: str, what: str, first_row: int = 0) -> None:
+    """Raise unless a column that a kernel reads as `read` has only values that such a column may have.
 
     Raises
     ------
     DataError
         If so; the message names the first row.
     """
-    known = CANONICAL.get(read)
-    if known is None or not known.domain:
-        return
-    good = values == known.domain[0]
-    for value in known.domain[1:]:
-        good |= values == value
-    if good.all():
-        return
-    wrong = ~good & np.isfinite(values)
-    if wrong.any():
-        at = tuple(map(int, np.unravel_index(int(np.argmax(wrong)), wrong.shape)))
-        where = f"row {at[0]}" if len(at) == 1 else f"position {at}"
+    outside = outside_domain(values, read)
+    if outside is not None:
+        at = tuple(map(int, np.unravel_index(int(np.argmax(outside)), outside.shape)))
+        where = f"row {first_row + at[0]}" if len(at) == 1 else f"position {at}"
+        known = CANONICAL[read]
         allowed = ", ".join(map(str, known.domain[:-1])) + f" or {known.domain[-1]}"
         raise DataError(f"{what} holds {values[at]} at {where}; {read!r} must be {allowed}: {known.doc}.")
 

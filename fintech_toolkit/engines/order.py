@@ -14,6 +14,8 @@ _NAT, _NULL = int(NAT), int(NULL)
 def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
     for i in range(codes.shape[0]):
         code = codes[i]
+        if not ok[i]:
+            continue
         if code == _NULL:
             ok[i] = False
         elif ts.shape[0] > 0:
@@ -26,7 +28,7 @@ def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
 def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     """Clear `ok` where a row has no symbol or no time, or is earlier than a row of its symbol before it.
 
-    `last` holds the latest time of every symbol (the least int64 if none) and is advanced; without times (`ts` empty)
-    only symbols are checked.
+    A row whose `ok` is clear already is passed over. `last` holds the latest time of every symbol (the least int64 if
+    none) and is advanced; without times (`ts` empty) only symbols are checked.
     """
     _mark(read_only(codes), read_only(ts), last, ok)

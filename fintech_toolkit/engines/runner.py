@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, 
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.kernels.step import Read
 from fintech_toolkit.kernels.values import MISSING, as_values
-from fintech_toolkit.schema import KNOWN_AT, Array, check_domain
+from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
@@ -132,8 +132,15 @@ class Run:
         result = self._advance(state, view)
         return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
 
-    def accept(self, frame: Any) -> tuple[Any, pd.DataFrame]:
+    def accept(self, frame: Any, latest: Array | None = None) -> tuple[Any, pd.DataFrame]:
         """Use the rows that can be used, and return them enriched, and the others with the reason why not.
+
+        Parameters
+        ----------
+        frame : frame
+            As for a call.
+        latest : ndarray of int64, optional
+            For each row, the latest time that it may have, in nanoseconds: one beyond would make all that follow late.
 
         Returns
         -------
@@ -146,15 +153,25 @@ class Run:
         self._check_columns(view)
         known, kind = len(state.table), state.time_kind
         try:
-            codes, _, ts, ok = self._codes_and_times(state, view, state.last.copy())
+            ok = np.ones(view.rows, np.bool_)
+            sources = self._sources(view, ok)
+            codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok, latest)
             rejected = np.flatnonzero(~ok)
-            reasons = [self._reason(state, int(row), codes, ts) for row in rejected]
-        finally:
-            # This was only a look: symbols that come in no good row must leave no trace.
-            state.table.truncate(known)
-            state.time_kind = kind
-        good = self._advance(state, wrap(view.take(np.flatnonzero(ok))) if len(rejected) else view)
-        return good, pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
+            reasons = [self._reason(state, int(row), codes, ts, latest, sources) for row in rejected]
+        except BaseException:
+            self._forget(state, known, kind)
+            raise
+        refused = pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
+        if not len(rejected):
+            return self._go_on(state, view, (codes, last, ts), sources, known, kind), refused
+        # Symbols that come in no good row must leave no trace.
+        self._forget(state, known, kind)
+        return self._advance(state, wrap(view.take(np.flatnonzero(ok)))), refused
+
+    def _forget(self, state: State, known: int, kind: str | None) -> None:
+        """Undo what reading a frame's symbols and times has changed."""
+        state.table.truncate(known)
+        state.time_kind = kind
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as a pandas frame, and start afresh.
@@ -178,10 +195,12 @@ class Run:
         result = self._advance(self._state, view)
         return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
 
-    def _codes_and_times(self, state: State, view: Frame, last: Array) -> tuple[Array, Array, Array, Array]:
-        """Return codes, the advanced `last` times, times, and which rows can be used."""
+    def _codes_and_times(
+        self, state: State, view: Frame, last: Array, ok: Array, latest: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return codes, the advanced `last` times, and times; clear `ok` where a row cannot be used."""
         pipeline = self.pipeline
-        codes, ok = np.zeros(view.rows, np.uint32), np.ones(view.rows, np.bool_)
+        codes = np.zeros(view.rows, np.uint32)
         ts = NO_TIME
         if pipeline.time is not None:
             require(view, pipeline.time, " for event times; without one, say time=None if rows are in order")
@@ -191,6 +210,8 @@ class Run:
                     f"Column {pipeline.time!r} has {kind} times, the frames before had {state.time_kind} ones."
                 )
             state.time_kind = kind
+            if latest is not None:
+                ok &= ts <= latest
         if pipeline.symbol is not None:
             require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
         elif view.rows:
@@ -210,34 +231,68 @@ class Run:
             column = view.column(pipeline.symbol)
             steps = [*code_steps(column, pipeline.symbol, state.table, chunks, codes), *steps]
         run_wavefront(len(chunks), steps)
-        return codes, grown[0][: len(state.table)], ts, ok
+        return codes, grown[0][: len(state.table)], ts
 
-    def _reason(self, state: State, row: int, codes: Array, ts: Array) -> str:
+    def _reason(
+        self,
+        state: State,
+        row: int,
+        codes: Array,
+        ts: Array,
+        latest: Array | None = None,
+        sources: Mapping[Read, Array] | None = None,
+    ) -> str:
         if codes[row] == NULL:
             return f"Column {self.pipeline.symbol!r} has no symbol at row {row}; drop such rows or fill them."
         if ts[row] == NAT:
             return f"Column {self.pipeline.time!r} has no time at row {row}; drop such rows or fill them."
+        now = pd.Timestamp(int(ts[row]), unit="ns") if len(ts) else None
+        if latest is not None and ts[row] > latest[row]:
+            return (
+                f"Column {self.pipeline.time!r} at row {row} is {now}, and may be {pd.Timestamp(int(latest[row]))} at "
+                "most, judged by when its record was written; ahead= says how far it may be ahead."
+            )
+        for read, values in (sources or {}).items():
+            try:
+                check_domain(values[row : row + 1], read.role, f"Column {self.pipeline.source(read.name)!r}", row)
+            except DataError as error:
+                return str(error)
         symbol = state.symbols[codes[row]]
-        now = pd.Timestamp(int(ts[row]), unit="ns")
         return (
             f"Column {self.pipeline.time!r} goes backwards for symbol {symbol!r} at row {row} ({now}); "
             "sort the rows of a symbol by time."
         )
 
     def _advance(self, state: State, view: Frame) -> Any:
-        pipeline = self.pipeline
         self._check_columns(view)
         known, kind = len(state.table), state.time_kind
         try:
-            codes, last, ts, ok = self._codes_and_times(state, view, state.last.copy())
+            ok = np.ones(view.rows, np.bool_)
+            codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok)
             if not ok.all():
                 raise DataError(self._reason(state, int(np.argmin(ok)), codes, ts))
             sources = self._sources(view)
-            known_at = self._known(view, ts)
-            sessions = session_ids(ts, pipeline.session) if pipeline.session else NO_SESSION
         except BaseException:
-            state.table.truncate(known)
-            state.time_kind = kind
+            self._forget(state, known, kind)
+            raise
+        return self._go_on(state, view, (codes, last, ts), sources, known, kind)
+
+    def _go_on(
+        self,
+        state: State,
+        view: Frame,
+        keys: tuple[Array, Array, Array],
+        sources: dict[Read, Array],
+        known: int,
+        kind: str | None,
+    ) -> Any:
+        """Run the steps over rows that can all be used: codes, the last times after them, and times are `keys`."""
+        codes, last, ts = keys
+        try:
+            known_at = self._known(view, ts)
+            sessions = session_ids(ts, self.pipeline.session) if self.pipeline.session else NO_SESSION
+        except BaseException:
+            self._forget(state, known, kind)
             raise
         try:
             state.last = last
@@ -251,14 +306,19 @@ class Run:
         if state is self._state:
             self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
 
-    def _sources(self, view: Frame) -> dict[Read, Array]:
-        """Return the columns of numbers as the steps see them."""
+    def _sources(self, view: Frame, ok: Array | None = None) -> dict[Read, Array]:
+        """Return the columns of numbers as the steps see them; a value that a column may not have raises, or clears
+        `ok`.
+        """
         sources = {}
         for read in self.pipeline.source_reads:
             name = self.pipeline.source(read.name)
             what = f"Column {name!r}"
             sources[read] = as_values(view.column(name), read.dtype, what, nullable=read.nullable)
-            check_domain(sources[read], read.role, what)
+            if ok is None:
+                check_domain(sources[read], read.role, what)
+            elif (outside := outside_domain(sources[read], read.role)) is not None:
+                ok &= ~outside
         return sources
 
     def _scan(

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.frames import NAT, as_times
-from fintech_toolkit.engines.state_file import read_state_file, write_state_file
+from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.engines.symbols import Symbol, SymbolTable, symbol_array
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.kernels.scan import Scan, StepState
@@ -124,8 +124,22 @@ class State:
         StateError
             If there is no such folder, or the package that a URL needs is not installed.
         """
+        table = self._to_table()
+        write_state_file(path, table, table.schema.metadata)
+
+    def _to_table(self) -> pa.Table:
         metadata = {IDENTITY: self.identity.encode(), TIME_KIND: (self.time_kind or "").encode()}
-        write_state_file(path, _to_table(self, slots=True), metadata)
+        return _to_table(self, slots=True).replace_schema_metadata(metadata)
+
+    def to_bytes(self) -> bytes:
+        """Return the state as an Arrow stream, for a file that holds several."""
+        return table_to_bytes(self._to_table())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        """Return the state that `to_bytes` wrote."""
+        table = pa.ipc.open_stream(data).read_all()
+        return cls.from_file(table, table.schema.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> State:
@@ -136,7 +150,16 @@ class State:
         StateError
             If the file is damaged, cut short, or not a saved state, or holds a symbol twice.
         """
-        return read_state_file(path, "state file", _from_file)
+        return read_state_file(path, "state file", cls.from_file)
+
+    @classmethod
+    def from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
+        """Return what the table and metadata of such a file hold."""
+        from fintech_toolkit.pipeline import Pipeline
+
+        identity = metadata[IDENTITY].decode()
+        kind = metadata[TIME_KIND].decode() or None
+        return _from_table(table, identity, kind, Pipeline.from_json(identity).scans)
 
 
 def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
@@ -198,14 +221,6 @@ def _arrow(values: Array) -> Any:
     if contiguous.ndim == 1:
         return pa.array(contiguous)
     return pa.FixedSizeListArray.from_arrays(pa.array(contiguous.reshape(-1)), contiguous.shape[1])
-
-
-def _from_file(table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
-    from fintech_toolkit.pipeline import Pipeline
-
-    identity = metadata[IDENTITY].decode()
-    kind = metadata[TIME_KIND].decode() or None
-    return _from_table(table, identity, kind, Pipeline.from_json(identity).scans)
 
 
 def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:

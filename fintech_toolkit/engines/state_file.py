@@ -87,6 +87,14 @@ def read_state_file(
         raise StateError(f"{path} is not a whole {what} ({reason}); go back to an older one.") from error
 
 
+def table_to_bytes(table: pa.Table) -> bytes:
+    """Return a table as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
 def _open_url(url: str, mode: str):  # type: ignore[no-untyped-def]
     import fsspec
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.frames import NAT, ArrowFrame, Frame, times, without_views, wrap
-from fintech_toolkit.engines.state_file import read_state_file, write_state_file
+from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind, encode
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
 from fintech_toolkit.joins.asof import join_frames, same_sort
@@ -263,17 +263,16 @@ class AsofJoin:
         self._right = replace(self._right, frames=(view.take(kept),))
         self._enough = max(FEW, 2 * len(kept))
 
+    def copy(self) -> AsofJoin:
+        """Return a join that can be advanced without touching this one."""
+        join = AsofJoin.of(self.options)
+        join._left, join._right, join._enough = self._left, self._right, self._enough
+        return join
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is kept to a Parquet file, both sides as Arrow streams: aside first, synced, then renamed."""
-        identity: dict[str, Any] = {"options": asdict(self.options)}
-        streams = {}
-        for side, feed in (("left", self._left), ("right", self._right)):
-            whole = feed.whole() if feed.frames else None
-            pandas = isinstance(whole, pd.DataFrame)
-            identity[side] = {"pandas": pandas, "watermark": feed.watermark, "kind": feed.kind}
-            stream = None if whole is None else _to_stream(pa.Table.from_pandas(whole) if pandas else whole)
-            streams[side] = pa.array([stream], pa.large_binary())
-        write_state_file(path, pa.table(streams), {IDENTITY: json.dumps(identity).encode()})
+        table = self._to_table()
+        write_state_file(path, table, table.schema.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AsofJoin:
@@ -285,6 +284,27 @@ class AsofJoin:
             If the file is damaged, cut short, or not a saved join.
         """
         return read_state_file(path, "saved join", cls._from_file)
+
+    def to_bytes(self) -> bytes:
+        """Return what is kept as an Arrow stream, for a file that holds several."""
+        return table_to_bytes(self._to_table())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> AsofJoin:
+        """Return the join that `to_bytes` wrote."""
+        table = pa.ipc.open_stream(data).read_all()
+        return cls._from_file(table, table.schema.metadata)
+
+    def _to_table(self) -> pa.Table:
+        identity: dict[str, Any] = {"options": asdict(self.options)}
+        streams = {}
+        for side, feed in (("left", self._left), ("right", self._right)):
+            whole = feed.whole() if feed.frames else None
+            pandas = isinstance(whole, pd.DataFrame)
+            identity[side] = {"pandas": pandas, "watermark": feed.watermark, "kind": feed.kind}
+            stream = None if whole is None else table_to_bytes(pa.Table.from_pandas(whole) if pandas else whole)
+            streams[side] = pa.array([stream], pa.large_binary())
+        return pa.table(streams).replace_schema_metadata({IDENTITY: json.dumps(identity).encode()})
 
     @classmethod
     def _from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> AsofJoin:
@@ -327,13 +347,6 @@ def _nanoseconds(time: Any, side: str) -> int:
         raise ParameterError(
             f"{side}={time!r} is not a time ({error}); give a Timestamp, or int nanoseconds since 1970."
         ) from error
-
-
-def _to_stream(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
 
 
 def _from_stream(stream: Any, identity: dict[str, Any]) -> _Feed:

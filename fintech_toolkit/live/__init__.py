@@ -8,19 +8,21 @@ from __future__ import annotations
 from fintech_toolkit.live.batch import Batch, Counts
 from fintech_toolkit.live.broker import EmbeddedBroker
 from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.pipeline import live
+from fintech_toolkit.live.health import Health
 from fintech_toolkit.live.sinks import to_kafka_frames, to_table
 from fintech_toolkit.live.source import from_kafka_frames
+from fintech_toolkit.live.states import LiveState
 from fintech_toolkit.live.writer import LiveError
 
 __all__ = [
     "Batch",
     "Counts",
     "EmbeddedBroker",
+    "Health",
     "KafkaConfig",
     "LiveError",
+    "LiveState",
     "from_kafka_frames",
-    "live",
     "to_kafka_frames",
     "to_table",
 ]

@@ -5,34 +5,37 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
+from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.writer import LiveError, Writer
+from fintech_toolkit.live.dead_letters import DeadLetters
+from fintech_toolkit.live.schema import to_table
 
 _RATE_SECONDS = 5.0
+_MILLISECOND = 1_000_000
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Records of a source so far.
+    """Records of a source so far, of batches that all sinks have finished with.
 
     Attributes
     ----------
     received : int
-        Records read from the topic (rows, where a message holds many).
+        Records read from the topic (rows, where a message holds many): ``received == emitted + rejected``.
     emitted : int
         Records that went down the stream.
     rejected : int
-        Records that could not be decoded, or that a pipeline's checks refused. ``received == emitted + rejected``
-        whenever no batch is on its way.
+        Records that could not be decoded, that a pipeline's checks refused or that a sink could not write.
     """
 
     received: int = 0
@@ -48,15 +51,14 @@ class Counter:
         self._recent: deque[tuple[float, int]] = deque()
         self.counts = Counts()
 
-    def add(self, received: int = 0, emitted: int = 0, rejected: int = 0) -> None:
-        """Add to the counts."""
+    def add(self, received: int, rejected: int) -> None:
+        """Add a batch to the counts."""
         with self._lock:
             now = self.counts
-            self.counts = Counts(now.received + received, now.emitted + emitted, now.rejected + rejected)
-            if received:
-                self._recent.append((time.monotonic(), received))
-                while self._recent[0][0] < time.monotonic() - _RATE_SECONDS:
-                    self._recent.popleft()
+            self.counts = Counts(now.received + received, now.emitted + received - rejected, now.rejected + rejected)
+            self._recent.append((time.monotonic(), received))
+            while self._recent[0][0] < time.monotonic() - _RATE_SECONDS:
+                self._recent.popleft()
 
     @property
     def rate(self) -> float:
@@ -66,43 +68,32 @@ class Counter:
             return sum(count for at, count in self._recent if at > since) / _RATE_SECONDS
 
 
-class DeadLetters:
-    """Where records go that cannot be used: to a topic, or without one to the caller, as an error.
+class Feed(Protocol):
+    """What nodes ask of the source of a batch."""
 
-    A dead letter has the key and value of the record, and in its headers ``topic``, ``partition``, ``offset`` and
-    ``reason`` as text. One row out of a message with many is a message of its own, with ``row`` as well.
-    """
+    stopped: bool
+    broken: bool
+    """Whether a batch has failed, so that none after it may begin."""
+    passed: dict[int, int]
+    """For each partition, where the batches end that have passed all sinks."""
 
-    def __init__(self, topic: str | None, config: KafkaConfig, counter: Counter) -> None:
-        self.topic = topic
-        self._config = config
-        self._counter = counter
-        self._writer: Writer | None = None
+    def hold(self, partition: int, why: str | None) -> None:
+        """Have a partition read no further, and say why; or let it go on."""
 
-    def send(self, message: Message, reason: str, row: int | None = None, value: bytes | None = None) -> None:
-        """Queue a dead letter for a message, or for one of its rows with the row's own value.
+    def caught_up(self, partition: int) -> bool:
+        """Whether all records of a partition have been read."""
 
-        Raises
-        ------
-        LiveError
-            If there is no topic for dead letters.
-        """
-        where = {"topic": str(message.topic()), "partition": str(message.partition()), "offset": str(message.offset())}
-        if self.topic is None:
-            place = ", ".join(f"{name} {text}" for name, text in where.items())
-            raise LiveError(f"{place}: {reason}; with dead_letter_topic=… such records are put aside there")
-        if self._writer is None:
-            self._writer = Writer(self._config)
-        if row is None:
-            value = message.value()
-        else:
-            where["row"] = str(row)
-        self._writer.send(self.topic, value, message.key(), {**where, "reason": reason})
-        self._counter.add(rejected=1)
 
-    def flush(self, timeout: float) -> bool:
-        """Wait for the deliveries of what was queued and return whether they are complete."""
-        return self._writer is None or self._writer.flush(timeout)
+class Progress:
+    """What becomes of a batch."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.waits = False
+        """Whether a join keeps rows of it until the other side has passed them."""
+        self.undecoded = 0
+        self.rejected: set[int] = set()
+        """Rows of the emitted frame that were put aside."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +112,9 @@ class Batch:
     partition, offset : ndarray of int64
         For each row of the frame as it was emitted. The frame's index says which row is which, also after rows were
         dropped or moved.
+    replayed : bool
+        Whether all sinks have had these records before: they are read again to rebuild a state, and go no further
+        than to nodes that have one.
     """
 
     id: int
@@ -128,14 +122,51 @@ class Batch:
     offsets: dict[int, tuple[int, int]]
     partition: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
-    _table: pa.Table = field(repr=False)
-    _row_message: npt.NDArray[np.int64] = field(repr=False)
-    _messages: Sequence[Message] = field(repr=False)
-    _dead_letters: DeadLetters = field(repr=False)
-    _counter: Counter = field(repr=False)
-    done: threading.Event = field(default_factory=threading.Event, repr=False)
+    feed: Feed = field(repr=False)
+    replayed: bool = False
+    _origin: tuple[pa.Table, npt.NDArray[np.int64], Sequence[Message]] | None = field(default=None, repr=False)
+    _dead_letters: DeadLetters | None = field(default=None, repr=False)
+    progress: Progress = field(default_factory=Progress, repr=False)
 
-    def reject(self, rows: Iterable[int], reasons: Iterable[str]) -> None:
+    def parts(self, frame: Any) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Yield each partition of a frame that came of this batch, and its rows; partitions without rows too.
+
+        Raises
+        ------
+        PipelineError
+            If the frame's index does not say which rows they are.
+        """
+        if len(self.offsets) == 1 and isinstance(frame, pd.DataFrame):
+            yield next(iter(self.offsets)), frame
+            return
+        try:
+            partition = self.partition[frame.index.to_numpy()]
+        except (AttributeError, IndexError, TypeError):
+            raise PipelineError(
+                f"A {type(frame).__name__} came down the stream whose index does not say which records of topic "
+                f"{self.topic!r} its rows are; nodes before a pipeline keep the index of their frames."
+            ) from None
+        for number in self.offsets:
+            rows = np.flatnonzero(partition == number)
+            whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
+            yield number, frame.iloc[rows[0] : rows[-1] + 1] if whole else frame.iloc[rows]
+
+    def sent(self) -> npt.NDArray[np.int64]:
+        """Return for each row of the frame as it was emitted when it was written, in nanoseconds; 0 if unknown."""
+        if self._origin is None:
+            return np.zeros(len(self.partition), np.int64)
+        _, row_message, messages = self._origin
+        stamps = [message.timestamp() for message in messages]
+        times = np.array([0 if kind == TIMESTAMP_NOT_AVAILABLE else at for kind, at in stamps], np.int64)
+        return times[row_message] * _MILLISECOND
+
+    def derived(self, partition: npt.NDArray[np.int64]) -> Batch:
+        """Return what travels with rows that a node made of this batch, a partition for each."""
+        last = {number: end - 1 for number, (_, end) in self.offsets.items()}
+        offset = np.array([last[number] for number in partition.tolist()], np.int64)
+        return replace(self, partition=partition, offset=offset, _origin=None)
+
+    def reject(self, rows: Iterable[int], reasons: Iterable[str], frame: pa.Table | pd.DataFrame | None = None) -> None:
         """Put rows aside as dead letters that were emitted and turned out to be of no use.
 
         Parameters
@@ -144,18 +175,39 @@ class Batch:
             Labels of the rows in the index of the emitted frame.
         reasons : iterable of str
             Why, for each.
+        frame : Table or DataFrame, optional
+            Those rows, for the case that a node made them and no message stands for them.
 
         Raises
         ------
         LiveError
             If the source has no topic for dead letters.
         """
-        for row, reason in zip(rows, reasons, strict=True):
-            position = self._row_message[row]
-            first, last = np.searchsorted(self._row_message, [position, position + 1])
+        if self.replayed or self._dead_letters is None:
+            return
+        for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
+            if self._origin is None:
+                (value,) = encode_arrow(to_table(frame).slice(place, 1)) if frame is not None else (None,)
+                self._dead_letters.send_row(self.topic, int(self.partition[row]), int(self.offset[row]), reason, value)
+                continue
+            if row in self.progress.rejected:  # by another sink: it is among the dead letters already
+                continue
+            self.progress.rejected.add(row)
+            table, row_message, messages = self._origin
+            position = row_message[row]
+            first, last = np.searchsorted(row_message, [position, position + 1])
             if last - first == 1:
-                self._dead_letters.send(self._messages[position], reason)
+                self._dead_letters.send(messages[position], reason)
             else:
-                (value,) = encode_arrow(self._table.slice(row, 1))
-                self._dead_letters.send(self._messages[position], reason, int(row - first), value)
-            self._counter.add(emitted=-1)
+                (value,) = encode_arrow(table.slice(row, 1))
+                self._dead_letters.send(messages[position], reason, int(row - first), value)
+
+
+def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:
+    """Return the batch that travels in streamz' metadata, None without a Kafka source."""
+    return next((entry["batch"] for entry in metadata or () if "batch" in entry), None)
+
+
+def with_batch(metadata: Sequence[dict[str, Any]], batch: Batch) -> list[dict[str, Any]]:
+    """Return metadata in which another batch travels."""
+    return [{**entry, "batch": batch} if "batch" in entry else entry for entry in metadata]

@@ -44,6 +44,7 @@ class Decoded:
     table: pa.Table
     message: npt.NDArray[np.int64]
     rejected: list[tuple[int, str]]
+    taken: int = 0
 
 
 class JsonDecoder:
@@ -79,7 +80,7 @@ class JsonDecoder:
         if any(pa.types.is_timestamp(field.type) for field in schema):
             self._layouts.append(_layout(schema, pa.int64()))
 
-    def decode(self, values: Sequence[bytes | None]) -> Decoded:
+    def decode(self, values: Sequence[bytes | None], limit: int | None = None) -> Decoded:
         """Decode a batch of message values; ``None`` is a message without one, a tombstone."""
         rejected: list[tuple[int, str]] = []
         positions: list[int] = []
@@ -123,7 +124,7 @@ class JsonDecoder:
         if objects:
             decode_range(0, len(objects))
         table = pa.concat_tables(tables) if tables else self.schema.empty_table()
-        return Decoded(table, np.delete(np.array(positions, dtype=np.int64), failed), sorted(rejected))
+        return Decoded(table, np.delete(np.array(positions, dtype=np.int64), failed), sorted(rejected), len(values))
 
     def _parse(self, objects: Sequence[bytes], layout: pa.Schema) -> pa.Table:
         data = b"\n".join(objects)
@@ -182,7 +183,7 @@ class ArrowDecoder:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
 
-    def decode(self, values: Sequence[bytes | None]) -> Decoded:
+    def decode(self, values: Sequence[bytes | None], limit: int | None = None) -> Decoded:
         """Decode a batch of message values; ``None`` is a message without one, a tombstone."""
         tables = [self.schema.empty_table()]
         rows: list[int] = []
@@ -207,7 +208,7 @@ class ArrowDecoder:
             else:
                 rows.append(tables[-1].num_rows)
         message = np.repeat(np.arange(len(values), dtype=np.int64), rows)
-        return Decoded(pa.concat_tables(tables), message, rejected)
+        return Decoded(pa.concat_tables(tables), message, rejected, len(values))
 
     def _read(self, value: bytes) -> pa.Table:
         table = pa.ipc.open_stream(value).read_all()

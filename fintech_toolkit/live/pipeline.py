@@ -2,62 +2,171 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from streamz import Stream
+import numpy as np
+import pandas as pd
 
-from fintech_toolkit.errors import DataError
+from fintech_toolkit.engines.runner import Run
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.errors import DataError, StateError
+from fintech_toolkit.live.batch import Batch, batch_of, with_batch
+from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on
+from fintech_toolkit.schema import Array, nanoseconds
 
 if TYPE_CHECKING:
-    from fintech_toolkit.engines.runner import Run
-    from fintech_toolkit.engines.state import State
     from fintech_toolkit.pipeline import Pipeline
 
 
-class PipelineNode(Stream):  # type: ignore[misc]
-    """Runs a pipeline over the frames of a stream.
+class PipelineNode(KeepsState):
+    """Runs a pipeline over the frames of a stream, each partition of a Kafka topic by itself.
 
-    Rows that the pipeline's checks refuse (a null symbol, time going backwards) go to the dead letters of the
-    Kafka source that they came from, and the stream goes on. Without such a source they are an error.
+    Rows that the pipeline's checks refuse (a null symbol, time going backwards or far ahead of the record's own) go to
+    the dead letters of the Kafka source that they came from, and the stream goes on. Without such a source they are an
+    error.
+
+    A symbol's rows must all come in one partition, as they do if the symbol is the key of the messages.
 
     Attributes
     ----------
     run : Run
-        The pipeline in progress: ``run.state``, ``run.peek``. It advances in the stream's thread: look at it when the
-        source has stopped.
+        The pipeline in progress over frames that come from no Kafka source: ``run.state``, ``run.peek``.
     """
 
-    def __init__(self, upstream: Any, run: Run, **kwargs: Any) -> None:
-        self.run = run
+    def __init__(
+        self,
+        upstream: Any,
+        pipeline: Pipeline,
+        state: State | LiveState | None,
+        ahead: str | None,
+        **kwargs: Any,
+    ) -> None:
+        self.pipeline = pipeline
+        self.identity = pipeline.identity
+        self.needs_state = not pipeline.stateless
+        self._ahead = None if ahead is None else nanoseconds(ahead, "ahead")
+        self.described = ", ".join(map(repr, pipeline.steps))
+        self.feeds = {}
+        self._first = state if isinstance(state, State) else None
+        self.run = Run(pipeline, self._first)
+        self._versions: dict[Place, dict[int, State]] = {}
+        self._homes: dict[Any, Place] = {}  # the partition of each symbol
+        if isinstance(state, LiveState):
+            for place, kept in checked(state, self.identity).kept.items():
+                self._versions[place] = {kept.offsets[place]: kept.state}
+                self._homes |= dict.fromkeys(kept.state.symbols, place)
         super().__init__(upstream, **kwargs)
 
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
         """Enrich a frame and pass it on."""
-        enriched, rejected = self.run.accept(x)
-        if len(rejected):
-            batch = next((entry["batch"] for entry in metadata or [] if "batch" in entry), None)
-            if batch is None:
+        batch = batch_of(metadata)
+        if batch is None:
+            enriched, rejected = self.run.accept(x)
+            if len(rejected):
                 raise DataError(f"row {rejected['row'].iloc[0]}: {rejected['reason'].iloc[0]}")
-            batch.reject(x.index[rejected["row"]].tolist(), rejected["reason"].tolist())
-        return self._emit(enriched, metadata=metadata)
+            return self._emit(enriched, metadata=metadata)
+        parts = [(number, self._advance(batch, number, rows)) for number, rows in batch.parts(x)]
+        made = [(number, rows) for number, rows in parts if rows is not None and len(rows)]
+        frames = [rows for _, rows in made] or [Run(self.pipeline).accept(x.iloc[:0])[0]]
+        if self.pipeline.emits:
+            partition = np.repeat([number for number, _ in made], [len(rows) for _, rows in made])
+            batch = batch.derived(partition)
+            metadata = with_batch(metadata, batch)
+        whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=self.pipeline.emits)
+        return pass_on(self, whole, metadata, batch)
 
+    def _advance(self, batch: Batch, partition: int, rows: pd.DataFrame) -> Any:
+        """Return what the rows of a partition give, and keep the state after them beside that before them."""
+        place = (batch.topic, partition)
+        start, end = batch.offsets[partition]
+        versions = self._versions.get(place, {})
+        # A node before may have dropped a whole frame; otherwise it is the very offset.
+        at = max((offset for offset in versions if offset <= start), default=None)
+        if at is None:
+            raise StateError(
+                f"topic {batch.topic!r}, partition {partition}: a batch begins at offset {start}, and the states at "
+                f"hand have seen the records before {sorted(versions)}"
+            )
+        before = after = versions[at]
+        enriched = None
+        if len(rows):
+            run = Run(self.pipeline, before)
+            enriched, rejected = run.accept(rows, self._latest(batch, rows))
+            after = run.state
+            if len(rejected):
+                refused = rows.iloc[rejected["row"]]
+                batch.reject(refused.index.tolist(), rejected["reason"].tolist(), refused)
+            self._check_homes(place, before, after, rows)
+        oldest = min(at, batch.feed.passed.get(partition, at))
+        self._versions[place] = {offset: state for offset, state in versions.items() if offset >= oldest} | {end: after}
+        return enriched
 
-def live(pipeline: Pipeline, stream: Stream, state: State | str | os.PathLike[str] | None = None) -> PipelineNode:
-    """Return a stream of enriched frames, made from a stream of frames.
+    def _latest(self, batch: Batch, rows: pd.DataFrame) -> Array | None:
+        """Return the latest time that each row may have."""
+        if self._ahead is None or self.pipeline.time is None:
+            return None
+        sent = batch.sent()[rows.index.to_numpy()]
+        latest: Array = np.where(sent > 0, sent + self._ahead, np.iinfo(np.int64).max)
+        return latest
 
-    Parameters
-    ----------
-    pipeline : Pipeline
-        What to compute.
-    stream : streamz.Stream
-        Frames with the pipeline's input columns, such as ``Stream.from_kafka_frames(…)`` gives.
-    state : State or path, optional
-        Where to continue from, or the file in which that was saved.
+    def _check_homes(self, place: Place, before: State, after: State, rows: pd.DataFrame) -> None:
+        """Raise if a symbol comes in two partitions: each would have half of its ticks."""
+        found = after.symbols[len(before.table) :]
+        if self._first is not None and self.pipeline.symbol is not None:
+            found = rows[self.pipeline.symbol].dropna().unique().tolist()
+        for symbol in found:
+            home = self._homes.setdefault(symbol, place)
+            if home != place:
+                who = "Rows" if self.pipeline.symbol is None else f"Rows of symbol {symbol!r}"
+                raise DataError(
+                    f"{who} come in partition {home[1]} of topic {home[0]!r} and in partition {place[1]} of "
+                    f"{place[0]!r}, and no order is kept between them; produce them with the symbol as the key."
+                )
 
-    Returns
-    -------
-    PipelineNode
-        A stream, with the pipeline in progress as its ``run``.
-    """
-    return PipelineNode(stream, pipeline.start(state))
+    def flush(self) -> Any:
+        """Return the rows that are still unfinished, of all partitions, and start afresh.
+
+        Raises
+        ------
+        PipelineError
+            If the pipeline gives a value for every row, so that nothing is ever unfinished.
+        """
+        runs = [Run(self.pipeline, state) for state in self.state.values()] or [self.run]
+        rows = [run.flush() for run in runs]
+        for place, versions in self._versions.items():
+            self._versions[place] = {at: self._fresh() for at in versions}
+        return rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
+
+    # What a source asks
+
+    @property
+    def state(self) -> LiveState:
+        """The states by partition, each after the last batch that all sinks have finished with."""
+        return LiveState(self.identity, {place: self._kept(place) for place in list(self._versions)})
+
+    def _kept(self, place: Place) -> Kept:
+        while True:
+            passed = self.feeds[place[0]].passed.get(place[1]) if place[0] in self.feeds else None
+            versions = self._versions[place]
+            before = [offset for offset in versions if passed is None or offset <= passed]
+            if before or passed == self.feeds[place[0]].passed.get(place[1]):
+                offset = max(before) if before and passed is not None else min(versions)
+                return Kept(versions[offset], {place: offset})
+            # Another batch has passed just now, and what was before it is gone.
+
+    def can_go_on_at(self, place: Place) -> set[int]:
+        """Return the offsets of a partition at which it has a state."""
+        return set(self._versions.get(place, ()))
+
+    def begin(self, place: Place, offset: int) -> None:
+        """Forget what is known of a partition, and begin with no records before an offset."""
+        self._homes = {symbol: home for symbol, home in self._homes.items() if home != place}
+        self._versions[place] = {offset: self._fresh()}
+
+    def _fresh(self) -> State:
+        return Run(self.pipeline, self._first).state
+
+    def adopt(self, other: PipelineNode) -> None:
+        """Go on from what an equal node of an earlier stream knows."""
+        if not self._versions:
+            self._versions, self._homes = dict(other._versions), dict(other._homes)

@@ -31,7 +31,7 @@ _TO_PANDAS: dict[pa.DataType, Any] = {pa.string(): pd.StringDtype(na_value=float
 _TO_PANDAS_NULLABLE = _TO_PANDAS | {_TYPES[name]: pd.api.types.pandas_dtype(name) for name in [*_NULLABLE, "boolean"]}
 
 
-def message_schema(columns: Mapping[str, Any]) -> pa.Schema:
+def message_schema(columns: Mapping[str, Any], optional: Any = (), unit: str | None = None) -> pa.Schema:
     """Return the Arrow schema for a dict of column names and dtypes.
 
     Parameters

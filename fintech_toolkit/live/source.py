@@ -7,42 +7,52 @@ import atexit
 import concurrent.futures
 import itertools
 import math
+import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from streamz import Source, Stream
 from streamz.core import RefCounter, convert_interval
 
 from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Batch, Counter, Counts, DeadLetters
+from fintech_toolkit.live.batch import Batch, Counter, Counts
 from fintech_toolkit.live.codecs import DECODERS
 from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.reader import Reader, consumer_settings
+from fintech_toolkit.live.dead_letters import DeadLetters
+from fintech_toolkit.live.health import Health
+from fintech_toolkit.live.membership import Membership, consumer_settings
+from fintech_toolkit.live.reader import Reader
 from fintech_toolkit.live.schema import message_schema
-from fintech_toolkit.live.writer import logger
+from fintech_toolkit.live.states import KeepsState, downstream, pass_on
+from fintech_toolkit.live.writer import LiveError, logger
 
 _CONNECT_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0
 # Nodes with a life of their own: what happens behind them reaches nobody.
 _DETACHED = {"buffer", "delay", "latest", "map_async", "timed_window", "timed_window_unique"}
 
-
-def _downstream(node: Stream) -> Iterator[Stream]:
-    """Walk over all nodes that a node feeds."""
-    for child in node.downstreams:
-        yield child
-        yield from _downstream(child)
+_running: dict[tuple[str, ...], from_kafka_frames] = {}
+"""The sources of this process that run, by broker, group and member."""
 
 
 @Stream.register_api(staticmethod)
 class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its method
     """Read a Kafka topic as a stream of pandas frames, one for each micro-batch of messages.
 
-    At least once: offsets are committed after a batch has gone through all sinks. The next batch is read when the
-    slowest sink has finished with the last one; the consumer keeps its place in the group for as long as it takes.
+    At least once: offsets are committed after a batch has gone through all sinks. Two batches may be on their way
+    through nodes and sinks while the next is read; the consumer keeps its place in the group for as long as it takes.
+
+    Nodes that keep a state (`Pipeline.live`, `asof_join`) have one for each partition, tied to the offset that it has
+    seen: it changes when all sinks have a batch, so that a source that an error stopped can be started again. Where the
+    group has committed offsets and a node has no matching state, the source stops and says so, because the node's
+    numbers would be wrong. There are three ways out: give the state that was saved with its offsets
+    (``enriched.state.save(path)``, ``pipeline.live(source, path)``), `replay`, or `fresh`.
 
     A frame's rows are in order of partition, then offset. So rows of one symbol are in the order of production if
     the symbol is the key; rows of different symbols need not be in order of time. Its index counts the rows; its
@@ -64,8 +74,12 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         Consumer group; ``group.id`` of the configuration if not given.
     format : {"json", "arrow"}
         A JSON object a message, or an Arrow IPC stream a message.
-    batch_size : int
-        Most messages in a batch.
+    optional : sequence of str
+        Columns that a message may lack; one that lacks another is rejected. A null is none, where the dtype allows it.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of times that are integers. Left out, they are nanoseconds, and rejected if they look like another.
+    batch_size, batch_bytes : int
+        Most rows in a batch, and most bytes of its messages (a single message may have more of either).
     batch_time : float or str
         How long a batch waits for messages, in seconds or as ``"50ms"``: what latency costs.
     wait_for_topic : float or str
@@ -73,6 +87,15 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         ``math.inf`` for as long as it takes, 0 if its absence is an error at once.
     dead_letter_topic : str, optional
         Where records go that cannot be decoded, or that a pipeline refuses, see `DeadLetters`.
+    replay : bool
+        Where a state is missing, read the records again that it was made of. They go no further than to nodes with a
+        state; streamz' own sinks that follow another node of one's own than those get them again.
+    fresh : bool
+        Where a state is missing, begin with none, at the offset that the group has come to.
+    member : str, optional
+        The name of this consumer in its group (``group.instance.id``), by default of this machine and topic. Started
+        again under its name, after a crash too, it has its partitions at once. A source that starts under the name of
+        another takes over from it, with its states if it is of the same process and an equal stream.
     until : {"latest"}, optional
         Stop at what was the end of the topic when the partitions were assigned, and wait for all sinks.
     start : bool
@@ -115,10 +138,16 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         schema: Mapping[str, Any],
         group: str | None = None,
         format: Literal["json", "arrow"] = "json",
+        optional: Sequence[str] = (),
+        unit: str | None = None,
         batch_size: int = 20_000,
+        batch_bytes: int = 16_000_000,
         batch_time: float | str = 0.05,
         wait_for_topic: float | str = 30.0,
         dead_letter_topic: str | None = None,
+        replay: bool = False,
+        fresh: bool = False,
+        member: str | None = None,
         until: Literal["latest"] | None = None,
         start: bool = False,
         **kwargs: Any,
@@ -129,28 +158,41 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             raise ParameterError(f"until={until!r}: it is 'latest' or None")
         if not 1 <= batch_size <= 1_000_000:
             raise ParameterError(f"batch_size={batch_size}: it is between 1 and 1,000,000")
+        if not 1 <= batch_bytes <= 2**30:
+            raise ParameterError(f"batch_bytes={batch_bytes}: it is between 1 and 1,073,741,824")
+        if replay and fresh:
+            raise ParameterError("replay=True and fresh=True: a state that is missing is made again, or begun anew")
         settings = KafkaConfig.of(config)
-        counter = Counter()
         self.stopped: bool
         self.topic = topic
         self.exception: BaseException | None = None
-        self._counter = counter
+        self.passed: dict[int, int] = {}
+        self.broken = False
+        self._settings = consumer_settings(settings.for_consumer(), group, member or f"{socket.gethostname()}.{topic}")
+        self._columns = message_schema(schema, optional=optional, unit=unit)
+        self._until_latest = until is not None
+        self._replay, self._fresh = replay, fresh
+        self._wait_for_topic = convert_interval(wait_for_topic)
+        self._counter = Counter()
+        self._dead_letters = DeadLetters(dead_letter_topic, settings)
+        self._held: dict[int, str] = {}
+        self._watermarks: dict[int, int] = {}
+        self._restarts = 0
+        self._turn = asyncio.Lock()
         self._thread: threading.Thread | None = None
         self._reader: Reader | None = None
         self._reader_arguments: dict[str, Any] = {
-            "topic": topic,
-            "settings": consumer_settings(settings.for_consumer(), group),
-            "decoder": DECODERS[format](message_schema(schema)),
+            "decoder": DECODERS[format](self._columns),
             "batch_size": batch_size,
+            "batch_bytes": batch_bytes,
             "batch_time": convert_interval(batch_time),
-            "wait_for_topic": convert_interval(wait_for_topic),
-            "until_latest": until is not None,
             "ids": itertools.count(),
-            "passed": {},
-            "counter": counter,
-            "dead_letters": DeadLetters(dead_letter_topic, settings, counter),
+            "passed": self.passed,
+            "held": self._held,
+            "counter": self._counter,
+            "dead_letters": self._dead_letters,
             "deliver": self._deliver,
-            "stopped": lambda: self.stopped,
+            "feed": self,
         }
         super().__init__(start=start, **kwargs)
 
@@ -166,7 +208,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         """
         if not self.stopped:
             return
-        for node in _downstream(self):
+        for node in downstream(self):
             name = type(node).__name__
             if type(node).__module__.startswith("streamz.") and name in _DETACHED:
                 raise ParameterError(
@@ -175,7 +217,11 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
                 )
         if self._thread is not None:
             self._thread.join()
-        self.stopped, self.started, self.exception = False, True, None
+        self._take_over()
+        self.stopped, self.started, self.broken, self.exception = False, True, False, None
+        self._held.clear()
+        for node in self._nodes():
+            node.feeds[self.topic] = self
         self._thread = threading.Thread(target=self._read, name=f"kafka-{self.topic}", daemon=True)
         self._thread.start()
         atexit.register(self._leave)
@@ -203,18 +249,38 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             raise self.exception
         return True
 
+    def __enter__(self) -> from_kafka_frames:
+        """Start the source."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the source and wait for its end, which gives back threads and connections."""
+        self.stop()
+        try:
+            self.wait()
+        except Exception:
+            if error is None:
+                raise
+
     @property
-    def health(self) -> str:
-        """What the source is about: not started, waiting for Kafka or its topic, running, stopped; or why it died."""
+    def health(self) -> Health:
+        """How the source is doing."""
         if self.exception is not None:
-            return f"died: {type(self.exception).__name__}: {self.exception}"
-        if self.stopped:
-            return "stopped" if self.started else "not started"
-        return self._reader.doing if self._reader is not None else "starting"
+            status = f"died: {type(self.exception).__name__}: {self.exception}"
+        elif self.stopped:
+            status = "stopped" if self.started else "not started"
+        else:
+            status = self._reader.doing if self._reader is not None else "starting"
+        marks = [mark for number, mark in self._watermarks.copy().items() if number in self.lag]
+        watermark = pd.Timestamp(min(marks), tz="UTC") if marks else None
+        return Health(status, self.rate, self.lag, watermark, self._restarts, dict(self._held))
 
     @property
     def counts(self) -> Counts:
-        """How many records were received, emitted and rejected."""
+        """How many records were received, emitted and rejected, of batches that all sinks have finished with."""
         return self._counter.counts
 
     @property
@@ -227,21 +293,86 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         """Records received per second, over the last five seconds."""
         return self._counter.rate
 
+    # What nodes ask
+
+    def hold(self, partition: int, why: str | None) -> None:
+        """Have a partition read no further, and say why; or let it go on."""
+        if why is None:
+            self._held.pop(partition, None)
+        else:
+            self._held[partition] = why
+
+    def caught_up(self, partition: int) -> bool:
+        """Whether all records of a partition have been read."""
+        return self.stopped or self.lag.get(partition) == 0
+
+    # The thread
+
+    def _nodes(self) -> list[KeepsState]:
+        return list(dict.fromkeys(node for node in downstream(self) if isinstance(node, KeepsState)))
+
+    def _name(self) -> tuple[str, ...]:
+        names = ("bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id")
+        return (*(str(self._settings.get(name)) for name in names), self.topic)
+
+    def _take_over(self) -> None:
+        """Stop the source that runs under this one's name, and go on from what its nodes know."""
+        before = _running.get(self._name())
+        _running[self._name()] = self
+        if before is None or before is self:
+            return
+        logger.warning("topic %r: the source that ran under this one's name is stopped", self.topic)
+        before.stop()
+        if before._thread is not None:
+            before._thread.join()
+        self.passed |= before.passed
+        there = before._nodes()
+        for node in self._nodes():
+            for other in there:
+                if other.identity == node.identity:
+                    node.adopt(other)
+                    there.remove(other)
+                    break
+
+    def _membership(self, drain: Any) -> Membership:
+        return Membership(
+            self.topic,
+            self._settings,
+            nodes=self._nodes(),
+            passed=self.passed,
+            replay=self._replay,
+            fresh=self._fresh,
+            until_latest=self._until_latest,
+            stopped=lambda: self.stopped,
+            drain=drain,
+        )
+
     def _read(self) -> None:
         try:
             patience = _CONNECT_SECONDS
             while not self.stopped:
-                self._reader = Reader(**self._reader_arguments)
-                if not self._reader.run(patience):
+                self._reader = Reader(self.topic, self._membership, **self._reader_arguments)
+                if not self._reader.run(patience, self._wait_for_topic):
                     break
                 logger.warning("topic %r: the group has given this consumer up; joining again", self.topic)
+                self._restarts += 1
                 patience = math.inf
         except BaseException as error:
             logger.error("the source of topic %r stopped: %s", self.topic, error)
             self.exception = error
         finally:
+            self._release()
             self.stopped = True
+            if _running.get(self._name()) is self:
+                del _running[self._name()]
             atexit.unregister(self._leave)
+
+    def _release(self) -> None:
+        """Give back the threads and connections of what only this source feeds; the next start makes them anew."""
+        self._dead_letters.close()
+        for node in downstream(self):
+            if hasattr(node, "release"):
+                node.release()
 
     def _leave(self) -> None:
         """Leave the group before the interpreter ends, or others would wait for this consumer's session to."""
@@ -250,11 +381,38 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             self._thread.join(_LEAVE_SECONDS)
 
     def _deliver(self, frame: pd.DataFrame, batch: Batch) -> concurrent.futures.Future[None]:
+        self._note_times(frame, batch)
         return asyncio.run_coroutine_threadsafe(self._emit_to_sinks(frame, batch), self.loop.asyncio_loop)
+
+    def _note_times(self, frame: pd.DataFrame, batch: Batch) -> None:
+        column = next((field.name for field in self._columns if pa.types.is_timestamp(field.type)), None)
+        if column is None:
+            return
+        times = frame[column].to_numpy("M8[ns]").view(np.int64)
+        for number in batch.offsets:
+            of_it = times[batch.partition == number] if len(batch.offsets) > 1 else times
+            self._watermarks[number] = max(self._watermarks.get(number, 0), int(of_it.max(initial=0)))
 
     async def _emit_to_sinks(self, frame: pd.DataFrame, batch: Batch) -> None:
         """Send a frame down the stream and return when all sinks have finished with it."""
         # A reference of our own: a sink's future may still be at work when all nodes have let go.
-        reference = RefCounter(initial=1, cb=batch.done.set, loop=self.loop)
-        await asyncio.gather(*self._emit(frame, [{"ref": reference, "batch": batch}]))
+        reference = RefCounter(initial=1, cb=batch.progress.done.set, loop=self.loop)
+        coming: list[Any] = []
+        try:
+            self._refuse_after_failure(batch)
+            coming = pass_on(self, frame, [{"ref": reference, "batch": batch}], batch)
+            # Our own sinks are at work already. What a coroutine of the user's does begins in the order of the batches.
+            async with self._turn:
+                self._refuse_after_failure(batch)
+                await asyncio.gather(*coming)
+        except BaseException:
+            self.broken = True
+            for one in coming:
+                if asyncio.iscoroutine(one):
+                    one.close()
+            raise
         reference.release()
+
+    def _refuse_after_failure(self, batch: Batch) -> None:
+        if self.broken:
+            raise LiveError(f"topic {self.topic!r}: batch {batch.id} is not begun, because one before it failed")

@@ -44,15 +44,15 @@ def test_stop_then_start_at_once_goes_on_where_it_stood(kafka_broker: str, kafka
     topic, frame = kafka_topic(), ticks(40)
     source = reader(kafka_broker, topic)
     received = source.sink_to_list()
-    assert source.health == "not started"
+    assert source.health.status == "not started"
     for number in range(4):
         put(kafka_broker, topic, frame.iloc[10 * number : 10 * number + 10])
         source.start()
         source.start()
         wait_until(lambda: sum(map(len, received)) >= 10 * number + 10)  # noqa: B023
-        wait_until(lambda: source.health == "running")
+        wait_until(lambda: source.health.status == "running")
         source.stop()
-        assert source.health == "stopped"
+        assert source.health.status == "stopped"
     assert source.wait(SECONDS)
     pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), frame, check_exact=True)
     assert committed(kafka_broker, topic, topic) == {0: 40}
@@ -74,12 +74,12 @@ def test_after_a_sinks_error_it_says_why_and_starts_again(kafka_broker: str, kaf
     for _ in range(2):
         with pytest.raises(ZeroDivisionError, match="the sink is broken"):
             source.wait(SECONDS)
-    assert source.health == "died: ZeroDivisionError: the sink is broken"
+    assert source.health.status == "died: ZeroDivisionError: the sink is broken"
     assert committed(kafka_broker, topic, topic) == {}
     broken.clear()
     source.start()
     assert source.wait(SECONDS)
-    assert source.health == "stopped"
+    assert source.health.status == "stopped"
     pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), frame, check_exact=True)
     assert committed(kafka_broker, topic, topic) == {0: 10}
 
@@ -89,11 +89,11 @@ def test_it_waits_for_its_topic(kafka_broker: str) -> None:
     source = reader(kafka_broker, topic, wait_for_topic="1min")
     received = source.sink_to_list()
     source.start()
-    wait_until(lambda: source.health == f"waiting for topic {topic!r}")
+    wait_until(lambda: source.health.status == f"waiting for topic {topic!r}")
     create_topic(kafka_broker, name=topic)
     put(kafka_broker, topic, ticks(10))
     wait_until(lambda: sum(map(len, received)) == 10)
-    assert source.health == "running"
+    assert source.health.status == "running"
     source.stop()
     assert source.wait(SECONDS)
 
@@ -105,13 +105,13 @@ def test_a_topic_that_does_not_come_is_named_and_so_is_the_broker(kafka_broker: 
     with pytest.raises(LiveError, match=rf"'never-made' at {kafka_broker}: .*waited 0.3 s"):
         source.wait(SECONDS)
     assert time.monotonic() - began >= 0.3
-    assert source.health.startswith("died: LiveError: topic 'never-made'")
+    assert source.health.status.startswith("died: LiveError: topic 'never-made'")
 
 
 def test_while_it_waits_for_a_topic_it_can_be_stopped(kafka_broker: str) -> None:
     source = reader(kafka_broker, "never-made", wait_for_topic=float("inf"))
     source.start()
-    wait_until(lambda: source.health == "waiting for topic 'never-made'")
+    wait_until(lambda: source.health.status == "waiting for topic 'never-made'")
     source.stop()
     assert source.wait(5)
 

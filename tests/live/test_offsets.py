@@ -22,7 +22,7 @@ from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
 def test_offsets_are_committed_after_the_sinks_and_reading_goes_on_there(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
     produce(kafka_broker, topic, list(encode_json(to_table(ticks(100)))))
-    config = {"bootstrap.servers": kafka_broker, "auto.commit.interval.ms": 10}
+    config = {"bootstrap.servers": kafka_broker}
     first = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=30)
     reached, entered = threading.Event(), []
 
@@ -75,8 +75,8 @@ def test_a_slow_sink_holds_the_consumer_back_and_keeps_its_place_in_the_group(
     while time.monotonic() - held_since < 8:
         (group,) = (future.result() for future in admin.describe_consumer_groups([topic]).values())
         assert len(group.members) == 1
-        assert source.counts.received == 100
-        assert len(fast) == 1
+        assert source.counts.received == 0
+        assert len(fast) <= 2  # one is with the sink, and one behind it
     gate.set()
     assert source.wait(SECONDS)
     # Nobody was thrown out and nothing was read twice.
@@ -87,7 +87,10 @@ def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_to
     topic = kafka_topic(partitions=2)
     values = encode_json(to_table(ticks(2_000)))
     config = {"bootstrap.servers": kafka_broker, "heartbeat.interval.ms": 300}
-    sources = [Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=50) for _ in range(2)]
+    sources = [
+        Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=50, member=member)
+        for member in ("first", "second")
+    ]
     received = [source.sink_to_list() for source in sources]
     for source in sources:
         source.start()
@@ -118,7 +121,8 @@ def test_lag_counts_what_is_still_to_come(kafka_broker: str, kafka_topic: Topic)
     source.sink(lambda _: lags.append(source.lag.get(0, 100)))
     source.start()
     assert source.wait(SECONDS)
-    assert lags == [100, *range(90, 0, -10)]
+    # What is with the sink may be one batch behind what is read.
+    assert all(now - 20 <= lag <= now for lag, now in zip(lags, range(100, 0, -10), strict=True)), lags
     assert source.rate > 0
 
 

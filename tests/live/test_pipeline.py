@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -50,11 +51,12 @@ def test_live_gives_the_numbers_of_the_batch_to_the_bit(kafka_broker: str, kafka
     pd.testing.assert_frame_equal(written_rows, expected, check_exact=True)
 
 
-def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic) -> None:
+def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic, tmp_path: Path) -> None:
     topic = kafka_topic()
     config = {"bootstrap.servers": kafka_broker}
     frame = ticks(1_000)
     state, received = None, []
+    path = tmp_path / "state.parquet"
     for part in (frame.iloc[:400], frame.iloc[400:]):
         produce(kafka_broker, topic, list(encode_json(to_table(part))))
         source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, until="latest")
@@ -62,7 +64,8 @@ def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic) -> None:
         received.append(enriched.to_table())
         source.start()
         assert source.wait(SECONDS)
-        state = enriched.run.state
+        enriched.state.save(path)
+        state = path
     rows = pd.concat([table.snapshot() for table in received], ignore_index=True)
     pd.testing.assert_frame_equal(rows, features()(frame), check_exact=True)
 

@@ -1,0 +1,141 @@
+"""Where a source goes on in a partition: what its group has committed, and what its nodes have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fintech_toolkit.errors import StateError
+from fintech_toolkit.live.states import KeepsState, Place
+
+_SINCE = "since="
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a group has committed of a partition.
+
+    Attributes
+    ----------
+    offset : int or None
+        Where all sinks have come to; None if nothing was committed.
+    since : int or None
+        Where the states of the group's nodes began; None if it is not known.
+    """
+
+    offset: int | None = None
+    since: int | None = None
+
+    @classmethod
+    def read(cls, offset: int, metadata: str | None) -> Committed:
+        """Return what Kafka keeps for a group."""
+        if offset < 0:
+            return cls()
+        known = (metadata or "").startswith(_SINCE)
+        return cls(offset, int((metadata or "").removeprefix(_SINCE)) if known else None)
+
+
+def commit_metadata(since: int) -> str:
+    """Return what is committed beside an offset: where the states of the nodes began."""
+    return f"{_SINCE}{since}"
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """Where to go on in a partition.
+
+    Attributes
+    ----------
+    start : int
+        The offset to read from.
+    live : int
+        The offset before which all sinks have had the records: those are replayed to nodes with a state only.
+    since : int
+        Where the states of the nodes began.
+    begin : bool
+        Whether the nodes begin there, with no records before.
+    """
+
+    start: int
+    live: int
+    since: int
+    begin: bool = False
+
+
+def resume(
+    place: Place,
+    nodes: Sequence[KeepsState],
+    committed: Committed,
+    passed: int | None,
+    first: int,
+    low: int,
+    *,
+    replay: bool,
+    fresh: bool,
+    group: str,
+) -> Resumption:
+    """Return where to go on in a partition.
+
+    Parameters
+    ----------
+    place : (str, int)
+        The topic and the partition.
+    nodes : sequence of KeepsState
+        The nodes whose numbers depend on the records before.
+    committed : Committed
+        What the group has committed.
+    passed : int or None
+        Where all sinks have come to, as far as this process knows: a commit can be lost.
+    first : int
+        Where a group begins that has committed nothing.
+    low : int
+        The offset of the first record that Kafka still has.
+    replay, fresh : bool
+        What to do if the nodes have no state to go on from.
+    group : str
+        The name of the group.
+
+    Raises
+    ------
+    StateError
+        If the nodes have none, and nothing was said.
+    """
+    topic, partition = place
+    where = f"topic {topic!r}, partition {partition}"
+    nodes = [node for node in nodes if node.needs_state]
+    known = [node.can_go_on_at(place) for node in nodes]
+    at = max((offset for offset in (committed.offset, passed) if offset is not None), default=None)
+    since = committed.since
+    common = set.intersection(*known) if known else set()
+    if common:
+        start = at if at in common else max(common)
+        return Resumption(start, max(start, at or 0), start if since is None else since)
+    if at is None or at == since or not nodes:
+        start = first if at is None else at
+        return Resumption(start, start, start if since is None or at is None else since, begin=True)
+    if any(known) and not (fresh or replay):
+        raise StateError(
+            f"{where}: the states of the nodes have seen the records before different offsets "
+            f"({', '.join(str(max(offsets, default=None)) for offsets in known)}); save them when the source has "
+            "stopped, or start with replay=True, or fresh=True, and no states"
+        )
+    if fresh:
+        return Resumption(at, at, at, begin=True)
+    if not replay:
+        raise StateError(
+            f"{where}: group {group!r} has come to offset {at}, but no state of the records before is at hand, so that "
+            f"the numbers of {_called(nodes)} would be wrong. Give the state that was saved with its offsets, as in "
+            "pipeline.live(source, state=…); or have it made again from the topic's records (replay=True, sinks get "
+            "nothing twice); or begin with none (fresh=True)"
+        )
+    begin = 0 if since is None else since
+    if low > begin:
+        raise StateError(
+            f"{where}: Kafka has no records before offset {low} any more, and the state began at {begin}: it cannot be "
+            "made again. Give a state that was saved with its offsets, or begin with none (fresh=True)"
+        )
+    return Resumption(begin, at, begin, begin=True)
+
+
+def _called(nodes: Sequence[KeepsState]) -> str:
+    return " and ".join(sorted({node.described for node in nodes}))

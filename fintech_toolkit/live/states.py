@@ -1,0 +1,196 @@
+"""What the stateful nodes of a live stream know, by partition of a topic, tied to the offsets that they have seen."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from streamz import Stream
+
+from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.state_file import read_state_file, write_state_file
+from fintech_toolkit.errors import StateError
+from fintech_toolkit.joins.resumable import AsofJoin
+from fintech_toolkit.live.batch import Batch, Feed
+
+Place = tuple[str, int]
+"""A topic, and the number of one of its partitions."""
+
+KIND = b"fintech_toolkit.live_state"
+IDENTITY = b"fintech_toolkit.live_state.of"
+_KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A state, and for each partition that went into it the offset of the first record that it has not seen."""
+
+    state: Any
+    offsets: Mapping[Place, int]
+
+
+class LiveState(Mapping[Place, Any]):
+    """The states of a live node by topic and partition, each tied to the offsets from which it goes on.
+
+    A node's ``state`` gives it at any time, also while the stream runs: for every partition the state after the last
+    batch that all sinks have finished with. A stream that starts from it goes on exactly there.
+
+    Parameters
+    ----------
+    identity : str
+        The pipeline or join that it belongs to, as JSON; another one refuses it.
+    kept : mapping
+        The states.
+
+    Attributes
+    ----------
+    offsets : dict of (str, int) to int
+        For each topic and partition, the offset of the first record that its state has not seen.
+    """
+
+    def __init__(self, identity: str, kept: Mapping[Place, Kept]) -> None:
+        self.identity = identity
+        self.kept = dict(kept)
+        self.offsets = {place: at for kept in self.kept.values() for place, at in kept.offsets.items()}
+
+    def __getitem__(self, place: Place) -> Any:
+        return self.kept[place].state
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self.kept)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __repr__(self) -> str:
+        offsets = (f"{topic}[{number}] up to {at}" for (topic, number), at in sorted(self.offsets.items()))
+        return f"<LiveState: {', '.join(offsets) or 'nothing seen'}>"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the states and their offsets to one file, sealed as `State.save` does: all of it, or nothing.
+
+        Raises
+        ------
+        StateError
+            If there is no such folder, or the package that a URL needs is not installed.
+        """
+        rows = [
+            {
+                "topic": topic,
+                "partition": number,
+                "offsets": json.dumps([[*place, at] for place, at in sorted(kept.offsets.items())]),
+                "kind": type(kept.state).__name__,
+                "state": kept.state.to_bytes(),
+            }
+            for (topic, number), kept in sorted(self.kept.items())
+        ]
+        strings = [pa.field(name, pa.string()) for name in ("topic", "offsets", "kind")]
+        schema = pa.schema([*strings, pa.field("partition", pa.int64()), pa.field("state", pa.large_binary())])
+        write_state_file(path, pa.Table.from_pylist(rows, schema), {KIND: b"1", IDENTITY: self.identity.encode()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LiveState:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        StateError
+            If the file is damaged, cut short, or not a saved live state.
+        """
+        return read_state_file(path, "saved live state", cls.from_file)
+
+    @classmethod
+    def from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> LiveState:
+        """Return what the table and metadata of such a file hold."""
+        kept = {}
+        for row in table.to_pylist():
+            offsets = {(topic, number): at for topic, number, at in json.loads(row["offsets"])}
+            state = _KINDS[row["kind"]].from_bytes(row["state"])
+            kept[row["topic"], row["partition"]] = Kept(state, offsets)
+        return cls(metadata[IDENTITY].decode(), kept)
+
+
+class KeepsState(Stream):  # type: ignore[misc]
+    """A node whose results depend on the records before.
+
+    A source asks it before a partition is read where it can go on, and begins there.
+    """
+
+    identity: str
+    described: str
+    needs_state: bool
+    """Whether its numbers are others without the records before."""
+
+    @property
+    @abstractmethod
+    def state(self) -> LiveState:
+        """The states by partition, each after the last batch that all sinks have finished with."""
+
+    @abstractmethod
+    def can_go_on_at(self, place: Place) -> set[int]:
+        """Return the offsets of a partition at which it has a state."""
+
+    @abstractmethod
+    def begin(self, place: Place, offset: int) -> None:
+        """Forget what is known of a partition, and begin with no records before an offset."""
+
+    @abstractmethod
+    def adopt(self, other: Any) -> None:
+        """Go on from what an equal node of an earlier stream knows."""
+
+    feeds: dict[str, Feed]
+    """The source of each topic that has started."""
+
+
+def load(path: str | os.PathLike[str]) -> State | LiveState:
+    """Read a state that was saved, with or without offsets.
+
+    Raises
+    ------
+    StateError
+        If the file is damaged, cut short, or neither.
+    """
+    return read_state_file(
+        path,
+        "saved state",
+        lambda table, metadata: (
+            LiveState.from_file(table, metadata) if KIND in metadata else State.from_file(table, metadata)
+        ),
+    )
+
+
+def downstream(node: Stream) -> Iterator[Stream]:
+    """Walk over all nodes that a node feeds."""
+    for child in node.downstreams:
+        yield child
+        yield from downstream(child)
+
+
+def pass_on(node: Stream, frame: Any, metadata: Any, batch: Batch | None) -> Any:
+    """Emit a frame to all nodes after this one; one without rows, or whose records are replayed, to states only."""
+    if batch is None or (len(frame) and not batch.replayed):
+        return node._emit(frame, metadata=metadata)
+    results: list[Any] = []
+    for child in list(node.downstreams):
+        if any(isinstance(after, KeepsState) for after in (child, *downstream(child))):
+            result = child.update(frame, who=node, metadata=metadata)
+            results += result if isinstance(result, list) else [result]
+    return [result for result in results if result is not None]
+
+
+def checked(state: LiveState, identity: str) -> LiveState:
+    """Return a state, if it belongs to what is to go on from it.
+
+    Raises
+    ------
+    StateError
+        If not.
+    """
+    if state.identity != identity:
+        raise StateError(f"This state belongs to another stream:\n  {state.identity}\nnot to\n  {identity}")
+    return state
