@@ -74,6 +74,11 @@ def is_dask(frame: Any) -> bool:
     return type(frame).__module__.partition(".")[0] == "dask"
 
 
+def is_stream(frame: Any) -> bool:
+    """Whether it is a streamz stream, or a node of ours that is one, without importing streamz."""
+    return any(kind.__module__.partition(".")[0] == "streamz" for kind in type(frame).__mro__)
+
+
 def require(frame: Frame, name: str, what: str = "") -> None:
     """Raise unless the frame has the column."""
     if name not in frame.names:

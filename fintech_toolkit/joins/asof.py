@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fintech_toolkit.engines.frames import Frame, is_dask, wrap
-from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.engines.frames import Frame, is_dask, is_stream, wrap
+from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.joins.columns import attach
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.search import search
@@ -27,6 +27,9 @@ def asof_join(
     suffixes: Sequence[str] = ("", "_right"),
     unfinished: bool = False,
     unit: str | None = None,
+    state: Any = None,
+    idle: str | None = None,
+    ahead: str | None = "24h",
 ) -> Any:
     """Join each row of `left` with the latest row of `right` of the same symbol as of its time.
 
@@ -71,6 +74,16 @@ def asof_join(
     unit : {"s", "ms", "us", "ns"}, optional
         The unit of times that are integers, since 1970 in UTC, on both sides. Left out, they are nanoseconds, and an
         error if they look like another unit.
+
+    state : LiveState or path, optional
+        For streams: where to go on, as ``joined.state`` gave it and ``joined.state.save(path)`` wrote it.
+    idle : str, optional
+        For streams from Kafka: how long a partition of the right may bring nothing, and have nothing left to read,
+        until rows of the left no longer wait for it, such as ``"5s"``; what it brings later of that time is late. By
+        default they wait.
+    ahead : str or None
+        For streams from Kafka: how far a row's time may be ahead of when its record was written. A row beyond is put
+        aside, because all that follows would be late.
 
     Returns
     -------
@@ -157,10 +170,12 @@ def asof_join(
         from fintech_toolkit.joins import distributed
 
         return distributed.join(left, right, options)
-    if type(left).__module__.partition(".")[0] == "streamz":
-        from fintech_toolkit.joins import live
+    if is_stream(left):
+        from fintech_toolkit.live.join import join
 
-        return live.join(left, right, options)
+        return join(left, right, options, state, idle, ahead)
+    if state is not None or idle is not None:
+        raise ParameterError("state= and idle= are for streams; a frame is joined from its beginning, and whole.")
     return join_frames(*same_sort(left, right), options)
 
 

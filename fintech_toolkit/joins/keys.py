@@ -69,7 +69,7 @@ def read_keys(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
     time = options.time(side)
     try:
         ts, kind = times(frame, time, options.unit)
-        codes = _codes(frame, options.by, table)
+        codes = symbol_codes(frame, options.by, table)
         known = finished(frame, options, side)
     except DataError as error:
         raise DataError(f"In the {side} frame: {error}") from error
@@ -84,7 +84,7 @@ def read_keys(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
         if not ok.all():
             row = int(np.argmin(ok))
             called = first_row + (row if rows is None else int(rows[row]))
-            raise DataError(f"In the {side} frame: {_reason(options.by, time, table, codes, ts, row, called)}")
+            raise DataError(f"In the {side} frame: {reason(options.by, time, table, codes, ts, row, called)}")
     return Keys(read_only(codes), read_only(ts), kind, in_time_order, rows)
 
 
@@ -114,7 +114,8 @@ def _not_false(column: Any) -> Array:
     return np.asarray(column.fill_null(True).to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
+def symbol_codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
+    """Return the codes of a side's symbols, adding new ones to the table."""
     codes = np.zeros(frame.rows, np.uint32)
     if by is None:
         table.add("")
@@ -124,7 +125,8 @@ def _codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
     return codes
 
 
-def _reason(by: str | None, time: str, table: SymbolTable, codes: Array, ts: Array, row: int, called: int) -> str:
+def reason(by: str | None, time: str, table: SymbolTable, codes: Array, ts: Array, row: int, called: int) -> str:
+    """Say what is wrong with a row's keys; it is called by number `called`."""
     if codes[row] == NULL:
         return f"column {by!r} has no symbol at row {called}; drop such rows or fill them."
     who = "" if by is None else f" for symbol {table.symbols[codes[row]]!r}"

@@ -130,6 +130,39 @@ class AsofJoin:
         """How many rows of the left wait for the right."""
         return self._left.rows
 
+    @property
+    def ahead(self) -> int:
+        """How many rows of the right came that the left has not reached."""
+        if self._right.rows < FEW:
+            return 0
+        view = wrap(self._right.whole())
+        ts = times(view, self.options.resolved(right=view.names).time("right"), self.options.unit)[0]
+        return int((ts >= self._left.watermark).sum())
+
+    @property
+    def oldest(self) -> int | None:
+        """The earliest time of a row of the left that waits, in nanoseconds; None if none does."""
+        return int(self._left_times(self._left.whole()).min()) if self.pending else None
+
+    def watermark(self, side: str) -> int:
+        """Return the latest time that a side has reached, in nanoseconds; the least int64 before its first row."""
+        return (self._left if side == "left" else self._right).watermark
+
+    def latest(self, side: str, frame: Any) -> int:
+        """Return the latest time of a frame of a side, in nanoseconds."""
+        view = wrap(frame)
+        options = self.options.resolved(**{side: view.names})
+        return int(times(view, options.time(side), options.unit)[0].max())
+
+    def forgotten(self, side: str) -> AsofJoin:
+        """Return a join that has seen nothing of a side."""
+        join = self.copy()
+        if side == "left":
+            join._left = _Feed()
+        else:
+            join._right = _Feed()
+        return join
+
     def left(self, frame: Any) -> Any:
         """Take a frame of the left; return the rows that can be answered now, or None.
 

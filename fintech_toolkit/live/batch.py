@@ -74,14 +74,22 @@ class Feed(Protocol):
     stopped: bool
     broken: bool
     """Whether a batch has failed, so that none after it may begin."""
+    failure: BaseException | None
+    """What a node said that no batch has brought about."""
     passed: dict[int, int]
     """For each partition, where the batches end that have passed all sinks."""
+
+    partitions: int
+    """How many partitions its topic has, 0 before it is known."""
 
     def hold(self, partition: int, why: str | None) -> None:
         """Have a partition read no further, and say why; or let it go on."""
 
     def caught_up(self, partition: int) -> bool:
         """Whether all records of a partition have been read."""
+
+    def fail(self, error: BaseException) -> None:
+        """Stop because of an error that no batch has brought about."""
 
 
 class Progress:
@@ -151,14 +159,17 @@ class Batch:
             whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
             yield number, frame.iloc[rows[0] : rows[-1] + 1] if whole else frame.iloc[rows]
 
-    def sent(self) -> npt.NDArray[np.int64]:
-        """Return for each row of the frame as it was emitted when it was written, in nanoseconds; 0 if unknown."""
+    def latest(self, rows: pd.DataFrame, ahead: int) -> npt.NDArray[np.int64]:
+        """Return the latest time that each row may have, `ahead` nanoseconds after its message was written."""
+        unlimited = np.full(len(rows), np.iinfo(np.int64).max)
         if self._origin is None:
-            return np.zeros(len(self.partition), np.int64)
+            return unlimited
         _, row_message, messages = self._origin
         stamps = [message.timestamp() for message in messages]
-        times = np.array([0 if kind == TIMESTAMP_NOT_AVAILABLE else at for kind, at in stamps], np.int64)
-        return times[row_message] * _MILLISECOND
+        known = np.array([kind != TIMESTAMP_NOT_AVAILABLE for kind, _ in stamps])
+        sent = np.array([at for _, at in stamps], np.int64)
+        place = row_message[rows.index.to_numpy()]
+        return np.where(known[place], sent[place] * _MILLISECOND + ahead, unlimited)
 
     def derived(self, partition: npt.NDArray[np.int64]) -> Batch:
         """Return what travels with rows that a node made of this batch, a partition for each."""

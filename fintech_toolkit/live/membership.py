@@ -133,6 +133,7 @@ class Membership:
         drain: Callable[[set[int]], None],
     ) -> None:
         self.positions: dict[int, Position] = {}
+        self.partitions = 0
         self.lost = False
         self.away = False  # whether Kafka was last seen going, not coming
         self._topic = topic
@@ -170,6 +171,7 @@ class Membership:
                     ) from failure
                 continue
             if found.error is None:
+                self.partitions = len(found.partitions)
                 self._consumer.subscribe(
                     [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
                 )
@@ -272,8 +274,9 @@ class Membership:
             raise LiveError(f"topic {self._topic!r}: {failure.args[0].str()}") from failure
         not_said = {}
         for entry, (where, high) in begun:
-            if where.live > entry.offset and (entry.offset >= 0 or not self._from_start):
-                not_said[entry.partition] = where.live
+            passed = self._passed.get(entry.partition, -1)
+            if passed > entry.offset >= 0 or (entry.offset < 0 and not self._from_start):
+                not_said[entry.partition] = max(passed, where.start)
             place = (self._topic, entry.partition)
             for node in self._nodes:
                 if where.begin or where.start not in node.can_go_on_at(place):

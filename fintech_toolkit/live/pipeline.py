@@ -12,7 +12,7 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on
-from fintech_toolkit.schema import Array, nanoseconds
+from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
@@ -82,6 +82,8 @@ class PipelineNode(KeepsState):
         versions = self._versions.get(place, {})
         # A node before may have dropped a whole frame; otherwise it is the very offset.
         at = max((offset for offset in versions if offset <= start), default=None)
+        if at is None and not self.needs_state:
+            at, versions = start, {start: self._fresh()}
         if at is None:
             raise StateError(
                 f"topic {batch.topic!r}, partition {partition}: a batch begins at offset {start}, and the states at "
@@ -91,7 +93,8 @@ class PipelineNode(KeepsState):
         enriched = None
         if len(rows):
             run = Run(self.pipeline, before)
-            enriched, rejected = run.accept(rows, self._latest(batch, rows))
+            limited = self._ahead is not None and self.pipeline.time is not None
+            enriched, rejected = run.accept(rows, batch.latest(rows, self._ahead or 0) if limited else None)
             after = run.state
             if len(rejected):
                 refused = rows.iloc[rejected["row"]]
@@ -100,14 +103,6 @@ class PipelineNode(KeepsState):
         oldest = min(at, batch.feed.passed.get(partition, at))
         self._versions[place] = {offset: state for offset, state in versions.items() if offset >= oldest} | {end: after}
         return enriched
-
-    def _latest(self, batch: Batch, rows: pd.DataFrame) -> Array | None:
-        """Return the latest time that each row may have."""
-        if self._ahead is None or self.pipeline.time is None:
-            return None
-        sent = batch.sent()[rows.index.to_numpy()]
-        latest: Array = np.where(sent > 0, sent + self._ahead, np.iinfo(np.int64).max)
-        return latest
 
     def _check_homes(self, place: Place, before: State, after: State, rows: pd.DataFrame) -> None:
         """Raise if a symbol comes in two partitions: each would have half of its ticks."""

@@ -249,6 +249,8 @@ class Reader:
 
     def _commit(self) -> None:
         """Commit the batches that all sinks have finished with, in their order; raise what one of them raised."""
+        if self._feed.failure is not None:
+            raise self._feed.failure
         for one in self._on_their_way:
             if one.passed:
                 one.delivered.result()

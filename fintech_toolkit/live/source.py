@@ -168,6 +168,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.exception: BaseException | None = None
         self.passed: dict[int, int] = {}
         self.broken = False
+        self.failure: BaseException | None = None
         self._settings = consumer_settings(settings.for_consumer(), group, member or f"{socket.gethostname()}.{topic}")
         self._columns = message_schema(schema, optional=optional, unit=unit)
         self._until_latest = until is not None
@@ -217,11 +218,12 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
                 )
         if self._thread is not None:
             self._thread.join()
+        for state in self._nodes():
+            state.follow(self, self.topic)
         self._take_over()
-        self.stopped, self.started, self.broken, self.exception = False, True, False, None
+        self.stopped, self.started, self.broken = False, True, False
+        self.exception = self.failure = None
         self._held.clear()
-        for node in self._nodes():
-            node.feeds[self.topic] = self
         self._thread = threading.Thread(target=self._read, name=f"kafka-{self.topic}", daemon=True)
         self._thread.start()
         atexit.register(self._leave)
@@ -305,6 +307,16 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     def caught_up(self, partition: int) -> bool:
         """Whether all records of a partition have been read."""
         return self.stopped or self.lag.get(partition) == 0
+
+    def fail(self, error: BaseException) -> None:
+        """Stop because of an error that no batch has brought about."""
+        self.failure = error
+        self.broken = True
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the topic has, 0 before it is known."""
+        return self._reader.membership.partitions if self._reader is not None else 0
 
     # The thread
 

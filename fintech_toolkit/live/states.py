@@ -14,7 +14,7 @@ from streamz import Stream
 
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.state_file import read_state_file, write_state_file
-from fintech_toolkit.errors import StateError
+from fintech_toolkit.errors import PipelineError, StateError
 from fintech_toolkit.joins.resumable import AsofJoin
 from fintech_toolkit.live.batch import Batch, Feed
 
@@ -143,8 +143,26 @@ class KeepsState(Stream):  # type: ignore[misc]
     def adopt(self, other: Any) -> None:
         """Go on from what an equal node of an earlier stream knows."""
 
+    orders_rows = True
+    """Whether what it passes on of a partition goes from offset to offset, so that another state can follow."""
     feeds: dict[str, Feed]
     """The source of each topic that has started."""
+
+    def follow(self, feed: Feed, topic: str) -> None:
+        """Learn which source a topic comes from; it is about to start.
+
+        Raises
+        ------
+        PipelineError
+            If a node after this one cannot keep a state of what comes out of it.
+        """
+        self.feeds[topic] = feed
+        for after in downstream(self):
+            if isinstance(after, KeepsState) and after.needs_state and not self.orders_rows:
+                raise PipelineError(
+                    f"{after.described} cannot follow {self.described} of Kafka topics, because what it knows would "
+                    "not be tied to an offset: write the joined rows to a topic, and read that."
+                )
 
 
 def load(path: str | os.PathLike[str]) -> State | LiveState:

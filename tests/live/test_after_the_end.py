@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,9 @@ from fintech_toolkit.live import LiveError
 from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
 from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 from tests.kafka import create_topic
-from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks
+from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "delivery.timeout.ms": 1_000, "log_level": 0}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def put(servers: str, topic: str, frame: pd.DataFrame) -> None:

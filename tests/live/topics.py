@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -58,6 +59,14 @@ def committed(servers: str, group: str, topic: str) -> dict[int, int]:
     (future,) = admin.list_consumer_group_offsets(request).values()
     found = future.result(timeout=SECONDS).topic_partitions
     return {entry.partition: entry.offset for entry in found if entry.topic == topic and entry.offset >= 0}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def by_symbol(frame: pd.DataFrame) -> pd.DataFrame:
