@@ -64,6 +64,7 @@ TAKEN = {
     ("accept", "time going backwards"),
     ("accept", "time going backwards in a symbol that is known"),
     ("accept", "an Arrow table without symbol"),
+    ("accept", "a value out of its domain"),
 }
 
 

@@ -125,13 +125,13 @@ def _head(title: str, source: Any, status: str, quotes: bool) -> str:
         "Out": f"{counts.emitted:,}",
         "Rejected": f"{counts.rejected:,}",
     }
-    color = "#c8463c" if health.startswith("died") else "#5b6570"
+    color = "#c8463c" if health.died else "#5b6570"
     lines = [status, "" if quotes else "Waiting for the first quotes …"]
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start'>"
         f"<div style='width:440px'><div style='font-size:22px;font-weight:600'>{escape(title)}</div>"
         + "".join(f"<div style='{_SMALL}'>{escape(line)}</div>" for line in lines if line)
-        + f"<div style='font-size:13px;color:{color}'>Feed: <span>{escape(health)}</span></div></div>"
+        + f"<div style='font-size:13px;color:{color}'>Feed: <span>{escape(health.status)}</span></div></div>"
         + "".join(
             f"<div style='min-width:75px'><div style='font-size:12px'>{name}</div>"
             f"<div style='font-size:19px'>{value}</div></div>"

@@ -103,7 +103,7 @@ def test_restarted_in_the_middle_it_gives_the_answers_of_the_batch(
     first.start()
     put(kafka_broker, left, trades.iloc[:1_200])
     put(kafka_broker, right, quotes.iloc[:900])
-    wait_until(lambda: len(first.rows) > 100 and len(first.trades.passed) > 1)
+    wait_until(lambda: len(first.rows) > 100 and bool(first.trades.passed))
     first.stop()
     again = Joined(kafka_broker, left, right)
     again.trades.start()
