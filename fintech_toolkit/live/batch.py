@@ -14,8 +14,7 @@ import pyarrow as pa
 from confluent_kafka import Message
 
 from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.writer import LiveError, Writer
+from fintech_toolkit.live.dead_letters import DeadLetters
 
 _RATE_SECONDS = 5.0
 
@@ -64,45 +63,6 @@ class Counter:
         with self._lock:
             since = time.monotonic() - _RATE_SECONDS
             return sum(count for at, count in self._recent if at > since) / _RATE_SECONDS
-
-
-class DeadLetters:
-    """Where records go that cannot be used: to a topic, or without one to the caller, as an error.
-
-    A dead letter has the key and value of the record, and in its headers ``topic``, ``partition``, ``offset`` and
-    ``reason`` as text. One row out of a message with many is a message of its own, with ``row`` as well.
-    """
-
-    def __init__(self, topic: str | None, config: KafkaConfig, counter: Counter) -> None:
-        self.topic = topic
-        self._config = config
-        self._counter = counter
-        self._writer: Writer | None = None
-
-    def send(self, message: Message, reason: str, row: int | None = None, value: bytes | None = None) -> None:
-        """Queue a dead letter for a message, or for one of its rows with the row's own value.
-
-        Raises
-        ------
-        LiveError
-            If there is no topic for dead letters.
-        """
-        where = {"topic": str(message.topic()), "partition": str(message.partition()), "offset": str(message.offset())}
-        if self.topic is None:
-            place = ", ".join(f"{name} {text}" for name, text in where.items())
-            raise LiveError(f"{place}: {reason}; with dead_letter_topic=… such records are put aside there")
-        if self._writer is None:
-            self._writer = Writer(self._config)
-        if row is None:
-            value = message.value()
-        else:
-            where["row"] = str(row)
-        self._writer.send(self.topic, value, message.key(), {**where, "reason": reason})
-        self._counter.add(rejected=1)
-
-    def flush(self, timeout: float) -> bool:
-        """Wait for the deliveries of what was queued and return whether they are complete."""
-        return self._writer is None or self._writer.flush(timeout)
 
 
 @dataclass(frozen=True)
@@ -158,4 +118,4 @@ class Batch:
             else:
                 (value,) = encode_arrow(self._table.slice(row, 1))
                 self._dead_letters.send(self._messages[position], reason, int(row - first), value)
-            self._counter.add(emitted=-1)
+            self._counter.add(emitted=-1, rejected=1)

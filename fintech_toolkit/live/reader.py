@@ -24,8 +24,9 @@ from confluent_kafka import (
 )
 
 from fintech_toolkit.errors import ParameterError
-from fintech_toolkit.live.batch import Batch, Counter, DeadLetters
+from fintech_toolkit.live.batch import Batch, Counter
 from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
+from fintech_toolkit.live.dead_letters import DeadLetters
 from fintech_toolkit.live.schema import to_frame
 from fintech_toolkit.live.writer import LiveError, logger
 
@@ -304,6 +305,7 @@ class Reader:
         self._counter.add(received=received, emitted=len(decoded.message))
         for position, reason in decoded.rejected:
             self._dead_letters.send(records[position], reason)
+            self._counter.add(rejected=1)
         partition = np.array([record.partition() for record in records])
         offset = np.array([record.offset() for record in records])
         batch = Batch(

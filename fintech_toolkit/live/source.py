@@ -17,9 +17,10 @@ from streamz import Source, Stream
 from streamz.core import RefCounter, convert_interval
 
 from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Batch, Counter, Counts, DeadLetters
+from fintech_toolkit.live.batch import Batch, Counter, Counts
 from fintech_toolkit.live.codecs import DECODERS
 from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.dead_letters import DeadLetters
 from fintech_toolkit.live.reader import Reader, consumer_settings
 from fintech_toolkit.live.schema import message_schema
 from fintech_toolkit.live.writer import logger
@@ -148,7 +149,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             "ids": itertools.count(),
             "passed": {},
             "counter": counter,
-            "dead_letters": DeadLetters(dead_letter_topic, settings, counter),
+            "dead_letters": DeadLetters(dead_letter_topic, settings),
             "deliver": self._deliver,
             "stopped": lambda: self.stopped,
         }
