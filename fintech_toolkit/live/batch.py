@@ -81,6 +81,8 @@ class Batch:
     partition, offset : ndarray of int64
         For each row of the frame as it was emitted. The frame's index says which row is which, also after rows were
         dropped or moved.
+    replayed : bool
+        Whether the frame is replayed to rebuild state, and the sinks have had it before.
     """
 
     id: int
@@ -93,9 +95,10 @@ class Batch:
     _messages: Sequence[Message] = field(repr=False)
     _dead_letters: DeadLetters = field(repr=False)
     _counter: Counter = field(repr=False)
+    replayed: bool = False
     done: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    def reject(self, rows: Iterable[int], reasons: Iterable[str]) -> None:
+    def reject(self, rows: Iterable[int], reasons: Iterable[str], frame: pa.Table | None = None) -> None:
         """Put rows aside as dead letters that were emitted and turned out to be of no use.
 
         Parameters
@@ -104,6 +107,8 @@ class Batch:
             Labels of the rows in the index of the emitted frame.
         reasons : iterable of str
             Why, for each.
+        frame : pyarrow.Table, optional
+            These rows as a sink wanted to write them.
 
         Raises
         ------
