@@ -6,6 +6,7 @@ Kernels read columns by these names unless told otherwise; a frame that uses oth
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,16 +190,31 @@ def whole_nanoseconds(values: Array, what: str, unit: str | None = None) -> Arra
 
 
 def _refuse_other_units(values: Array, what: str) -> None:
+    for row, unit in other_units(values):
+        raise DataError(f"{what} {looks_like(unit, values[row], f' at row {row}')}")
+
+
+def other_units(values: Array) -> Iterator[tuple[int, str]]:
+    """Yield the rows of times that tell themselves not to be nanoseconds, and their unit.
+
+    Examples
+    --------
+    >>> list(other_units(np.array([1_704_189_598_123, 1_704_189_598_123_000_000])))
+    [(0, 'ms')]
+    """
     # Real nanoseconds are greater than any other unit's plausible times; only what is not need be looked at closely.
     if not len(values) or values.min() >= _UNTIL * 1_000_000:
         return
     for unit in ("s", "ms", "us"):
         a_second = UNITS["s"] // UNITS[unit]
-        found = (values >= _SINCE * a_second) & (values < _UNTIL * a_second)
-        if found.any():
-            row = int(np.argmax(found))
-            there = values[row].astype(f"M8[{unit}]").astype("M8[s]")
-            raise DataError(
-                f"{what} looks like {_CALLED[unit]}: {values[row]} at row {row} would be {there} UTC; say "
-                f"unit={unit!r}, or unit='ns' if these are nanoseconds."
-            )
+        for row in np.flatnonzero((values >= _SINCE * a_second) & (values < _UNTIL * a_second)).tolist():
+            yield row, unit
+
+
+def looks_like(unit: str, value: np.int64, where: str = "") -> str:
+    """Say of which unit a time seems to be that was to be nanoseconds, and what to do."""
+    there = value.astype(f"M8[{unit}]").astype("M8[s]")
+    return (
+        f"looks like {_CALLED[unit]}: {value}{where} would be {there} UTC; say unit={unit!r}, or unit='ns' if these "
+        "are nanoseconds."
+    )

@@ -36,7 +36,7 @@ ROOMS = (
 )
 # What leads on to a room further down, and imports it when it is called: `Pipeline.live`, and whatever makes a pipeline
 # again of its JSON, which is how one travels to a worker and into a file.
-DOORS = {("pipeline", "live"), ("engines", "pipeline")}
+DOORS = {("pipeline", "live"), ("joins", "live"), ("engines", "pipeline")}
 
 
 @cache

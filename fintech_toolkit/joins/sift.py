@@ -56,8 +56,8 @@ def sift(
         now = pd.Timestamp(int(ts[row]))
         if ahead[row] and latest is not None:
             reasons.append(
-                f"column {time!r} at row {row} is {now}, and may be {pd.Timestamp(int(latest[row]))} at most, judged by "
-                "when its record was written"
+                f"column {time!r} at row {row} is {now}, and may be {pd.Timestamp(int(latest[row]))} at most, judged "
+                "by when its record was written"
             )
         elif late[row]:
             reasons.append(

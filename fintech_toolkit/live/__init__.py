@@ -1,6 +1,6 @@
 """Live feeds: streamz sources and sinks for Kafka, and pipelines that run on them.
 
-Importing it registers ``Stream.from_kafka_frames``, ``.to_kafka_frames`` and ``.to_table``.
+Importing it registers ``Stream.from_kafka_frames``, ``.to_kafka_frames``, ``.to_function`` and ``.to_table``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from fintech_toolkit.live.batch import Batch, Counts
 from fintech_toolkit.live.broker import EmbeddedBroker
 from fintech_toolkit.live.config import KafkaConfig
 from fintech_toolkit.live.health import Health
-from fintech_toolkit.live.sinks import to_kafka_frames, to_table
+from fintech_toolkit.live.sinks import to_function, to_kafka_frames, to_table
 from fintech_toolkit.live.source import from_kafka_frames
 from fintech_toolkit.live.states import LiveState
 from fintech_toolkit.live.writer import LiveError
@@ -23,6 +23,7 @@ __all__ = [
     "LiveError",
     "LiveState",
     "from_kafka_frames",
+    "to_function",
     "to_kafka_frames",
     "to_table",
 ]

@@ -198,7 +198,7 @@ class Batch:
             return
         for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
             if self._origin is None:
-                (value,) = encode_arrow(to_table(frame).slice(place, 1)) if frame is not None else (None,)
+                (value,) = encode_arrow(to_table(frame).slice(place, 1)) if frame is not None else (b"",)
                 self._dead_letters.send_row(self.topic, int(self.partition[row]), int(self.offset[row]), reason, value)
                 continue
             if row in self.progress.rejected:  # by another sink: it is among the dead letters already

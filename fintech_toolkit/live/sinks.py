@@ -1,11 +1,12 @@
-"""streamz sinks for frames: a Kafka topic, and a bounded table in memory. For a callback, streamz has `sink`."""
+"""streamz sinks for frames: a Kafka topic, a bounded table in memory, and a function of the user's own."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -16,21 +17,66 @@ from streamz import Stream
 from streamz.sinks import Sink
 
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
-from fintech_toolkit.live.codecs import encode_arrow, encode_json
+from fintech_toolkit.live.batch import Batch, batch_of
+from fintech_toolkit.live.codecs import ENCODERS, Messages
 from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.messages import raise_first
 from fintech_toolkit.live.schema import to_table as arrow_table
 from fintech_toolkit.live.writer import BATCH, Writer
 
-_ENCODERS = {"json": encode_json, "arrow": encode_arrow}
+
+class FrameSink(Sink):  # type: ignore[misc]
+    """What the sinks share: they are handed the batch that a frame came from, and can be released."""
+
+    def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
+        """Take a frame, unless it was only replayed to rebuild state: then the sink has had it before."""
+        batch = batch_of(metadata)
+        return [] if batch is not None and batch.replayed else self._take(x, batch, metadata or [])
+
+    def _take(self, frame: Any, batch: Batch | None, metadata: list[dict[str, Any]]) -> Any:
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Close what the sink holds open, when the frames that it has are finished; the next frame opens it again."""
+
+    def destroy(self) -> None:
+        """Disconnect the sink from its stream, and release it."""
+        super().destroy()
+        self.release()
+
+    async def _holding(self, work: Awaitable[Any], metadata: list[dict[str, Any]]) -> None:
+        """Do the work on a frame, which keeps its batch from being done."""
+        self._retain_refs(metadata)
+        await work
+        self._release_refs(metadata)
+
+
+class _Connection:
+    """A producer and the two threads of a sink: one encodes a frame while the other delivers the one before."""
+
+    def __init__(self, topic: str, config: KafkaConfig) -> None:
+        self.writer = Writer(config)
+        self.encoding = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{topic}")
+        self.delivery = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{topic}")
+
+    def close(self) -> None:
+        """End all of it; nothing is under way."""
+        self.encoding.shutdown(wait=False)
+        self.delivery.shutdown(wait=False)
+        self.writer.close()
 
 
 @Stream.register_api()
-class to_kafka_frames(Sink):  # type: ignore[misc]  # a node is named as its method
+class to_kafka_frames(FrameSink):  # a node is named as its method
     """Write frames to a Kafka topic, a message for each row.
 
     The stream waits until the broker has acknowledged all messages of a frame. If one is not acknowledged within
     30 seconds (``delivery.timeout.ms``), ``emit`` raises; a Kafka source upstream stops. Messages of one key keep
     their order. The index is not written.
+
+    A row that cannot be written (an infinity in JSON, a message larger than ``message.max.bytes``) becomes a dead
+    letter of the Kafka source upstream, and the others are written. Without such a source it is an error, and nothing
+    of the frame is written.
 
     Parameters
     ----------
@@ -65,59 +111,131 @@ class to_kafka_frames(Sink):  # type: ignore[misc]  # a node is named as its met
         format: Literal["json", "arrow"] = "json",
         **kwargs: Any,
     ) -> None:
-        if format not in _ENCODERS:
-            raise ParameterError(f"unknown format {format!r}. {did_you_mean(format, _ENCODERS)}")
+        if format not in ENCODERS:
+            raise ParameterError(f"unknown format {format!r}. {did_you_mean(format, ENCODERS)}")
         self.topic = topic
         self._key = key
-        self._format = format
-        self._writer = Writer(KafkaConfig.of(config))
-        self._turn = asyncio.Lock()  # frames are written whole, in the order in which they came
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{topic}")
+        self._encoder = ENCODERS[format]
+        self._config = KafkaConfig.of(config)
+        # Frames are encoded and delivered whole, in the order in which they came.
+        self._encoding, self._delivery = asyncio.Lock(), asyncio.Lock()
+        self._lock = threading.Lock()  # of what follows: the end of a source releases its sinks from another thread
+        self._connection: _Connection | None = None
+        self._frames = 0  # under way
+        self._released = False
         super().__init__(upstream, ensure_io_loop=True, **kwargs)
 
-    def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
-        """Write a frame; what is returned is done when it is delivered."""
-        self._retain_refs(metadata or [])
-        return asyncio.ensure_future(self._write(x, metadata or []))
+    def release(self) -> None:
+        """Close the producer and end the threads, when the frames under way are finished; the next frame has new ones.
 
-    async def _write(self, frame: pd.DataFrame | pa.Table, metadata: list[dict[str, Any]]) -> None:
+        Safe to call from any thread.
+        """
+        with self._lock:
+            self._released = True
+            self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._released and not self._frames and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _take(self, frame: pd.DataFrame | pa.Table, batch: Batch | None, metadata: list[dict[str, Any]]) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = _Connection(self.topic, self._config)
+            self._released = False
+            self._frames += 1
+        return asyncio.ensure_future(self._holding(self._write(frame, batch, self._connection), metadata))
+
+    async def _write(self, frame: pd.DataFrame | pa.Table, batch: Batch | None, connection: _Connection) -> None:
+        try:
+            # Until its turn to be delivered has come, so that one frame at most waits encoded.
+            async with self._encoding:
+                messages = await self._encode(frame, batch, connection)
+                await self._delivery.acquire()
+            try:
+                await self._deliver(messages, connection)
+            finally:
+                self._delivery.release()
+        finally:
+            with self._lock:
+                self._frames -= 1
+                self._close_if_idle()
+
+    async def _encode(
+        self, frame: pd.DataFrame | pa.Table, batch: Batch | None, connection: _Connection
+    ) -> list[dict[str, Any]]:
+        """Return a frame's messages, and put the rows aside that cannot be written."""
         loop = asyncio.get_running_loop()
-        async with self._turn:
-            messages = await loop.run_in_executor(self._pool, self._messages, frame)
-            for start in range(0, len(messages), BATCH):
-                chunk = messages[start : start + BATCH]
-                await loop.run_in_executor(self._pool, self._writer.send_batch, self.topic, chunk)
-                # In short waits: the interpreter joins the thread when it ends.
-                while not await loop.run_in_executor(self._pool, self._writer.flush, 0.1):
-                    pass
-        self._release_refs(metadata)
+        table, encoded = await loop.run_in_executor(connection.encoding, self._messages, frame, connection.writer.room)
+        if encoded.refused:
+            if batch is None:
+                raise_first(encoded.refused)
+            else:
+                rows = list(encoded.refused)
+                labels = frame.index[rows].tolist() if isinstance(frame, pd.DataFrame) else rows
+                batch.reject(labels, encoded.refused.values(), table.take(rows))
+        return encoded.messages
 
-    def _messages(self, frame: pd.DataFrame | pa.Table) -> list[dict[str, Any]]:
+    async def _deliver(self, messages: list[dict[str, Any]], connection: _Connection) -> None:
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(messages), BATCH):
+            chunk = messages[start : start + BATCH]
+            await loop.run_in_executor(connection.delivery, connection.writer.send_batch, self.topic, chunk)
+            # In short waits: the interpreter joins the thread when it ends.
+            while not await loop.run_in_executor(connection.delivery, connection.writer.flush, 0.1):
+                pass
+
+    def _messages(self, frame: pd.DataFrame | pa.Table, room: int) -> tuple[pa.Table, Messages]:
         table = arrow_table(frame)
         if self._key is None:
-            return [{"value": value} for value in _ENCODERS[self._format](table)]
+            return table, self._encoder(table, None, room)
         if self._key not in table.column_names:
             raise ColumnError(f"no column {self._key!r} for the key. {did_you_mean(self._key, table.column_names)}")
-        keys = table[self._key].combine_chunks()
-        if pa.types.is_dictionary(keys.type):
-            keys = keys.dictionary_decode()
-        if not (pa.types.is_string(keys.type) or pa.types.is_large_string(keys.type)):
+        keys = table[self._key]
+        kind = keys.type.value_type if pa.types.is_dictionary(keys.type) else keys.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
             raise DataError(f"column {self._key!r} is {keys.type}; a key is a string")
-        if self._format == "json":
-            values = encode_json(table)
-            encoded = keys.cast(pa.large_binary()).to_pylist()
-            return [{"value": value, "key": key} for value, key in zip(values, encoded, strict=True)]
-        codes = keys.dictionary_encode(null_encoding="encode")
-        messages = []
-        for code, key in enumerate(codes.dictionary.to_pylist()):
-            rows = table.filter(pa.compute.equal(codes.indices, code))
-            encoded_key = None if key is None else key.encode()
-            messages += [{"value": value, "key": encoded_key} for value in encode_arrow(rows)]
-        return messages
+        return table, self._encoder(table, keys.cast(kind).cast(pa.large_binary()).combine_chunks(), room)
 
 
 @Stream.register_api()
-class to_table(Sink):  # type: ignore[misc]  # a node is named as its method
+class to_function(FrameSink):  # a node is named as its method
+    """Hand frames to a function of your own, with the batch that they came from.
+
+    At least once: after a restart the last batches may come again. Its `Batch.id` and `Batch.offsets` say which they
+    are; stored together with what the function writes, they tell what has been written already. A frame that is
+    replayed to rebuild state is not handed over. The stream waits for the function.
+
+    Parameters
+    ----------
+    upstream : Stream
+        Frames.
+    f : callable
+        Takes a frame and its `Batch`, which is None without a Kafka source upstream; may be ``async``.
+    **kwargs
+        For `streamz.Stream`.
+
+    Examples
+    --------
+    >>> from streamz import Stream
+    >>> frames = Stream()
+    >>> sink = frames.to_function(lambda frame, batch: print(len(frame), batch))
+    >>> frames.emit(pd.DataFrame({"bid": [1.0, 2.0]}))
+    2 None
+    """
+
+    def __init__(self, upstream: Any, f: Callable[[Any, Batch | None], Any], **kwargs: Any) -> None:
+        self.function = f
+        super().__init__(upstream, ensure_io_loop=True, **kwargs)
+
+    def _take(self, frame: Any, batch: Batch | None, metadata: list[dict[str, Any]]) -> Any:
+        result = self.function(frame, batch)
+        return self._holding(result, metadata) if inspect.isawaitable(result) else []
+
+
+@Stream.register_api()
+class to_table(FrameSink):  # a node is named as its method
     """Keep the last rows of a stream of frames in memory, for plots.
 
     Parameters
@@ -158,9 +276,8 @@ class to_table(Sink):  # type: ignore[misc]  # a node is named as its method
         self._rows = 0
         super().__init__(upstream, **kwargs)
 
-    def update(self, x: pd.DataFrame, who: Any = None, metadata: Any = None) -> None:
-        """Add a frame's rows."""
-        frame = x.iloc[-self.maxlen :]
+    def _take(self, frame: pd.DataFrame, batch: Batch | None, metadata: list[dict[str, Any]]) -> None:
+        frame = frame.iloc[-self.maxlen :]
         if not len(frame):
             return
         with self._lock:

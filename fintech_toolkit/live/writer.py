@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -14,6 +15,8 @@ logger = logging.getLogger("fintech_toolkit.live")
 
 BATCH = 20_000
 # Without a broker, librdkafka alone would say so after five minutes.
+# What librdkafka counts of a message besides its key and value, and of each header besides its name and value.
+OVERHEAD, HEADER_OVERHEAD = 36, 10
 _DEFAULTS = {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 30_000}
 
 
@@ -22,20 +25,44 @@ class LiveError(FintechToolkitError):
 
 
 class Writer:
-    """Produces messages; `flush` raises if any message since the last one was not delivered."""
+    """Produces messages; `flush` raises if any message since the last one was not delivered.
+
+    Attributes
+    ----------
+    room : int
+        How many bytes key and value of a message may have together.
+    """
 
     def __init__(self, config: KafkaConfig) -> None:
         settings = _DEFAULTS | config.for_producer() | {"delivery.report.only.error": True}
         self._producer = Producer(settings | {"on_delivery": self._on_delivery}, logger=logger)
+        self.room = int(settings.get("message.max.bytes", 1_000_000)) - OVERHEAD
         self._servers = settings.get("bootstrap.servers", settings.get("metadata.broker.list"))
         self._failure: str | None = None
 
-    def send(self, topic: str, value: bytes | None, key: bytes | None, headers: dict[str, str]) -> None:
-        """Queue one message with headers, waiting for room in the queue if need be."""
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: dict[str, str],
+        on_too_large: Callable[[], None],
+    ) -> None:
+        """Queue one message with headers, waiting for room in the queue if need be.
+
+        `on_too_large` is called, by `flush`, if the broker refuses it as too large; that is no failure.
+        """
         encoded: dict[str, str | bytes | None] = {name: text.encode() for name, text in headers.items()}
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                on_too_large()
+            else:
+                self._on_delivery(error, message)
+
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=encoded)
+                self._producer.produce(topic, value, key, headers=encoded, on_delivery=on_delivery)
             except BufferError:
                 self.flush(1)
             else:
@@ -50,7 +77,7 @@ class Writer:
         Raises
         ------
         LiveError
-            If a message is too large, or the queue too small.
+            If a message is larger than `room`, or the queue too small.
         """
         if self._producer.produce_batch(topic, messages) < len(messages):
             error = next(message["_error"] for message in messages if "_error" in message)
@@ -69,6 +96,11 @@ class Writer:
             failure, self._failure = self._failure, None
             raise LiveError(failure)
         return waiting == 0
+
+    def close(self) -> None:
+        """End the producer, its threads and its connections; what was not delivered is given up."""
+        self._producer.purge()
+        self._producer.close()
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failure is None:

@@ -144,7 +144,7 @@ def test_a_source_whose_sink_has_no_broker_stops_and_commits_nothing(kafka_broke
 def test_nothing_is_committed_before_its_dead_letters_are_delivered(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, dead = kafka_topic(), f"dead-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": kafka_broker})
-    for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "200"})]).values():
+    for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "100"})]).values():
         made.result(timeout=SECONDS)
     produce(kafka_broker, topic, [*encode_json(to_table(ticks(3))), b"x" * 1_000])
     source = reader(kafka_broker, topic, dead_letter_topic=dead, until="latest")

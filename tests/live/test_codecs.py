@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
+from fintech_toolkit.live.json_codec import json_messages
 from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})
@@ -61,16 +62,23 @@ def decode_one_by_one(values: list[bytes | None], schema: pa.Schema) -> list[boo
         (quote(bid="1e999"), "too big"),
         (quote(id="1.5"), "column 'id'"),
         (quote(id="9223372036854775808"), "column 'id'"),
-        (quote(id="null"), "column 'id' is null or missing"),
+        (quote(id="null"), "column 'id' is null$"),
         (quote(id='1,"id":2'), "id.*twice"),
-        (b'{"symbol": "AAA", "ts": 1, "bid": 1.5}', "column 'id' is null or missing"),
-        (quote(ts="null"), "column 'ts' is null or missing"),
+        (b'{"symbol": "AAA", "ts": 1, "bid": 1.5}', r"column 'id' is missing; .*optional=\['id'\]"),
+        (quote(ts="null"), "column 'ts' is null$"),
         (quote(ts='"2024-08-08T23:54:00"'), "column 'ts'.*zone"),
         (quote(ts='"2024-08-08"'), "column 'ts'.*zone"),
         (quote(ts='"2024-02-30T00:00:00Z"'), "column 'ts'"),
         (quote(ts='"3000-01-01T00:00:00Z"'), "column 'ts'"),
         (quote(ts="1.5"), "column 'ts'"),
         (quote(ts="99999999999999999999"), "column 'ts'"),
+        (quote(ts='""'), "column 'ts'.*zone"),
+        (quote(ts="1723161240123"), "column 'ts' looks like milliseconds: .*2024-08-08T23:54:00 UTC; say unit='ms'"),
+        (b'{"ts": 1, "bid": 1.5, "id": 1}', "column 'symbol' is missing"),
+        (b'{"symbol": "bid", "ts": 1, "id": 1}', "column 'bid' is missing"),
+        (b'{"symbol": "\\"bid\\":null", "ts": 1, "id": 1}', "column 'bid' is missing"),
+        (b'{"symbol": "A", "x": {"bid": null}, "ts": 1, "id": 1}', "column 'bid' is missing"),
+        (b'{"symbol": "A", "ts": 1, "id": 1, "x": Inf}', "not one JSON object"),
     ],
 )
 def test_a_bad_message_is_split_off_alone(message: bytes | None, reason: str) -> None:
@@ -97,6 +105,55 @@ def test_times_are_exact(text: str, nanoseconds: int) -> None:
     decoded = JsonDecoder(QUOTE).decode([quote(ts=text)])
     assert decoded.rejected == []
     assert decoded.table["ts"].cast(pa.int64()).to_pylist() == [nanoseconds]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1)])
+@pytest.mark.parametrize("form", ["json", "arrow"])
+def test_integer_times_are_of_the_unit_that_the_schema_names(unit: str, factor: int, form: str) -> None:
+    schema = message_schema({"ts": "datetime64[ns, UTC]"}, unit=unit)
+    written = [1_723_161_240, -1, 0, 2**62, -(2**62)]
+    exact = [time * factor if abs(time * factor) < 2**63 else None for time in written]
+    if form == "json":
+        decoded = JsonDecoder(schema).decode([json.dumps({"ts": time}).encode() for time in written])
+    else:
+        decoded = ArrowDecoder(schema).decode([encode_arrow(pa.table({"ts": [time]}))[0] for time in written])
+    assert decoded.table["ts"].cast(pa.int64()).to_pylist() == [time for time in exact if time is not None]
+    assert [position for position, _ in decoded.rejected] == [at for at, time in enumerate(exact) if time is None]
+    for _, reason in decoded.rejected:
+        assert "column 'ts'" in reason
+        assert "beyond int64 nanoseconds" in reason
+
+
+@pytest.mark.parametrize(("unit", "called"), [("s", "seconds"), ("ms", "milliseconds"), ("us", "microseconds")])
+def test_integer_times_of_another_unit_are_rejected_alone(unit: str, called: str) -> None:
+    schema = message_schema({"ts": "datetime64[ns, UTC]"})
+    other = 1_723_161_240 * {"s": 1, "ms": 10**3, "us": 10**6}[unit]
+    texts = JsonDecoder(schema).decode([b'{"ts":%d}' % time for time in (NANOSECONDS, other, NANOSECONDS)])
+    arrow = ArrowDecoder(schema).decode(
+        [encode_arrow(pa.table({"ts": times}))[0] for times in ([NANOSECONDS], [NANOSECONDS, other], [NANOSECONDS])]
+    )
+    for decoded in (texts, arrow):
+        assert decoded.message.tolist() == [0, 2]
+        ((position, reason),) = decoded.rejected
+        assert position == 1
+        assert f"column 'ts' looks like {called}" in reason
+        assert f"unit='{unit}'" in reason
+
+
+@pytest.mark.parametrize("form", ["json", "arrow"])
+def test_an_optional_column_may_be_lacking_and_null_another_only_null(form: str) -> None:
+    schema = message_schema({"symbol": "str", "bid": "float64", "size": "Int64"}, optional=["bid", "size"])
+    records = [{"symbol": "A"}, {"symbol": None, "bid": 1.0, "size": None}, {"bid": 1.0, "size": 2}]
+    if form == "json":
+        decoded = JsonDecoder(schema).decode([json.dumps(record).encode() for record in records])
+    else:
+        tables = [pa.table({name: [value] for name, value in record.items()}) for record in records]
+        decoded = ArrowDecoder(schema).decode([encode_arrow(table)[0] for table in tables])
+    nothing = {"symbol": None, "bid": None, "size": None}
+    assert decoded.table.to_pylist() == [{**nothing, **record} for record in records[:2]]
+    ((position, reason),) = decoded.rejected
+    assert position == 2
+    assert "column 'symbol' is missing; if messages may lack it, say so with optional=['symbol']" in reason
 
 
 @pytest.mark.parametrize(("text", "value"), [("NaN", math.nan), ("Infinity", math.inf), ("-Infinity", -math.inf)])
@@ -132,7 +189,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=4,
 )
-near_misses = st.fixed_dictionaries(
+near_misses: st.SearchStrategy[bytes] = st.fixed_dictionaries(
     {},
     optional={
         "a": st.floats() | st.none() | json_values,
@@ -221,10 +278,42 @@ def test_times_in_another_zone_are_written_in_utc() -> None:
     assert encode_json(to_table(pd.DataFrame({"ts": times}))) == [b'{"ts":"2024-08-08T23:54:00.123456789Z"}']
 
 
+def test_a_row_with_a_value_that_json_cannot_say_is_refused_alone() -> None:
+    count = 1_000
+    floats, times = np.arange(count) / 7, np.arange(count) * 1_000_000
+    floats[[3, 500, 999]] = [math.inf, -math.inf, math.inf]
+    times[[3, 700]] = 2**62  # microseconds: beyond what nanoseconds can hold
+    texts = [f"S{row}" for row in range(count)]
+    broken = pa.array([b"\xff" if row == 20 else text.encode() for row, text in enumerate(texts)]).view(pa.string())
+    table = pa.table({"x": floats, "ts": pa.array(times, pa.timestamp("us", "UTC")), "symbol": broken})
+    keys = pa.array([text.encode() for text in texts], pa.large_binary())
+    messages, refused = json_messages(table, keys, 10**6)
+    assert list(refused) == [3, 20, 500, 700, 999]
+    assert refused[3].startswith("column 'x': inf cannot be written as JSON; ")
+    assert refused[500].startswith("column 'x': -inf cannot be written as JSON; ")
+    assert refused[700].startswith("column 'ts': ")
+    assert refused[20].startswith("column 'symbol': ")
+    good = [row for row in range(count) if row not in refused]
+    assert [json.loads(message["value"])["x"] for message in messages] == floats[good].tolist()
+    assert [message["key"] for message in messages] == [texts[row].encode() for row in good]
+
+
+def test_a_row_too_large_for_a_message_is_refused_alone() -> None:
+    symbols = ["A", "B" * 300, "C"]
+    keys = pa.array([b"k", b"k", None], pa.large_binary())
+    size = len(encode_json(pa.table({"symbol": symbols}))[1]) + 1
+    messages, refused = json_messages(pa.table({"symbol": symbols}), keys, size)
+    assert len(messages) == 3
+    assert refused == {}
+    messages, refused = json_messages(pa.table({"symbol": symbols}), keys, size - 1)
+    assert [json.loads(message["value"])["symbol"] for message in messages] == ["A", "C"]
+    assert refused == {1: f"a message of {size} bytes is too large: message.max.bytes leaves room for {size - 1}"}
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ([1.0, math.inf], "column 'x', row 1: inf"),
+        ([1.0, math.inf], "row 1: column 'x': inf"),
         (pd.to_datetime(["2024-08-08"]), r"column 'x' has times without a zone"),
         ([[1], [2]], "column 'x'"),
         ([1, "a"], "x"),
@@ -235,53 +324,46 @@ def test_what_json_cannot_say_is_an_error(column: Any, message: str) -> None:
         encode_json(to_table(pd.DataFrame({"x": column})))
 
 
-def test_arrow_messages_hold_many_rows_and_stay_within_kafkas_limit() -> None:
-    frame = pd.DataFrame({"symbol": ["AAA"] * 200_000, "bid": np.arange(200_000.0), "id": np.arange(200_000)})
-    messages = encode_arrow(to_table(frame))
-    assert max(map(len, messages)) < 1_000_000
-    decoder = ArrowDecoder(message_schema({"symbol": "str", "bid": "float64", "id": "int64"}))
-    decoded = decoder.decode([None, *messages])
-    pd.testing.assert_frame_equal(to_frame(decoded.table), frame)
-    assert decoded.message[0] == 1
-    assert decoded.message[-1] == len(messages)
-    assert decoded.rejected == [(0, "no value (a tombstone)")]
+def test_json_messages_are_taken_up_to_a_number() -> None:
+    values = [GOOD, b"{oops", GOOD, GOOD]
+    decoded = JsonDecoder(QUOTE).decode(values, rows=3)
+    assert (decoded.taken, decoded.message.tolist()) == (3, [0, 2])
+    assert [position for position, _ in decoded.rejected] == [1]
+    assert JsonDecoder(QUOTE).decode(values).taken == 4
+
+
+def test_many_malformed_messages_are_found_among_many() -> None:
+    rng = np.random.default_rng(0)
+    kinds = [
+        b"{oops}",
+        quote(bid="[1]"),
+        quote(id="1.5"),
+        b"{}{}",
+        quote(ts='"noon"'),
+        b'{"a":{}',
+        b'{"\xff":1}',
+        GOOD + b"}",
+    ]
+    values = [GOOD] * 5_000
+    for number, at in enumerate(rng.choice(5_000, 200, replace=False).tolist()):
+        values[at] = kinds[number % len(kinds)]
+    decoded = JsonDecoder(QUOTE).decode(values)
+    assert [position for position, _ in decoded.rejected] == [at for at, value in enumerate(values) if value != GOOD]
+    np.testing.assert_array_equal(decoded.message, [at for at, value in enumerate(values) if value == GOOD])
 
 
 @pytest.mark.parametrize(
-    ("frame", "reason"),
+    ("arguments", "message"),
     [
-        (
-            pd.DataFrame({"id": [1.0]}),
-            "column 'id': double, expected int64",
-        ),  # ids do not pass through floats
-        (pd.DataFrame({"id": pd.array([1, None], dtype="Int64")}), "column 'id' has nulls"),
-        (pd.DataFrame({"other": [1]}), "column 'id' is missing"),
-        (pd.DataFrame({"id": [2**63]}, dtype="uint64"), "not in range"),
+        ({"optional": ["bit"]}, "no column 'bit' in the schema. Did you mean 'bid'"),
+        ({"optional": ["id"]}, "column 'id' of dtype 'int64' cannot be null; use 'Int64'"),
+        ({"optional": ["ts"]}, "column 'ts' of dtype 'datetime64.*' cannot be null$"),
+        ({"unit": "m"}, "unit='m'"),
     ],
 )
-def test_arrow_messages_of_another_schema_are_rejected(frame: pd.DataFrame, reason: str) -> None:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    decoded = ArrowDecoder(message_schema({"id": "int64"})).decode(encode_arrow(table))
-    assert decoded.table.num_rows == 0
-    ((position, why),) = decoded.rejected
-    assert position == 0
-    assert reason in why
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=40) | st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=4)))
-def test_damaged_arrow_messages_are_rejected_or_valid(damage: bytes | tuple[int, bytes]) -> None:
-    (value,) = encode_arrow(to_table(pd.DataFrame({"symbol": ["AAA", "BBB"], "bid": [1.0, 2.0]})))
-    if isinstance(damage, tuple):
-        at, patch = damage
-        value = value[:at] + patch + value[at + len(patch) :]
-    else:
-        value = damage
-    decoded = ArrowDecoder(message_schema({"symbol": "str", "bid": "float64"})).decode([value])
-    decoded.table.validate(full=True)
-    assert decoded.table.num_rows == len(decoded.message)
-    assert len(decoded.rejected) in (0, 1)
-    assert not (decoded.rejected and decoded.table.num_rows)
+def test_what_a_schema_says_of_its_columns_is_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        message_schema({"bid": "float64", "id": "int64", "ts": "datetime64[ns, UTC]"}, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ JOINS = (
 )
 JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
-CODECS = ("tests/live/test_codecs.py", "tests/live/test_stream.py")
+CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
     "tests/live/test_offsets.py",
@@ -120,10 +120,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "live/*": FEEDS,
     "live/batch.py": (*CODECS, "tests/live/test_after_the_end.py"),
     "live/broker.py": ("tests/live/test_embedded_broker.py",),
+    "live/arrow_codec.py": CODECS,
     "live/codecs.py": CODECS,
     "live/config.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
+    "live/dead_letters.py": ("tests/live/test_dead_letters.py", "tests/live/test_after_the_end.py"),
+    "live/json_codec.py": CODECS,
+    "live/messages.py": CODECS,
     "live/properties.py": ("tests/live/test_config.py", "tests/live/test_stream.py"),
     "live/schema.py": CODECS,
+    "live/sinks.py": ("tests/live/test_sinks.py", "tests/live/test_table.py", *FEEDS),
+    "live/writer.py": ("tests/live/test_sinks.py", "tests/live/test_dead_letters.py", *FEEDS),
 }
 """The tests of a module: of the last entry that its path fits."""
 
