@@ -269,12 +269,7 @@ class Pipeline:
         Returns
         -------
         PipelineNode
-            A stream. Its ``state`` is a `LiveState`; of frames that come from no Kafka source, ``run.state``.
-
-        Raises
-        ------
-        StateError
-            If the state belongs to another pipeline, or the file is not a saved state.
+            A stream, whose ``state`` is a `LiveState`; of frames that come from no Kafka source, ``run.state``.
         """
         from fintech_toolkit.live.pipeline import PipelineNode
         from fintech_toolkit.live.states import load

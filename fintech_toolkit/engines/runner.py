@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import pyarrow as pa
 from fintech_toolkit.engines import wavefront
 from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
 from fintech_toolkit.engines.order import mark_disorder
+from fintech_toolkit.engines.refusals import refusal
 from fintech_toolkit.engines.sessions import session_ids
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import CHUNK, NULL, Symbol, SymbolTable, code_steps
+from fintech_toolkit.engines.symbols import CHUNK, Symbol, SymbolTable, code_steps
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
 from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
@@ -157,7 +158,7 @@ class Run:
             sources = self._sources(view, ok)
             codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok, latest)
             rejected = np.flatnonzero(~ok)
-            reasons = [self._reason(state, int(row), codes, ts, latest, sources) for row in rejected]
+            reasons = [refusal(self.pipeline, state, int(row), (codes, ts), latest, sources) for row in rejected]
         except BaseException:
             self._forget(state, known, kind)
             raise
@@ -233,36 +234,6 @@ class Run:
         run_wavefront(len(chunks), steps)
         return codes, grown[0][: len(state.table)], ts
 
-    def _reason(
-        self,
-        state: State,
-        row: int,
-        codes: Array,
-        ts: Array,
-        latest: Array | None = None,
-        sources: Mapping[Read, Array] | None = None,
-    ) -> str:
-        if codes[row] == NULL:
-            return f"Column {self.pipeline.symbol!r} has no symbol at row {row}; drop such rows or fill them."
-        if ts[row] == NAT:
-            return f"Column {self.pipeline.time!r} has no time at row {row}; drop such rows or fill them."
-        now = pd.Timestamp(int(ts[row]), unit="ns") if len(ts) else None
-        if latest is not None and ts[row] > latest[row]:
-            return (
-                f"Column {self.pipeline.time!r} at row {row} is {now}, and may be {pd.Timestamp(int(latest[row]))} at "
-                "most, judged by when its record was written; ahead= says how far it may be ahead."
-            )
-        for read, values in (sources or {}).items():
-            try:
-                check_domain(values[row : row + 1], read.role, f"Column {self.pipeline.source(read.name)!r}", row)
-            except DataError as error:
-                return str(error)
-        symbol = state.symbols[codes[row]]
-        return (
-            f"Column {self.pipeline.time!r} goes backwards for symbol {symbol!r} at row {row} ({now}); "
-            "sort the rows of a symbol by time."
-        )
-
     def _advance(self, state: State, view: Frame) -> Any:
         self._check_columns(view)
         known, kind = len(state.table), state.time_kind
@@ -270,7 +241,7 @@ class Run:
             ok = np.ones(view.rows, np.bool_)
             codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok)
             if not ok.all():
-                raise DataError(self._reason(state, int(np.argmin(ok)), codes, ts))
+                raise DataError(refusal(self.pipeline, state, int(np.argmin(ok)), (codes, ts)))
             sources = self._sources(view)
         except BaseException:
             self._forget(state, known, kind)

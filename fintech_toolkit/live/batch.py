@@ -72,15 +72,18 @@ class Feed(Protocol):
     """What nodes ask of the source of a batch."""
 
     stopped: bool
-    broken: bool
-    """Whether a batch has failed, so that none after it may begin."""
     failure: BaseException | None
     """What a node said that no batch has brought about."""
     passed: dict[int, int]
     """For each partition, where the batches end that have passed all sinks."""
 
-    partitions: int
-    """How many partitions its topic has, 0 before it is known."""
+    @property
+    def broken(self) -> bool:
+        """Whether a batch has failed, so that none after it may begin."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions its topic has, 0 before it is known."""
 
     def hold(self, partition: int, why: str | None) -> None:
         """Have a partition read no further, and say why; or let it go on."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import concurrent.futures
 import itertools
 import math
 import socket
@@ -14,23 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from streamz import Source, Stream
-from streamz.core import RefCounter, convert_interval
+from streamz.core import convert_interval
 
 from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Batch, Counter, Counts
+from fintech_toolkit.live.batch import Counter, Counts
 from fintech_toolkit.live.codecs import DECODERS
 from fintech_toolkit.live.config import KafkaConfig
 from fintech_toolkit.live.dead_letters import DeadLetters
+from fintech_toolkit.live.delivery import Delivery
 from fintech_toolkit.live.health import Health
 from fintech_toolkit.live.membership import Membership, consumer_settings
 from fintech_toolkit.live.reader import Reader
 from fintech_toolkit.live.schema import message_schema
-from fintech_toolkit.live.states import KeepsState, downstream, pass_on
-from fintech_toolkit.live.writer import LiveError, logger
+from fintech_toolkit.live.states import KeepsState, downstream
+from fintech_toolkit.live.writer import logger
 
 _CONNECT_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0
@@ -167,7 +165,6 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.topic = topic
         self.exception: BaseException | None = None
         self.passed: dict[int, int] = {}
-        self.broken = False
         self.failure: BaseException | None = None
         self._settings = consumer_settings(settings.for_consumer(), group, member or f"{socket.gethostname()}.{topic}")
         self._columns = message_schema(schema, optional=optional, unit=unit)
@@ -177,9 +174,9 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self._counter = Counter()
         self._dead_letters = DeadLetters(dead_letter_topic, settings)
         self._held: dict[int, str] = {}
-        self._watermarks: dict[int, int] = {}
+        time = next((field.name for field in self._columns if pa.types.is_timestamp(field.type)), None)
+        self._delivery = Delivery(self, time)
         self._restarts = 0
-        self._turn = asyncio.Lock()
         self._thread: threading.Thread | None = None
         self._reader: Reader | None = None
         self._reader_arguments: dict[str, Any] = {
@@ -192,7 +189,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             "held": self._held,
             "counter": self._counter,
             "dead_letters": self._dead_letters,
-            "deliver": self._deliver,
+            "deliver": self._delivery.send,
             "feed": self,
         }
         super().__init__(start=start, **kwargs)
@@ -221,7 +218,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         for state in self._nodes():
             state.follow(self, self.topic)
         self._take_over()
-        self.stopped, self.started, self.broken = False, True, False
+        self.stopped, self.started, self._delivery.broken = False, True, False
         self.exception = self.failure = None
         self._held.clear()
         self._thread = threading.Thread(target=self._read, name=f"kafka-{self.topic}", daemon=True)
@@ -276,7 +273,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             status = "stopped" if self.started else "not started"
         else:
             status = self._reader.doing if self._reader is not None else "starting"
-        marks = [mark for number, mark in self._watermarks.copy().items() if number in self.lag]
+        marks = [mark for number, mark in self._delivery.watermarks.copy().items() if number in self.lag]
         watermark = pd.Timestamp(min(marks), tz="UTC") if marks else None
         return Health(status, self.rate, self.lag, watermark, self._restarts, dict(self._held))
 
@@ -311,7 +308,12 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     def fail(self, error: BaseException) -> None:
         """Stop because of an error that no batch has brought about."""
         self.failure = error
-        self.broken = True
+        self._delivery.broken = True
+
+    @property
+    def broken(self) -> bool:
+        """Whether a batch has failed, so that none after it may begin."""
+        return self._delivery.broken
 
     @property
     def partitions(self) -> int:
@@ -391,40 +393,3 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.stop()
         if self._thread is not None:
             self._thread.join(_LEAVE_SECONDS)
-
-    def _deliver(self, frame: pd.DataFrame, batch: Batch) -> concurrent.futures.Future[None]:
-        self._note_times(frame, batch)
-        return asyncio.run_coroutine_threadsafe(self._emit_to_sinks(frame, batch), self.loop.asyncio_loop)
-
-    def _note_times(self, frame: pd.DataFrame, batch: Batch) -> None:
-        column = next((field.name for field in self._columns if pa.types.is_timestamp(field.type)), None)
-        if column is None:
-            return
-        times = frame[column].to_numpy("M8[ns]").view(np.int64)
-        for number in batch.offsets:
-            of_it = times[batch.partition == number] if len(batch.offsets) > 1 else times
-            self._watermarks[number] = max(self._watermarks.get(number, 0), int(of_it.max(initial=0)))
-
-    async def _emit_to_sinks(self, frame: pd.DataFrame, batch: Batch) -> None:
-        """Send a frame down the stream and return when all sinks have finished with it."""
-        # A reference of our own: a sink's future may still be at work when all nodes have let go.
-        reference = RefCounter(initial=1, cb=batch.progress.done.set, loop=self.loop)
-        coming: list[Any] = []
-        try:
-            self._refuse_after_failure(batch)
-            coming = pass_on(self, frame, [{"ref": reference, "batch": batch}], batch)
-            # Our own sinks are at work already. What a coroutine of the user's does begins in the order of the batches.
-            async with self._turn:
-                self._refuse_after_failure(batch)
-                await asyncio.gather(*coming)
-        except BaseException:
-            self.broken = True
-            for one in coming:
-                if asyncio.iscoroutine(one):
-                    one.close()
-            raise
-        reference.release()
-
-    def _refuse_after_failure(self, batch: Batch) -> None:
-        if self.broken:
-            raise LiveError(f"topic {self.topic!r}: batch {batch.id} is not begun, because one before it failed")
