@@ -275,8 +275,8 @@ def test_a_function_is_handed_each_frame_with_its_batch(kafka_broker: str, kafka
         seen.append((part, batch))
 
     async def store_later(part: pd.DataFrame, batch: Batch) -> None:
-        await asyncio.sleep(0)
-        assert committed(kafka_broker, topic, topic).get(0, 0) <= batch.offsets[0][0]
+        done = await asyncio.to_thread(committed, kafka_broker, topic, topic)
+        assert done.get(0, 0) <= batch.offsets[0][0]
         seen.append((part, batch))
 
     source.to_function(store if kind == "plain" else store_later)
@@ -297,8 +297,7 @@ def test_an_error_of_the_function_is_an_error_of_the_stream(kind: str) -> None:
         raise ZeroDivisionError(kind)
 
     async def fail_later(frame: Any, batch: None) -> None:
-        await asyncio.sleep(0)
-        fail(frame, batch)
+        await asyncio.to_thread(fail, frame, batch)
 
     frames.to_function(fail if kind == "plain" else fail_later)
     with pytest.raises(ZeroDivisionError, match=kind):
