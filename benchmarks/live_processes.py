@@ -52,17 +52,18 @@ def quotes(first: int, count: int) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
+    symbols, dealers = [f"SYM{code:05d}" for code in range(SYMBOLS)], [f"DEAL{code:02d}" for code in range(20)]
     number = np.arange(first, first + count)
     bid = (1_000_000 + number * 7_919 % 8_999_000) / 10_000
     return pd.DataFrame(
         {
-            "symbol": pd.Series([f"SYM{code:05d}" for code in number * 7_919 % SYMBOLS], dtype="str"),
+            "symbol": pd.Categorical.from_codes(number * 7_919 % SYMBOLS, symbols).astype("str"),
             "ts": pd.to_datetime(1_723_161_240_000_000_000 + number * 1_000, utc=True),
             "bid": bid,
             "ask": bid + 0.0625,
             "bid_size": 100.0 + number % 900,
             "ask_size": 100.0 + number % 700,
-            "dealer": pd.Series([f"DEAL{code:02d}" for code in number % 20], dtype="str"),
+            "dealer": pd.Categorical.from_codes(number % len(dealers), dealers).astype("str"),
             "id": 10_000_000 + number,
         }
     )
