@@ -1,15 +1,16 @@
 # Everything here runs on a fresh machine that has Python 3.11+ and make: the first call makes .venv, later ones reuse it.
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench mutants broker lab clean
+.PHONY: help demo test lint bench bench-live mutants broker lab clean
 .DELETE_ON_ERROR:
 
 help: ## List what there is
 	@echo "make TARGET [ARGS='…']"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a dashboard (ARGS="--seconds 20 --no-browser")
 	@$(BIN)/fintech-toolkit demo $(ARGS)
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
 bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS=--short)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-live: $(VENV)/.installed-test $(PEERS)/.installed ## Measure the live layer against quix-streams, bytewax and a plain loop, on a real broker (ARGS=--short)
+	@$(BIN)/python -m benchmarks.bench_live $(ARGS)
+
 mutants: $(VENV)/.installed-test ## Change the code for the worse in a copy and see whether tests notice (ARGS="--sample 100 --seed 1")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
@@ -36,7 +40,7 @@ lab: $(VENV)/.installed-notebooks ## JupyterLab on notebooks/
 	@$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks $(ARGS)
 
 clean: ## Remove .venv and all that was built or cached here
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -64,3 +68,11 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing fintech-toolkit and what $* needs: once, about a minute"
 	@$(INSTALL) '.[$*]'
 	@touch $@ $(VENV)/.installed
+
+# Peers bound the version of Kafka's client from above, so they have an environment of their own. One that has no wheel for this
+# Python is left out, and the table says so.
+$(PEERS)/.installed: benchmarks/peers.txt | $(BIN)/python
+	@echo "Installing the peers of the live benchmark: once, about a minute"
+	@$(BIN)/python -m venv $(PEERS)
+	@xargs -n 1 $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: < $< || true
+	@touch $@

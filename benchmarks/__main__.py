@@ -6,6 +6,7 @@ import multiprocessing
 import platform
 import re
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.tables import TABLES, Rows, Table
+from benchmarks.tables import TABLES, Rows
 
 README = Path(__file__).parents[1] / "README.md"
 PEERS = ("polars", "pandas", "numbagg", "bottleneck", "TA-Lib")
 
 
-def title(table: Table) -> str:
+def title(table: Callable[..., Rows]) -> str:
     """Return what a table is about."""
     return (table.__doc__ or "").strip().rstrip(".")
 
@@ -45,15 +46,15 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def environment() -> str:
-    """Return a sentence on where the numbers come from."""
+def environment(*packages: str) -> str:
+    """Return a sentence on where the numbers come from: the machine and the versions."""
     import psutil
 
     model = next(
         (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
     )
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numba", "dask", *PEERS))
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     memory = psutil.virtual_memory().total / 2**30
     return f"{model}, {psutil.cpu_count()} cores, {memory:.0f} GiB; Python {platform.python_version()}, {versions}."
 
@@ -83,7 +84,7 @@ def main(
     ] = False,
 ) -> None:
     """Measure against Polars, pandas, TA-Lib, numbagg and bottleneck, and write the tables in README.md."""
-    parts = [environment()]
+    parts = [environment("numba", "dask", *PEERS)]
     for table in TABLES:
         print(f"{title(table)} …", file=sys.stderr, flush=True)
         # A process of its own: no table inherits the memory, the threads or the warm caches of another.

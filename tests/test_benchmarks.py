@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks import bench_live
 from benchmarks.__main__ import README, insert, markdown, title
 from benchmarks.tables import TABLES
 
@@ -36,12 +38,35 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
     assert "**no**" not in done.stdout, "a peer came to another result"
 
 
-def test_the_readme_has_a_place_for_the_tables() -> None:
+def test_the_short_form_of_the_live_benchmark_fills_every_table_with_right_values(kafka_broker: str) -> None:
+    before = README.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench_live", "--short"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka_broker},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert README.read_bytes() == before
+    parts = done.stdout.split("\n\n")
+    for table in bench_live.TABLES:
+        lines = parts[parts.index(f"**{title(table)}**") + 1].splitlines()
+        assert len(lines) >= 3, "a head, a rule and at least one row"
+    assert "| yes |" in done.stdout
+    assert "**no**" not in done.stdout, "values that pandas does not find, or a row that was lost or came twice"
+
+
+@pytest.mark.parametrize("mark", ["bench", "bench-live"])
+def test_the_readme_has_a_place_for_the_tables(mark: str) -> None:
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     text = README.read_text()
-    written = insert(text, "bench", "| a |")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    assert written == f"{before}{BEGIN}\n| a |\n{END}{after}"
-    assert insert(written, "bench", "| a |") == written
+    written = insert(text, mark, "| a |")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    assert written == f"{before}{begin}\n| a |\n{end}{after}"
+    assert insert(written, mark, "| a |") == written
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])

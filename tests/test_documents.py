@@ -61,8 +61,8 @@ def test_the_tour_of_the_readme_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_targets_commands_and_files_that_are_named_exist(document: str) -> None:
     text = (ROOT / document).read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`+[^`]+`+", text)))) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(re.findall(r"`+[^`]+`+", text)))) <= targets
     for name in re.findall(r"\bft\.(\w+)", text):
         assert hasattr(ft, name) or name == "uptick_share", f"{document} names ft.{name}"
     for name in re.findall(r"`([\w./]+\.(?:py|ipynb|yml|txt|toml|md))`", text):
