@@ -83,23 +83,29 @@ def blend(mean, rest, x, share):  # type: ignore[no-untyped-def]
     return mean + share * (x - mean) if share <= 0.5 else x + rest * (mean - x)
 
 
-FAR = 1e6
-"""How far, in variances, the square of a mean may be from zero before its shift follows it."""
+FAR = 1e3
+"""How much farther from zero than from the newest value a mean may be before its shift follows it."""
 
 
 @helper
-def recentre(s, variance):  # type: ignore[no-untyped-def]
-    """Let a shift follow the mean that is kept about it; nothing is rounded away."""
-    if s.mean * s.mean > FAR * variance:
-        s.shift, s.mean = two_sum(s.shift, s.mean)
+def is_far(mean, delta):  # type: ignore[no-untyped-def]
+    """Return whether a shift is to follow the mean that is kept about it, which rounds nothing away.
+
+    `delta` is how far the newest value was from the mean. That says as much as the deviation, and is known sooner: now
+    and then a value is close by chance, and all that is lost then is time.
+    """
+    return abs(mean) > FAR * abs(delta)
 
 
 @helper
 def correlation(xx, yy, xy):  # type: ignore[no-untyped-def]
     """Return ``xy / √(xx yy)``, NaN where either does not vary."""
-    if not (xx > 0.0 and yy > 0.0):
-        return np.nan
     product = xx * yy
-    # The product of two moments leaves float64's range long before they do.
-    root = np.sqrt(product) if 1e-290 < product < np.inf else np.sqrt(xx) * np.sqrt(yy)
+    if xx > 0.0 and 1e-290 < product < np.inf:
+        root = np.sqrt(product)
+    elif xx > 0.0 and yy > 0.0:
+        # The product of two moments leaves float64's range long before they do.
+        root = np.sqrt(xx) * np.sqrt(yy)
+    else:
+        return np.nan
     return min(max(xy / root, -1.0), 1.0)

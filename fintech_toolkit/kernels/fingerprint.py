@@ -25,6 +25,8 @@ def fingerprint(name: str, value: Any, seen: set[int], digest: Any) -> None:
         digest.update(repr((name, value)).encode())
         return
     function = value.py_func if isinstance(value, Dispatcher) else value
+    if isinstance(value, Dispatcher):
+        digest.update(repr(sorted(value.targetoptions.items())).encode())
     if not inspect.isfunction(function):
         raise TypeError(f"A kernel uses {name}, a {type(value).__name__}; it can use functions and plain constants.")
     digest.update(name.encode())

@@ -35,6 +35,23 @@ from fintech_toolkit.kernels.slots import (
     slot_dtype,
     state_dtype,
 )
+from fintech_toolkit.kernels.templates import (
+    EMIT,
+    EVENT_LOOP,
+    FULL,
+    LOOP,
+    LOOP_WITH_SLOTS,
+    PUSH,
+    REBUILD,
+    REFRESH,
+    ROOM,
+    SERIES,
+    STALE_BY_ROWS,
+    STALE_BY_TIME,
+    UNBOUNDED,
+    WINDOW_BY_ROWS,
+    WINDOW_BY_TIME,
+)
 from fintech_toolkit.kernels.values import MISSING
 
 if TYPE_CHECKING:
@@ -102,10 +119,9 @@ class _Source:
         kernel = self.kernel
         if kernel.stateless:
             return self.store(self.call(kernel.function, "tick", self.values))
-        body = "s = state[codes[i]]\n" + self.on_new_session("")
-        if kernel.has_slots:
-            body += ROOM
-        return body + self.store(self.call(kernel.function, "tick", ["s", *self.values]))
+        room = FULL if kernel.has_slots else ""
+        store = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
+        return "s = state[codes[i]]\n" + self.on_new_session("") + room + store
 
     def event(self) -> str:
         ended = self.flush("True")
@@ -131,10 +147,11 @@ class _Source:
         kernel = self.kernel
         assert kernel.enter is not None
         entering = [f"v{j}" for j in range(len(kernel.enters))]
-        stored = [f"slots[k].{name}" for name in entering]
+        stored = self.stored
         values = ", ".join(self.values)
         if kernel.prepare is not None:
             values = self.call(kernel.prepare, "prepare", ["s", *self.values])
+        values = f"{', '.join(entering)} = {values}"
         enter = self.guarded(self.call(kernel.enter, "enter", ["s", *entering]), entering)
         leaving = [f"w{j}" for j in range(len(entering))]
         leave = self.call(kernel.leave, "leave", ["s", *leaving]) if kernel.leave else "pass"
@@ -143,16 +160,7 @@ class _Source:
         write = "\n".join(f"{slot} = {value}" for slot, value in zip(stored, entering, strict=True))
         if self.by_time:
             write += "\nslots[k].ts = ts[i]"
-        rebuild = REBUILD.format(
-            clear=self.clear(kernel.rebuilt),
-            enter=indent(self.guarded(self.call(kernel.enter, "enter", ["s", *stored]), stored), "    "),
-        )
-        push = PUSH.format(
-            capacity="max(16, 2 * s.capacity)" if self.by_time else "min(p_window, max(16, 2 * s.capacity))",
-            regrown=indent(rebuild if kernel.slots else "pass", "    "),
-            write=write,
-            enter=enter,
-        )
+        push = PUSH.format(values=values, write=write, enter=enter)
         if self.by_time:
             move = WINDOW_BY_TIME.format(leave=indent(f"{read}\n{leave}", "    "), push=push)
             stale = STALE_BY_TIME
@@ -160,18 +168,28 @@ class _Source:
             swap = f"{leave}\n{enter}"
             if kernel.slide is not None:
                 slide = self.call(kernel.slide, "slide", ["s", *leaving, *entering])
-                swap = f"if {self.finite(leaving + entering)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
+                # A change is finite where both values are; where it is too large for float64, they leave and enter.
+                changes = [f"{new} - {old}" for new, old in zip(entering, leaving, strict=True)]
+                swap = f"if {self.finite(changes)}:\n    {slide}\nelse:\n{indent(swap, '    ')}"
             move = WINDOW_BY_ROWS.format(
                 push=indent(push, "    "),
-                swap=indent(f"{read}\n{write}\n{swap}", "    "),
+                swap=indent(f"{read}\n{values}\n{write}\n{swap}", "    "),
             )
             if any(isinstance(p, Window) and p.default is None for p in kernel.parameters):
-                move = f"if p_window == 0:\n{indent(enter, '    ')}\nelse:\n{indent(move, '    ')}"
+                move = UNBOUNDED.format(values=values, enter=indent(enter, "    "), move=indent(move, "    "))
             stale = STALE_BY_ROWS
-        refresh = REFRESH.format(stale=stale, rebuild=indent(rebuild, "    ")) if kernel.drifts else ""
+        refresh = REFRESH.format(stale=stale, rebuild=indent(self.rebuild(), "    ")) if kernel.drifts else ""
         result = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
-        names = ", ".join(entering)
-        return f"s = state[codes[i]]\n{self.on_new_session('')}{names} = {values}\n{move}{refresh}{result}"
+        return f"s = state[codes[i]]\n{self.on_new_session('')}{move}{refresh}{result}"
+
+    @property
+    def stored(self) -> list[str]:
+        return [f"slots[k].v{j}" for j in range(len(self.kernel.enters))]
+
+    def rebuild(self) -> str:
+        assert self.kernel.enter is not None
+        enter = self.guarded(self.call(self.kernel.enter, "enter", ["s", *self.stored]), self.stored)
+        return REBUILD.format(clear=self.clear(self.kernel.rebuilt), enter=indent(enter, "    "))
 
     def finite(self, names: list[str]) -> str:
         test = "{} != MISSING" if self.kernel.integers else "np.isfinite({})"
@@ -185,8 +203,19 @@ class _Source:
         header = ", ".join(["codes, session, ts, state, slots, used", *self.inputs, *self.parameters, *self.outputs])
         if not self.kernel.emits:
             body = self.window() if self.kernel.enter is not None else self.tick()
-            body = indent(body, " " * 8)
-            return f"def {name}({header}):\n    for i in range(codes.shape[0]):\n{body}\n    return slots\n"
+            if not self.kernel.has_slots:
+                return LOOP.format(name=name, header=header, body=indent(body, " " * 8))
+            capacity = "max(16, 2 * s.capacity)"
+            if self.kernel.enter is not None and not self.by_time:
+                capacity = f"min(p_window, {capacity})"
+            regrown = self.rebuild() if self.kernel.slots and self.kernel.enter is not None else ""
+            return LOOP_WITH_SLOTS.format(
+                name=name,
+                header=header,
+                body=indent(body, " " * 12),
+                capacity=capacity,
+                regrown=indent(regrown, " " * 8),
+            )
         flush_body = "s = state[codes[i]]\n" + self.flush("False")
         loop = EVENT_LOOP.format(
             name=name,
@@ -195,102 +224,6 @@ class _Source:
             flush=indent(flush_body, " " * 12),
         )
         return loop
-
-
-ROOM = """\
-if s.count >= s.capacity:
-    slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
-"""
-
-EMIT = """\
-again = False
-while True:
-    if k == rows.shape[0]:
-        rows = grow_rows(rows)
-        code = grow_rows(code)
-        at = grow_rows(at)
-{room}
-    if not {call}:
-        break
-    code[k] = codes[i]
-    at[k] = i
-    k += 1
-    again = True
-"""
-
-# `flushing`: codes are the symbols to flush, each once, and no tick is read.
-EVENT_LOOP = """\
-def {name}(flushing, rows, {header}):
-    code = np.empty(rows.shape[0], np.uint32)
-    at = np.empty(rows.shape[0], np.int64)
-    k = 0
-    for i in range(codes.shape[0]):
-        if flushing:
-{flush}
-        else:
-{body}
-    return slots, rows[:k], code[:k], at[:k]
-"""
-
-REBUILD = """\
-s.age = 0
-{clear}
-for j in range(s.count):
-    k = nth_slot(s, j)
-{enter}
-"""
-
-# How old running sums are: by rows in rounds of the ring, by time in values that have left.
-STALE_BY_ROWS = "s.age >= REBUILD_AFTER"
-STALE_BY_TIME = "s.age >= REBUILD_AFTER * max(s.count, 8)"
-
-REFRESH = """\
-if {stale}:
-{rebuild}
-"""
-
-PUSH = """\
-if s.count == s.capacity:
-    slots = grow_ring(s, slots, used, {capacity})
-{regrown}
-k = nth_slot(s, s.count)
-{write}
-s.count += 1
-{enter}
-"""
-
-# A full ring is as long as its window, so the newest value takes the slot of the oldest.
-WINDOW_BY_ROWS = """\
-if s.count == p_window:
-    k = s.start + s.head
-{swap}
-    advance(s)
-    s.age += s.head == 0
-else:
-{push}
-"""
-
-WINDOW_BY_TIME = """\
-edge = earlier(ts[i], p_window)
-while s.count > 0 and slots[s.start + s.head].ts <= edge:
-    k = s.start + s.head
-    advance(s)
-    s.count -= 1
-    s.age += 1
-{leave}
-{push}
-"""
-
-
-SERIES = """\
-def {name}({arguments}):
-    {inputs}, = {contiguous},
-    n = x0.shape[0]
-{buffers}
-    state, slots, used = np.zeros(1, STATE), np.empty(0, SLOT), np.zeros(1, np.int64)
-    loop(np.zeros(n, np.uint32), np.empty(0, np.int64), ts, state, slots, used, {rest})
-{stored}
-"""
 
 
 def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tuple[str, _Source, dict[str, Any]]:

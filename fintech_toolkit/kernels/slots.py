@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 # not: a helper is compiled for each record that it is called with, and the exact match is taken.
 warnings.filterwarnings("ignore", "Record.* has been considered a subtype", NumbaExperimentalFeatureWarning)
 
-helper = numba.njit(error_model="numpy", nogil=True)
-"""Decorator for small functions that kernels share; compiled into the loops that call them."""
+helper = numba.njit(error_model="numpy", nogil=True, forceinline=True)
+"""Decorator for small functions that kernels share; compiled into the loops that call them: LLVM, left to itself, calls
+the larger ones in every row.
+"""
 
 
 @helper

@@ -12,7 +12,7 @@ from fintech_toolkit.kernels.parameters import Window
 from fintech_toolkit.kernels.slots import helper
 
 # `turnover` is the scale of `notional`, whose prices may be of either sign; sizes are not negative, so that the volume
-# is its own.
+# is its own. Once all that has a size has left, too little is left of either: summed afresh, they are exactly 0.
 STATE = [
     ("notional", "f8"),
     ("notional_lost", "f8"),
@@ -22,14 +22,12 @@ STATE = [
     ("volume_lost", "f8"),
     ("least_volume", "f8"),
     ("trades", "i8"),
-    ("sized", "i8"),
 ]
 
 
 @helper
 def _enter(s, price, size):  # type: ignore[no-untyped-def]
     s.trades += 1
-    s.sized += size != 0.0
     notional = price * size
     s.turnover += abs(notional)
     s.notional, s.notional_lost = add(s.notional, s.notional_lost, notional)
@@ -39,33 +37,22 @@ def _enter(s, price, size):  # type: ignore[no-untyped-def]
 @helper
 def _leave(s, price, size):  # type: ignore[no-untyped-def]
     s.trades -= 1
-    s.sized -= size != 0.0
     notional = price * size
     turnover, volume = s.turnover, s.volume
     s.turnover -= abs(notional)
     s.notional, s.notional_lost = add(s.notional, s.notional_lost, -notional)
     s.volume, s.volume_lost = add(s.volume, s.volume_lost, -size)
-    _watch(s, turnover, volume)
+    s.least_turnover = watch_sum(s, s.least_turnover, turnover, s.turnover)
+    s.least_volume = watch_sum(s, s.least_volume, abs(volume), abs(s.volume))
 
 
 @helper
 def _slide(s, old_price, old_size, price, size):  # type: ignore[no-untyped-def]
-    s.sized += (size != 0.0) - (old_size != 0.0)
     old, new = old_price * old_size, price * size
     turnover, volume = s.turnover, s.volume
     s.turnover += abs(new) - abs(old)
     s.notional, s.notional_lost = replace(s.notional, s.notional_lost, old, new)
     s.volume, s.volume_lost = replace(s.volume, s.volume_lost, old_size, size)
-    _watch(s, turnover, volume)
-
-
-@helper
-def _watch(s, turnover, volume):  # type: ignore[no-untyped-def]
-    if s.sized == 0:
-        # What is left of the sums is rounding error.
-        s.notional = s.notional_lost = s.turnover = s.least_turnover = 0.0
-        s.volume = s.volume_lost = s.least_volume = 0.0
-        return
     s.least_turnover = watch_sum(s, s.least_turnover, turnover, s.turnover)
     s.least_volume = watch_sum(s, s.least_volume, abs(volume), abs(s.volume))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import blend, recentre
+from fintech_toolkit.kernels.arithmetic import blend, is_far, two_sum
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.parameters import Count, Decay, Flag
 from fintech_toolkit.kernels.slots import helper
@@ -41,8 +41,10 @@ def share_of_new(s, alpha, adjust):  # type: ignore[no-untyped-def]
     old = s.weight * (1.0 - alpha)
     new = 1.0 if adjust else alpha
     total = old + new
-    s.weight = total if adjust else 1.0
-    return new / total, old / total
+    # Without `adjust` the values so far weigh 1, whatever they did.
+    s.weight = max(total, 0.0 if adjust else 1.0)
+    inverse = 1.0 / total
+    return new * inverse, old * inverse
 
 
 @helper
@@ -55,43 +57,40 @@ def age_weights(s, alpha, ignore_na):  # type: ignore[no-untyped-def]
 
 
 @helper
+def next_freedom(s, share, rest):  # type: ignore[no-untyped-def]
+    """Let the degrees of freedom follow: return what they were, and by what an unbiased second moment is divided."""
+    freedom = s.freedom
+    spread = 2.0 * share + rest * freedom
+    s.freedom = rest * spread
+    return freedom, 1.0 / spread
+
+
+@helper
 def _enter_variance(s, x, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
     if np.isfinite(x):
         if s.seen == 0:
             s.shift = x
         share, rest = share_of_new(s, alpha, adjust)
+        freedom, inverse = next_freedom(s, share, rest)
         x -= s.shift
         delta = x - s.mean
+        s.var = (freedom * s.var + share * (delta * delta)) * inverse
         s.mean = blend(s.mean, rest, x, share)
-        kept, added = moment_shares(s, share, rest)
-        s.var = kept * s.var + added * (delta * delta)
-        new_freedom(s, share, rest)
-        recentre(s, s.var)
+        if is_far(s.mean, delta):
+            s.shift, s.mean = two_sum(s.shift, s.mean)
     else:
         age_weights(s, alpha, ignore_na)
 
 
 @helper
-def moment_shares(s, share, rest):  # type: ignore[no-untyped-def]
-    """Return by how much an unbiased second moment counts from now on, and the product that is taken into it."""
-    inverse = 1.0 / (2.0 * share + rest * s.freedom)
-    return s.freedom * inverse, share * inverse
-
-
-@helper
-def new_freedom(s, share, rest):  # type: ignore[no-untyped-def]
-    """Let the degrees of freedom follow, after the moments."""
-    s.freedom = rest * (2.0 * share + rest * s.freedom)
-
-
-@helper
-def moment_of(s, moment, min_periods, bias):  # type: ignore[no-untyped-def]
+def moment_of(s, moment, alpha, min_periods, bias):  # type: ignore[no-untyped-def]
     """Return an unbiased second moment as asked for, once two values are there."""
     if s.seen < max(min_periods, 1 if bias else 2):
         return np.nan
     if bias:
         return s.freedom * moment
-    return moment if s.freedom > 0.0 else np.nan
+    # An average that is its newest value has no degree of freedom.
+    return moment if alpha < 1.0 else np.nan
 
 
 @tick_kernel(
@@ -158,7 +157,7 @@ def ewvar(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_per
     array([nan, 0.5, 2.5])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
-    return moment_of(s, s.var, min_periods, bias)
+    return moment_of(s, s.var, alpha, min_periods, bias)
 
 
 def _from_two(result: Any, valid: Any, bias: bool) -> Any:
@@ -194,7 +193,7 @@ def ewstd(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_per
     array([       nan, 0.70710678, 1.58113883])
     """
     _enter_variance(s, x, alpha, adjust, ignore_na)
-    return np.sqrt(moment_of(s, s.var, min_periods, bias))
+    return np.sqrt(moment_of(s, s.var, alpha, min_periods, bias))
 
 
 @ewstd.oracle

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import FAR, blend, correlation, two_sum
+from fintech_toolkit.kernels.arithmetic import blend, correlation, is_far, two_sum
 from fintech_toolkit.kernels.declare import tick_kernel
 from fintech_toolkit.kernels.slots import helper
 from fintech_toolkit.kernels.statistics.exponential import (
@@ -18,8 +18,7 @@ from fintech_toolkit.kernels.statistics.exponential import (
     MIN_PERIODS,
     age_weights,
     moment_of,
-    moment_shares,
-    new_freedom,
+    next_freedom,
     share_of_new,
 )
 
@@ -32,36 +31,29 @@ STATE = [
     ("weight", "f8"),
     ("seen", "i8"),
     ("freedom", "f8"),
-    ("xx", "f8"),
-    ("yy", "f8"),
     ("xy", "f8"),
 ]
 
 
 @helper
-def _enter(s, x, y, alpha, adjust, ignore_na):  # type: ignore[no-untyped-def]
-    if not (np.isfinite(x) and np.isfinite(y)):
-        age_weights(s, alpha, ignore_na)
-        return
+def _enter(s, x, y, alpha, adjust):  # type: ignore[no-untyped-def]
+    """Weigh a pair in: return how far it was from the means, its share, and what `next_freedom` gives."""
     if s.seen == 0:
         s.shift_x = x
         s.shift_y = y
     share, rest = share_of_new(s, alpha, adjust)
+    freedom, inverse = next_freedom(s, share, rest)
     x -= s.shift_x
     y -= s.shift_y
     dx = x - s.mean_x
     dy = y - s.mean_y
     s.mean_x = blend(s.mean_x, rest, x, share)
     s.mean_y = blend(s.mean_y, rest, y, share)
-    kept, added = moment_shares(s, share, rest)
-    s.xx = kept * s.xx + added * (dx * dx)
-    s.yy = kept * s.yy + added * (dy * dy)
-    s.xy = kept * s.xy + added * (dx * dy)
-    new_freedom(s, share, rest)
-    if s.mean_x * s.mean_x > FAR * s.xx:
+    if is_far(s.mean_x, dx):
         s.shift_x, s.mean_x = two_sum(s.shift_x, s.mean_x)
-    if s.mean_y * s.mean_y > FAR * s.yy:
+    if is_far(s.mean_y, dy):
         s.shift_y, s.mean_y = two_sum(s.shift_y, s.mean_y)
+    return dx, dy, share, freedom, inverse
 
 
 @tick_kernel(
@@ -85,8 +77,12 @@ def ewcov(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: boo
     >>> ft.ewcov(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0]), alpha=0.5).round(6)
     array([nan,  1.,  2.])
     """
-    _enter(s, x, y, alpha, adjust, ignore_na)
-    return moment_of(s, s.xy, min_periods, bias)
+    if np.isfinite(x) and np.isfinite(y):
+        dx, dy, share, freedom, inverse = _enter(s, x, y, alpha, adjust)
+        s.xy = (freedom * s.xy + share * (dx * dy)) * inverse
+    else:
+        age_weights(s, alpha, ignore_na)
+    return moment_of(s, s.xy, alpha, min_periods, bias)
 
 
 @ewcov.oracle
@@ -102,7 +98,7 @@ def _(x: Any, y: Any, bias: bool = False, **ewm: Any) -> Any:
     reads=["x", "y"],
     gives="ewcorr",
     parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS],
-    state=STATE,
+    state=[*STATE, ("xx", "f8"), ("yy", "f8")],
     warmup="two valid rows, or min_periods if that is more",
     source="pandas, Series.ewm(...).corr(other)",
     cases=CASES,
@@ -119,8 +115,15 @@ def ewcorr(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: bo
     >>> ft.ewcorr(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0]), alpha=0.5).round(6)
     array([     nan, 1.      , 0.928191])
     """
-    _enter(s, x, y, alpha, adjust, ignore_na)
-    return correlation(s.xx, s.yy, s.xy) if s.seen >= min_periods and s.freedom > 0.0 else np.nan
+    if np.isfinite(x) and np.isfinite(y):
+        dx, dy, share, freedom, inverse = _enter(s, x, y, alpha, adjust)
+        kept, added = freedom * inverse, share * inverse
+        s.xx = kept * s.xx + added * (dx * dx)
+        s.yy = kept * s.yy + added * (dy * dy)
+        s.xy = kept * s.xy + added * (dx * dy)
+    else:
+        age_weights(s, alpha, ignore_na)
+    return correlation(s.xx, s.yy, s.xy) if s.seen >= min_periods and alpha < 1.0 else np.nan
 
 
 @ewcorr.oracle

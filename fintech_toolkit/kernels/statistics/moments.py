@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import add, recentre, replace, value_of, watch_moment, watch_sum
+from fintech_toolkit.kernels.arithmetic import (
+    add,
+    is_far,
+    replace,
+    two_sum,
+    value_of,
+    watch_moment,
+    watch_sum,
+)
 from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
 from fintech_toolkit.kernels.parameters import Count, Window
 from fintech_toolkit.kernels.slots import helper
@@ -174,9 +182,11 @@ def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
     >>> ft.sma(np.array([1.0, np.nan, 4.0]), window=2, min_periods=1)
     array([1., 1., 4.])
     """
-    if s.n == 0 or s.n < min_periods:
+    if s.n < min_periods:
         return np.nan
-    return s.last if s.same >= s.n else value_of(s.sum, s.lost) / s.n
+    if s.same >= s.n:
+        return s.last if s.n > 0 else np.nan
+    return value_of(s.sum, s.lost) / s.n
 
 
 @rolling_mean.oracle
@@ -278,7 +288,8 @@ def welford(s: Any, x: float, ddof: int) -> tuple[float, float]:
         delta = x - s.mean
         s.mean += delta / s.n
         s.m2 += delta * (x - s.mean)
-        recentre(s, s.m2 / s.n)
+        if is_far(s.mean, delta):
+            s.shift, s.mean = two_sum(s.shift, s.mean)
     return (s.shift + s.mean if s.n > 0 else np.nan), (s.m2 / (s.n - ddof) if s.n > ddof else np.nan)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import add, value_of, watch_sum
+from fintech_toolkit.kernels.arithmetic import add, replace, value_of, watch_sum
 from fintech_toolkit.kernels.declare import window_kernel
 from fintech_toolkit.kernels.parameters import Choice, Window
 from fintech_toolkit.kernels.slots import helper
@@ -28,16 +28,21 @@ def _prepare(s: Any, r: float, of: int) -> float:
 @helper
 def _enter(s, r):  # type: ignore[no-untyped-def]
     s.n += 1
-    s.moves += r != 0.0
     s.sum, s.lost = add(s.sum, s.lost, r * r)
 
 
 @helper
 def _leave(s, r):  # type: ignore[no-untyped-def]
     s.n -= 1
-    s.moves -= r != 0.0
     before = s.sum
     s.sum, s.lost = add(s.sum, s.lost, -(r * r))
+    s.least = watch_sum(s, s.least, before, s.sum)
+
+
+@helper
+def _slide(s, old, new):  # type: ignore[no-untyped-def]
+    before = s.sum
+    s.sum, s.lost = replace(s.sum, s.lost, old * old, new * new)
     s.least = watch_sum(s, s.least, before, s.sum)
 
 
@@ -48,6 +53,7 @@ def _leave(s, r):  # type: ignore[no-untyped-def]
     enters=["r"],
     enter=_enter,
     leave=_leave,
+    slide=_slide,
     drifts=True,
     state=[
         ("price", "f8"),
@@ -56,7 +62,6 @@ def _leave(s, r):  # type: ignore[no-untyped-def]
         ("lost", "f8"),
         ("least", "f8"),
         ("n", "i8"),
-        ("moves", "i8"),
     ],
     memory=["price", "known"],
     parameters=[
@@ -78,7 +83,7 @@ def _leave(s, r):  # type: ignore[no-untyped-def]
         {"window": "3s", "of": "prices"},
     ],
 )
-def realized_var(s: Any, r: float, min_periods: int) -> float:
+def realized_var(s: Any, r: float, min_periods: int) -> Any:
     """Realised variance, ``Σ r²`` over the returns in the window; not annualised, and exactly 0 where nothing moved.
 
     `r` is a column of returns (`log_returns`, `simple_returns`). Of a column of prices it is the sum of the squared
@@ -97,7 +102,8 @@ def realized_var(s: Any, r: float, min_periods: int) -> float:
     """
     if s.n == 0 or s.n < min_periods:
         return np.nan
-    return max(value_of(s.sum, s.lost), 0.0) if s.moves > 0 else 0.0
+    # Once all that moved has left, too little is left of the sum: summed afresh, it is exactly 0.
+    return max(value_of(s.sum, s.lost), 0.0)
 
 
 @realized_var.oracle
