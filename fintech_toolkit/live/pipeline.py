@@ -11,7 +11,7 @@ from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.live.batch import Batch, batch_of, with_batch
-from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on
+from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on, version_at
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class PipelineNode(KeepsState):
                 refused = rows.iloc[rejected["row"]]
                 batch.reject(refused.index.tolist(), rejected["reason"].tolist(), refused)
             self._check_homes(place, before, after, rows)
-        oldest = min(at, batch.feed.passed.get(partition, at))
+        oldest = version_at(versions, batch.feed.passed.get(partition))
         self._versions[place] = {offset: state for offset, state in versions.items() if offset >= oldest} | {end: after}
         return enriched
 
@@ -140,14 +140,10 @@ class PipelineNode(KeepsState):
         return LiveState(self.identity, {place: self._kept(place) for place in list(self._versions)})
 
     def _kept(self, place: Place) -> Kept:
-        while True:
-            passed = self.feeds[place[0]].passed.get(place[1]) if place[0] in self.feeds else None
-            versions = self._versions[place]
-            before = [offset for offset in versions if passed is None or offset <= passed]
-            if before or passed == self.feeds[place[0]].passed.get(place[1]):
-                offset = max(before) if before and passed is not None else min(versions)
-                return Kept(versions[offset], {place: offset})
-            # Another batch has passed just now, and what was before it is gone.
+        versions = self._versions[place]  # before what has passed, which may go on meanwhile
+        passed = self.feeds[place[0]].passed.get(place[1]) if place[0] in self.feeds else None
+        offset = version_at(versions, passed)
+        return Kept(versions[offset], {place: offset})
 
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fintech_toolkit.errors import StateError
-from fintech_toolkit.live.states import KeepsState, Place
+from fintech_toolkit.live.states import KeepsState, Place, version_at
 
 _SINCE = "since="
 
@@ -108,7 +108,7 @@ def resume(
     since = committed.since
     common = set.intersection(*known) if known else set()
     if common:
-        start = at if at in common else max(common)
+        start = version_at(common, at)
         return Resumption(start, max(start, at or 0), start if since is None else since)
     if at is None or at == since or not nodes:
         start = first if at is None else at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,6 +180,11 @@ def load(path: str | os.PathLike[str]) -> State | LiveState:
             LiveState.from_file(table, metadata) if KIND in metadata else State.from_file(table, metadata)
         ),
     )
+
+
+def version_at(offsets: Collection[int], passed: int | None) -> int:
+    """Return the offset of the last state that is not ahead of the sinks, of several; the first, if all are."""
+    return max((offset for offset in offsets if passed is not None and offset <= passed), default=min(offsets))
 
 
 def downstream(node: Stream) -> Iterator[Stream]:
