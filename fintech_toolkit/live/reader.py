@@ -148,7 +148,8 @@ class Reader:
         """Return the messages of the next batch, of no more bytes than it may have."""
         most = max(1, min(self._batch_size, round(self._batch_bytes / self._message_bytes)))
         timeout = 0.0 if self._waiting else self._batch_time
-        messages = self._waiting + self.membership.poll(max(1, most - len(self._waiting)), timeout)
+        more = self.membership.poll(max(1, most - len(self._waiting)), timeout)
+        messages = self._waiting + more  # asking may have dropped some that waited
         if not messages:
             return []
         sizes = np.cumsum(list(map(len, messages)))
@@ -243,7 +244,8 @@ class Reader:
                 return False
             if now - polled > _MEMBERSHIP_SECONDS and not self.membership.lost:
                 self.membership.pause(set(self.membership.positions))
-                self._waiting += self.membership.poll(_FEW, 0)
+                more = self.membership.poll(_FEW, 0)
+                self._waiting += more  # asking may have dropped some that waited
                 polled = now
         return True
 
