@@ -1,0 +1,165 @@
+"""What the tests of values share: ticks by partition, the batch to compare with, and a worker in a process of its own.
+
+As a module it is that worker: it enriches a topic, keeps each frame as a file, and stops in order when it is told to.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from confluent_kafka import Producer
+from streamz import Stream
+
+import fintech_toolkit as ft
+import fintech_toolkit.live  # registers the nodes
+from fintech_toolkit.live.codecs import encode_json
+from fintech_toolkit.live.schema import to_table
+from fintech_toolkit.pipeline import Pipeline
+from tests.live.topics import SCHEMA, SECONDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def features() -> Pipeline:
+    """Steps that remember: for ever, a row, a window."""
+    return Pipeline(ft.ewma("bid", halflife=50), ft.log_returns("bid"), ft.rolling_zscore("bid", window=20))
+
+
+def home(symbol: str, partitions: int) -> int:
+    return int(symbol.removeprefix("S")) % partitions
+
+
+def put(servers: str, topic: str, frame: pd.DataFrame, partitions: int = 1) -> None:
+    """Produce ticks, each symbol to its partition, and wait for their delivery."""
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 5})
+    for symbol, value in zip(frame["symbol"], encode_json(to_table(frame)), strict=True):
+        while True:
+            try:
+                producer.produce(topic, value, key=symbol, partition=home(symbol, partitions))
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                break
+    assert producer.flush(SECONDS) == 0
+
+
+def assert_values(received: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Every row is there; at least once, but then with the same numbers; and they are those of the batch."""
+    rows = received.drop_duplicates().sort_values("id", ignore_index=True)
+    assert not rows["id"].duplicated().any(), rows[rows["id"].duplicated(keep=False)]
+    pd.testing.assert_frame_equal(rows, expected.reset_index(drop=True), check_exact=True)
+
+
+def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "", seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.02)
+
+
+class Folder:
+    """Frames that sinks have taken, one file each: whole or not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read: dict[Path, pd.DataFrame] = {}
+
+    def keep(self, frame: pd.DataFrame) -> None:
+        part = self.path / f"{uuid.uuid4().hex}.part"
+        frame.reset_index(drop=True).to_feather(part)
+        part.rename(part.with_suffix(".arrow"))
+
+    def rows(self) -> pd.DataFrame:
+        for path in self.path.glob("*.arrow"):
+            if path not in self._read:
+                self._read[path] = pd.read_feather(path)
+        if not self._read:
+            return pd.DataFrame({"id": np.empty(0, np.int64)})
+        return pd.concat(self._read.values(), ignore_index=True)
+
+    def ids(self) -> int:
+        return int(self.rows()["id"].nunique())
+
+
+class Worker:
+    """A worker process; its frames are in a folder, its error in `error`."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.began = time.monotonic()
+        self._error_file = folder / f"{uuid.uuid4().hex}.error"
+        command = [sys.executable, "-m", "tests.live.workers", json.dumps({"folder": str(folder), **options})]
+        with self._error_file.open("wb") as errors:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+    @property
+    def error(self) -> str:
+        return self._error_file.read_text()
+
+    def first_frame(self) -> float:
+        """Wait for its first frame, and return how many seconds that took from the start of the process."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.error
+        return float(line) - self.began
+
+    def send(self, what: signal.Signals) -> None:
+        self.process.send_signal(what)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        code = self.process.wait(SECONDS)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+def work(
+    folder: str,
+    servers: str,
+    topic: str,
+    member: str,
+    state: str | None = None,
+    settings: dict[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Enrich a topic until SIGTERM, and save the state now and then."""
+    source = Stream.from_kafka_frames(
+        topic,
+        {"bootstrap.servers": servers, **(settings or {})},
+        schema=SCHEMA,
+        group=topic,
+        member=member,
+        **options,
+    )
+    enriched = features().live(source, state if state is not None and Path(state).exists() else None)
+    frames = Folder(Path(folder))
+    said: list[float] = []
+
+    def keep(frame: pd.DataFrame) -> None:
+        frames.keep(frame)
+        if not said:
+            said.append(time.monotonic())
+            print(said[0], flush=True)
+
+    enriched.sink(keep)
+    signal.signal(signal.SIGTERM, lambda *_: source.stop())
+    source.start()
+    while not source.wait(0.2):
+        if state is not None:
+            enriched.state.save(state)
+
+
+if __name__ == "__main__":
+    work(**json.loads(sys.argv[1]))
