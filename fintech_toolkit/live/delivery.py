@@ -12,7 +12,7 @@ from streamz import Source
 from streamz.core import RefCounter
 
 from fintech_toolkit.live.batch import Batch
-from fintech_toolkit.live.states import pass_on
+from fintech_toolkit.live.states import KeepsState, downstream, pass_on
 from fintech_toolkit.live.writer import LiveError
 
 
@@ -61,6 +61,9 @@ class Delivery:
             async with self._turn:
                 self._refuse_after_failure(batch)
                 await asyncio.gather(*coming)
+            for node in downstream(self._source):
+                if isinstance(node, KeepsState):
+                    node.note(batch)
         except BaseException:
             self.broken = True
             for one in coming:

@@ -51,10 +51,14 @@ class PipelineNode(KeepsState):
         self.run = Run(pipeline, self._first)
         self._versions: dict[Place, dict[int, State]] = {}
         self._homes: dict[Any, Place] = {}  # the partition of each symbol
+        self._shared = self._first is not None  # whether several partitions have a state of the same symbol
         if isinstance(state, LiveState):
             for place, kept in checked(state, self.identity).kept.items():
                 self._versions[place] = {kept.offsets[place]: kept.state}
+                self._shared |= any(symbol in self._homes for symbol in kept.state.symbols)
                 self._homes |= dict.fromkeys(kept.state.symbols, place)
+        if self._shared:  # as they did not all come in this partition, rows are to say which did
+            self._homes.clear()
         super().__init__(upstream, **kwargs)
 
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
@@ -80,7 +84,7 @@ class PipelineNode(KeepsState):
         place = (batch.topic, partition)
         start, end = batch.offsets[partition]
         versions = self._versions.get(place, {})
-        # A node before may have dropped a whole frame; otherwise it is the very offset.
+        # A node before may drop the frame of a batch that is still on its way; otherwise it is the very offset.
         at = max((offset for offset in versions if offset <= start), default=None)
         if at is None and not self.needs_state:
             at, versions = start, {start: self._fresh()}
@@ -100,15 +104,31 @@ class PipelineNode(KeepsState):
                 refused = rows.iloc[rejected["row"]]
                 batch.reject(refused.index.tolist(), rejected["reason"].tolist(), refused)
             self._check_homes(place, before, after, rows)
-        oldest = version_at(versions, batch.feed.passed.get(partition))
-        self._versions[place] = {offset: state for offset, state in versions.items() if offset >= oldest} | {end: after}
+        self._keep(batch, place, end, after)
         return enriched
+
+    def _keep(self, batch: Batch, place: Place, end: int, state: State) -> None:
+        """Keep the state at an offset beside those that may still be needed."""
+        versions = self._versions.get(place, {})
+        oldest = version_at(versions, batch.feed.passed.get(place[1])) if versions else end
+        self._versions[place] = {at: known for at, known in versions.items() if at >= oldest} | {end: state}
+
+    def note(self, batch: Batch) -> None:
+        """Note that a batch has been through the stream: of partitions without rows here, the state is as it was."""
+        for partition, (_, end) in batch.offsets.items():
+            place = (batch.topic, partition)
+            versions = self._versions.get(place, {})
+            if versions and end not in versions:
+                self._keep(batch, place, end, versions[version_at(versions, end)])
 
     def _check_homes(self, place: Place, before: State, after: State, rows: pd.DataFrame) -> None:
         """Raise if a symbol comes in two partitions: each would have half of its ticks."""
-        found = after.symbols[len(before.table) :]
-        if self._first is not None and self.pipeline.symbol is not None:
+        if self.pipeline.symbol is None:
+            found = after.symbols
+        elif self._shared:
             found = rows[self.pipeline.symbol].dropna().unique().tolist()
+        else:
+            found = after.symbols[len(before.table) :]
         for symbol in found:
             home = self._homes.setdefault(symbol, place)
             if home != place:
@@ -126,11 +146,28 @@ class PipelineNode(KeepsState):
         PipelineError
             If the pipeline gives a value for every row, so that nothing is ever unfinished.
         """
-        runs = [Run(self.pipeline, state) for state in self.state.values()] or [self.run]
+        runs = [Run(self.pipeline, state) for state in self._by_home()] or [self.run]
         rows = [run.flush() for run in runs]
         for place, versions in self._versions.items():
             self._versions[place] = {at: self._fresh() for at in versions}
         return rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
+
+    def _by_home(self) -> list[State]:
+        """Return the states of the partitions, each symbol only where its rows came last."""
+        states = dict(self.state)
+        if not self._shared:
+            return list(states.values())
+        latest: dict[Any, tuple[bool, int]] = {}
+        homes: dict[Any, Place] = {}
+        for place, state in states.items():
+            for symbol, last in zip(state.symbols, state.last.tolist(), strict=True):
+                known = (self._homes.get(symbol) == place, last)
+                if symbol not in latest or known > latest[symbol]:
+                    latest[symbol], homes[symbol] = known, place
+        return [
+            state.select(symbol for symbol in state.symbols if homes[symbol] == place)
+            for place, state in states.items()
+        ]
 
     # What a source asks
 
@@ -160,4 +197,4 @@ class PipelineNode(KeepsState):
     def adopt(self, other: PipelineNode) -> None:
         """Go on from what an equal node of an earlier stream knows."""
         if not self._versions:
-            self._versions, self._homes = dict(other._versions), dict(other._homes)
+            self._versions, self._homes, self._shared = dict(other._versions), dict(other._homes), other._shared

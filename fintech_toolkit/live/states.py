@@ -139,6 +139,9 @@ class KeepsState(Stream):  # type: ignore[misc]
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition, and begin with no records before an offset."""
 
+    def note(self, batch: Batch) -> None:
+        """Note that a batch has been through the stream, whether a node before has let its rows come here or not."""
+
     @abstractmethod
     def adopt(self, other: Any) -> None:
         """Go on from what an equal node of an earlier stream knows."""
