@@ -208,6 +208,8 @@ class Membership:
         try:
             begun = {revoked.partition for revoked in partitions} & self.positions.keys()
             self._drain(begun)
+            # The client keeps a pause until it is lifted, whoever has had the partition meanwhile.
+            consumer.resume([revoked for revoked in partitions if revoked.partition in self._paused])
             for revoked in partitions:
                 self._to_come.pop(revoked.partition, None)
                 self.positions.pop(revoked.partition, None)
@@ -249,6 +251,8 @@ class Membership:
                     position.reached = message.offset()  # type: ignore[assignment]
             elif error.code() in _FENCED:
                 self._error = KafkaException(error)
+            elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # this process was frozen
+                self._on_lost(self._consumer, [])
             elif error.code() not in _TRANSIENT:  # a fatal error, too, arrives like this
                 self.check()
                 raise LiveError(f"topic {self._topic!r}, partition {message.partition()}: {error.str()}")
