@@ -6,7 +6,7 @@ import concurrent.futures
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from confluent_kafka import Message
 from fintech_toolkit.live.batch import Batch, Counter, Feed
 from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
 from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.membership import Membership
+from fintech_toolkit.live.membership import Membership, Position
 from fintech_toolkit.live.schema import to_frame
 
 _DEPTH = 2  # batches on their way through nodes and sinks while the next is read and decoded
@@ -163,7 +163,7 @@ class Reader:
         if not messages:
             return
         partition, offset, messages = _in_order(messages)
-        known = self.membership.positions
+        known = dict(self.membership.positions)
         lives = {number: known[number].live for number in np.unique(partition).tolist() if number in known}
         live = np.array([lives.get(number, 0) for number in partition.tolist()], np.int64)
         ours = np.isin(partition, list(lives))  # a partition may have gone since its messages came
@@ -176,11 +176,17 @@ class Reader:
                 parts.append((replayed, [messages[place] for place in places.tolist()]))
         while parts:
             replayed, some = parts.pop(0)
-            if left := self._send(some, replayed):
-                self._waiting = [*left, *(message for _, others in parts for message in others), *self._waiting]
+            if left := self._send(some, replayed, known):
+                left += [message for _, others in parts for message in others]
+                stayed = {number for number in known if self._has_stayed(number, known)}
+                self._waiting = [message for message in left if message.partition() in stayed] + self._waiting
                 return
 
-    def _send(self, messages: list[Message], replayed: bool) -> list[Message]:
+    def _has_stayed(self, partition: int, known: Mapping[int, Position]) -> bool:
+        """Whether a partition has been ours without a break; one that came back is read anew."""
+        return self.membership.positions.get(partition) is known[partition]
+
+    def _send(self, messages: list[Message], replayed: bool, known: Mapping[int, Position]) -> list[Message]:
         """Decode messages and send them down the stream when there is room; return those that did not go."""
         decoded = self._decoder.decode([message.value() for message in messages], self._batch_size)
         left = messages[decoded.taken :]
@@ -188,9 +194,8 @@ class Reader:
         partition, offset, messages = _in_order(messages)
         if not self._await(self._wait_for_room):
             return []
-        numbers = set(partition.tolist())
-        if not numbers <= self.membership.positions.keys():  # while there was no room, a partition has gone
-            return [message for message in messages if message.partition() in self.membership.positions] + left
+        if not all(self._has_stayed(number, known) for number in set(partition.tolist())):
+            return messages + left
         batch = Batch(
             id=next(self._ids),
             topic=self._topic,
