@@ -283,7 +283,7 @@ class Reader:
         self._waiting = [message for message in self._waiting if message.partition() not in partitions]
         if self._failed:
             return
-        deadline = time.monotonic() + _DRAIN_SECONDS
+        deadline = time.monotonic() + (_FAREWELL_SECONDS if self._feed.stopped else _DRAIN_SECONDS)
         for one in list(self._on_their_way):
             concurrent.futures.wait([one.delivered], max(0.0, deadline - time.monotonic()))
             if one.passed and not one.batch.progress.waits:
