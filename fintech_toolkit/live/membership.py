@@ -81,8 +81,8 @@ class Position:
     ----------
     live : int
         The offset before which records are only replayed.
-    since : int
-        Where the states of the nodes began.
+    since : int or None
+        Where the states of the nodes began; None if it is not known.
     next : int
         Where the next batch begins; the consumer's own position skips over gaps.
     reached : int
@@ -92,7 +92,7 @@ class Position:
     """
 
     live: int
-    since: int
+    since: int | None
     next: int
     reached: int
     target: int | None = None

@@ -50,11 +50,13 @@ class PipelineNode(KeepsState):
         self._first = state if isinstance(state, State) else None
         self.run = Run(pipeline, self._first)
         self._versions: dict[Place, dict[int, State]] = {}
+        self._since: dict[Place, int | None] = {}
         self._homes: dict[Any, Place] = {}  # the partition of each symbol
         self._shared = self._first is not None  # whether several partitions have a state of the same symbol
         if isinstance(state, LiveState):
             for place, kept in checked(state, self.identity).kept.items():
                 self._versions[place] = {kept.offsets[place]: kept.state}
+                self._since[place] = kept.since
                 self._shared |= any(symbol in self._homes for symbol in kept.state.symbols)
                 self._homes |= dict.fromkeys(kept.state.symbols, place)
         if self._shared:  # as they did not all come in this partition, rows are to say which did
@@ -180,16 +182,21 @@ class PipelineNode(KeepsState):
         versions = self._versions[place]  # before what has passed, which may go on meanwhile
         passed = self.feeds[place[0]].passed.get(place[1]) if place[0] in self.feeds else None
         offset = version_at(versions, passed)
-        return Kept(versions[offset], {place: offset})
+        return Kept(versions[offset], {place: offset}, self._since.get(place))
 
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
         return set(self._versions.get(place, ()))
 
+    def since(self, place: Place) -> int | None:
+        """Return the offset at which its state of a partition began, None if that is not known."""
+        return self._since.get(place)
+
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition, and begin with no records before an offset."""
         self._homes = {symbol: home for symbol, home in self._homes.items() if home != place}
         self._versions[place] = {offset: self._fresh()}
+        self._since[place] = offset
 
     def _fresh(self) -> State:
         return Run(self.pipeline, self._first).state
@@ -197,4 +204,5 @@ class PipelineNode(KeepsState):
     def adopt(self, other: PipelineNode) -> None:
         """Go on from what an equal node of an earlier stream knows."""
         if not self._versions:
-            self._versions, self._homes, self._shared = dict(other._versions), dict(other._homes), other._shared
+            self._versions, self._since = dict(other._versions), dict(other._since)
+            self._homes, self._shared = dict(other._homes), other._shared

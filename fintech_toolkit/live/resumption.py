@@ -35,9 +35,9 @@ class Committed:
         return cls(offset, int((metadata or "").removeprefix(_SINCE)) if known else None)
 
 
-def commit_metadata(since: int) -> str:
+def commit_metadata(since: int | None) -> str:
     """Return what is committed beside an offset: where the states of the nodes began."""
-    return f"{_SINCE}{since}"
+    return "" if since is None else f"{_SINCE}{since}"
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Resumption:
         The offset to read from.
     live : int
         The offset before which all sinks have had the records: those are replayed to nodes with a state only.
-    since : int
-        Where the states of the nodes began.
+    since : int or None
+        Where the states of the nodes began; None if it is not known.
     begin : bool
         Whether the nodes begin there, with no records before.
     """
 
     start: int
     live: int
-    since: int
+    since: int | None
     begin: bool = False
 
 
@@ -109,7 +109,8 @@ def resume(
     common = set.intersection(*known) if known else set()
     if common:
         start = version_at(common, at)
-        return Resumption(start, max(start, at or 0), start if since is None else since)
+        began = {node.since(place) for node in nodes} - {None}
+        return Resumption(start, max(start, at or 0), began.pop() if len(began) == 1 else since)
     if at is None or at == since or not nodes:
         start = first if at is None else at
         return Resumption(start, start, start if since is None or at is None else since, begin=True)

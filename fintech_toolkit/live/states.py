@@ -28,10 +28,14 @@ _KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin}
 
 @dataclass(frozen=True)
 class Kept:
-    """A state, and for each partition that went into it the offset of the first record that it has not seen."""
+    """A state, and for each partition that went into it the offset of the first record that it has not seen.
+
+    `since` is the offset at which it began, None if that is not known.
+    """
 
     state: Any
     offsets: Mapping[Place, int]
+    since: int | None = None
 
 
 class LiveState(Mapping[Place, Any]):
@@ -84,13 +88,15 @@ class LiveState(Mapping[Place, Any]):
                 "topic": topic,
                 "partition": number,
                 "offsets": json.dumps([[*place, at] for place, at in sorted(kept.offsets.items())]),
+                "since": kept.since,
                 "kind": type(kept.state).__name__,
                 "state": kept.state.to_bytes(),
             }
             for (topic, number), kept in sorted(self.kept.items())
         ]
         strings = [pa.field(name, pa.string()) for name in ("topic", "offsets", "kind")]
-        schema = pa.schema([*strings, pa.field("partition", pa.int64()), pa.field("state", pa.large_binary())])
+        numbers = [pa.field(name, pa.int64()) for name in ("partition", "since")]
+        schema = pa.schema([*strings, *numbers, pa.field("state", pa.large_binary())])
         write_state_file(path, pa.Table.from_pylist(rows, schema), {KIND: b"1", IDENTITY: self.identity.encode()})
 
     @classmethod
@@ -111,7 +117,7 @@ class LiveState(Mapping[Place, Any]):
         for row in table.to_pylist():
             offsets = {(topic, number): at for topic, number, at in json.loads(row["offsets"])}
             state = _KINDS[row["kind"]].from_bytes(row["state"])
-            kept[row["topic"], row["partition"]] = Kept(state, offsets)
+            kept[row["topic"], row["partition"]] = Kept(state, offsets, row["since"])
         return cls(metadata[IDENTITY].decode(), kept)
 
 
@@ -134,6 +140,10 @@ class KeepsState(Stream):  # type: ignore[misc]
     @abstractmethod
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
+
+    def since(self, place: Place) -> int | None:
+        """Return the offset at which its state of a partition began, None if that is not known."""
+        return None
 
     @abstractmethod
     def begin(self, place: Place, offset: int) -> None:
