@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 from streamz import Stream
 
@@ -23,13 +24,17 @@ from tests.live.workers import assert_values, features, home, put, wait_until
 
 
 def reader(servers: str, topic: str, **options: Any) -> Any:
-    options = {"batch_size": 70, "until": "latest"} | options
-    return Stream.from_kafka_frames(topic, {"bootstrap.servers": servers}, schema=SCHEMA, group=topic, **options)
+    options = {"batch_size": 70, "until": "latest", "group": topic} | options
+    return Stream.from_kafka_frames(topic, {"bootstrap.servers": servers}, schema=SCHEMA, **options)
 
 
 def run(source: Any) -> None:
     source.start()
     assert source.wait(SECONDS)
+
+
+def later_ticks() -> pd.DataFrame:
+    return ticks(600).assign(ts=lambda f: f["ts"] + pd.Timedelta("1s"), id=lambda f: f["id"] + 600)
 
 
 def first_half(servers: str, topic: str, path: Path | None = None) -> pd.DataFrame:
@@ -124,7 +129,7 @@ def test_with_a_state_older_than_the_commit_what_lies_between_is_replayed_and_re
     table = features().live(source, path).to_table()
     run(source)  # and its state is not saved
     received = pd.concat([received, table.snapshot()])
-    more = ticks(600).assign(ts=lambda f: f["ts"] + pd.Timedelta("1s"), id=lambda f: f["id"] + 600)
+    more = later_ticks()
     put(kafka_broker, topic, more, 2)
     source = reader(kafka_broker, topic)
     table = features().live(source, path).to_table()
@@ -155,12 +160,28 @@ def test_fresh_begins_with_no_state_and_a_replay_later_begins_there_too(kafka_br
     run(source)
     rest = ticks(600).iloc[300:]
     assert_values(table.snapshot(), features()(rest))
-    more = ticks(600).assign(ts=lambda f: f["ts"] + pd.Timedelta("1s"), id=lambda f: f["id"] + 600)
+    more = later_ticks()
     put(kafka_broker, topic, more, 2)
     source = reader(kafka_broker, topic, replay=True)
     again = features().live(source).to_table()
     run(source)
     assert_values(pd.concat([table.snapshot(), again.snapshot()]), features()(pd.concat([rest, more])))
+
+
+def test_a_state_that_was_taken_to_another_group_can_be_made_again_there(
+    kafka_broker: str, kafka_topic: Topic, tmp_path: Path
+) -> None:
+    topic, path = kafka_topic(partitions=2), tmp_path / "state.parquet"
+    received = [first_half(kafka_broker, topic, path)]
+    for options in ({"state": path, "replay": False}, {"state": None, "replay": True}):
+        source = reader(kafka_broker, topic, group=f"{topic}-other", replay=options["replay"])
+        table = features().live(source, options["state"]).to_table()
+        run(source)
+        received.append(table.snapshot())
+        if not options["replay"]:
+            put(kafka_broker, topic, later_ticks(), 2)
+    assert sum(map(len, received)) == 1_200
+    assert_values(pd.concat(received), features()(pd.concat([ticks(600), later_ticks()], ignore_index=True)))
 
 
 def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_states(
@@ -207,26 +228,42 @@ def test_a_pipeline_without_a_memory_needs_no_state(kafka_broker: str, kafka_top
     assert_values(pd.concat(received), mid(frame))
 
 
-def test_a_commit_that_was_lost_is_made_up_for_without_new_data(
-    kafka_broker: str, kafka_topic: Topic, tmp_path: Path
-) -> None:
-    topic, path, frame = kafka_topic(), tmp_path / "state.parquet", ticks(300)
+def test_a_commit_that_was_lost_is_made_up_for_without_new_data(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, frame = kafka_topic(), ticks(300)
     put(kafka_broker, topic, frame)
     source = reader(kafka_broker, topic)
-    enriched = features().live(source)
+    received = features().live(source).sink_to_list()
     run(source)
-    enriched.state.save(path)  # and here, another group knows less
-    group = f"{topic}-behind"
-    consumer = Consumer({"bootstrap.servers": kafka_broker, "group.id": group})
-    consumer.commit(offsets=[TopicPartition(topic, 0, 100)], asynchronous=False)
-    consumer.close()
-    source = Stream.from_kafka_frames(
-        topic, {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group=group, until="latest"
-    )
-    received = features().live(source, path).sink_to_list()
+    admin = AdminClient({"bootstrap.servers": kafka_broker})
+
+    def members() -> int:
+        (found,) = admin.describe_consumer_groups([topic]).values()
+        return len(found.result(timeout=SECONDS).members)
+
+    wait_until(lambda: members() == 0)  # or the group would not be changed
+    lost = ConsumerGroupTopicPartitions(topic, [TopicPartition(topic, 0, 100)])
+    for altered in admin.alter_consumer_group_offsets([lost]).values():
+        altered.result(timeout=SECONDS)
+    assert committed(kafka_broker, topic, topic) == {0: 100}
     run(source)
-    assert received == []
-    assert committed(kafka_broker, group, topic) == {0: 300}
+    assert sum(map(len, received)) == 300
+    assert committed(kafka_broker, topic, topic) == {0: 300}
+
+
+def test_stopping_does_not_wait_for_a_sink_that_hangs(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, entered = kafka_topic(), threading.Event()
+    put(kafka_broker, topic, ticks(300))
+    source = reader(kafka_broker, topic, until=None)
+
+    async def hang(_: pd.DataFrame) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    features().live(source).sink(hang)
+    source.start()
+    assert entered.wait(SECONDS)
+    source.stop()
+    assert source.wait(3)
 
 
 @pytest.mark.parametrize("way", ["same", "saved", "replay"])
@@ -263,7 +300,7 @@ def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error
 ) -> None:
     topic, dead, frame = kafka_topic(), f"dead-{kafka_topic()}", ticks(300)
     admin = AdminClient({"bootstrap.servers": kafka_broker})
-    for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "400"})]).values():
+    for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "100"})]).values():
         made.result(timeout=SECONDS)
     values = encode_json(to_table(frame))
     produce(kafka_broker, topic, [*values[:100], b"{oops", *values[100:200], b"x" * 1_000, *values[200:]])
@@ -272,7 +309,7 @@ def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error
     source.start()
     with pytest.raises(LiveError, match=rf"topic '{dead}'.*too large"):
         source.wait(SECONDS)
-    assert committed(kafka_broker, topic, topic).get(0, 0) <= 201
+    assert committed(kafka_broker, topic, topic).get(0, 0) <= 100
     entry = ConfigEntry("max.message.bytes", "100000", incremental_operation=AlterConfigOpType.SET)
     for altered in admin.incremental_alter_configs(
         [ConfigResource("topic", dead, incremental_configs=[entry])]

@@ -105,12 +105,13 @@ class Worker:
     def error(self) -> str:
         return self._error_file.read_text()
 
-    def first_frame(self) -> float:
-        """Wait for its first frame, and return how many seconds that took from the start of the process."""
+    def first_frame(self) -> tuple[float, float]:
+        """Wait for its first frame, and return how many seconds came before its source, and after that."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, self.error
-        return float(line) - self.began
+        lines = [self.process.stdout.readline() for _ in range(2)]
+        assert all(lines), self.error
+        started, first = map(float, lines)
+        return started - self.began, first - started
 
     def send(self, what: signal.Signals) -> None:
         self.process.send_signal(what)
@@ -147,14 +148,18 @@ def work(
     frames = Folder(Path(folder))
     said: list[float] = []
 
+    def say_when() -> None:
+        said.append(time.monotonic())
+        print(said[-1], flush=True)
+
     def keep(frame: pd.DataFrame) -> None:
         frames.keep(frame)
-        if not said:
-            said.append(time.monotonic())
-            print(said[0], flush=True)
+        if len(said) == 1:
+            say_when()
 
     enriched.sink(keep)
     signal.signal(signal.SIGTERM, lambda *_: source.stop())
+    say_when()
     source.start()
     while not source.wait(0.2):
         if state is not None:
