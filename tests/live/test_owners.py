@@ -143,6 +143,28 @@ def test_a_member_frozen_past_its_session_gives_no_wrong_value_and_holds_nobody_
     assert_values(pd.concat([*second.frames, folder.rows()]), features()(frame))
 
 
+def test_a_member_whose_name_another_took_while_it_was_frozen_stops_and_says_so(
+    kafka_broker: str, kafka_topic: Topic, tmp_path: Path
+) -> None:
+    topic, frame, folder = kafka_topic(partitions=2), ticks(9_000, symbols=20), Folder(tmp_path)
+    options: dict[str, Any] = {"servers": kafka_broker, "topic": topic, "member": "same", "replay": True}
+    put(kafka_broker, topic, frame.iloc[:3_000], 2)
+    frozen = Worker(tmp_path, **options)
+    frozen.first_frame()
+    frozen.send(signal.SIGSTOP)
+    other = Worker(tmp_path, **options)
+    put(kafka_broker, topic, frame.iloc[3_000:6_000], 2)
+    wait_until(lambda: folder.ids() == 6_000, lambda: other.error)
+    frozen.send(signal.SIGCONT)
+    assert frozen.process.wait(SECONDS) == 1
+    assert "another consumer of group" in frozen.error
+    assert frozen.end() == 1
+    put(kafka_broker, topic, frame.iloc[6_000:], 2)
+    wait_until(lambda: folder.ids() == 9_000, lambda: other.error)
+    assert other.end() == 0, other.error
+    assert_values(folder.rows(), features()(frame))
+
+
 def test_partitions_that_went_while_a_sink_was_slow_are_read_when_they_come_back(
     kafka_broker: str, kafka_topic: Topic
 ) -> None:
