@@ -69,7 +69,6 @@ def test_after_a_sink_that_failed_once_all_values_are_right(
         return frame
 
     async def fail_once_later(frame: pd.DataFrame) -> None:
-        await asyncio.sleep(0)
         fail_once(frame)
 
     enriched = features().live(source.map(fail_once) if kind == "before" else source)
