@@ -68,11 +68,15 @@ def versions() -> dict[str, str]:
     return dict(json.loads(subprocess.run([PEERS, "-c", code], capture_output=True, text=True, check=True).stdout))
 
 
-def settings_for(servers: str, folder: str, form: str = "json") -> tuple[Settings, Topic, Topic]:
-    """Return what a contestant is told, and its topics."""
+@contextmanager
+def stage(servers: str, form: str = "json") -> Iterator[tuple[Settings, Topic, Topic]]:
+    """Give what a contestant is told, and its topics, which are deleted after it."""
     source, target = Topic(servers), Topic(servers)
-    settings: Settings = {"servers": servers, "source": source.name, "target": target.name}
-    return settings | {"group": source.name, "folder": folder, "format": form}, source, target
+    with tempfile.TemporaryDirectory() as folder:
+        settings: Settings = {"servers": servers, "source": source.name, "target": target.name}
+        yield settings | {"group": source.name, "folder": folder, "format": form}, source, target
+    source.delete()
+    target.delete()
 
 
 def until(target: Topic, rows: int, process: Process, rows_of: Callable[[bytes], int] | None = None) -> float:
@@ -95,8 +99,7 @@ def throughput(
     """Return the row of a table: what a contestant makes of messages after the `warm` first ones, in `MOST_SECONDS`."""
     sizes = [rows_of(value) if rows_of else 1 for _, value in messages]
     warm_rows, all_rows = sum(sizes[:warm]), sum(sizes)
-    with tempfile.TemporaryDirectory() as folder:
-        settings, source, target = settings_for(servers, folder, "arrow" if rows_of else "json")
+    with stage(servers, "arrow" if rows_of else "json") as (settings, source, target):
         source.write(messages[:warm])
         held = source.hold_back(messages[warm:])
         with running(who.process, settings, who.python) as process:
@@ -106,7 +109,7 @@ def throughput(
             there, end, cpu_then = target.wait_for(all_rows, process, rows_of, MOST_SECONDS)
         count = there - warm_rows
         return {
-            "rows/s": round(count / (end - start)) if count else 0,
+            "rows/s": round(count / (end - start)),
             "CPU µs a row": round(1e6 * (cpu_then - cpu) / count, 2) if count else None,
             "rows": count,
             "agrees": right(target, all_rows if there == all_rows else None, rows_of is None),
@@ -124,8 +127,15 @@ def right(target: Topic, rows: int | None, is_json: bool) -> bool:
     wanted = quotes(0, int(found["id"].max() - quotes(0, 1)["id"][0]) + 1)
     by_symbol = wanted.groupby("symbol", sort=False)["bid"]
     wanted["ewma"] = by_symbol.transform(lambda bid: bid.ewm(alpha=ALPHA, adjust=False).mean())
-    both = found.merge(wanted, on="id", validate="one_to_one")
-    return len(both) == len(found) == (rows or len(found)) and np.allclose(both["ewma_x"], both["ewma_y"], rtol=1e-12)
+    both = found.drop_duplicates("id").merge(wanted, on="id")
+    faults = {
+        "come twice": len(found) - len(both),
+        "are missing": rows - len(both) if rows else 0,
+        "have another value": int((~np.isclose(both["ewma_x"], both["ewma_y"], rtol=1e-12)).sum()),
+    }
+    if any(faults.values()):
+        progress(", ".join(f"{count:,} rows {fault}" for fault, count in faults.items() if count))
+    return not any(faults.values())
 
 
 def arrow(frame: pd.DataFrame, rows: int) -> list[Message]:
@@ -196,8 +206,7 @@ def latency(servers: str, who: list[Contestant], short: bool) -> Rows:
     count, warm = RATE * (2 if short else 12), json_messages(quotes(0, 2_000))
     rows: Rows = []
     for each, tuned in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            settings, source, target = settings_for(servers, folder)
+        with stage(servers) as (settings, source, target):
             source.write(warm)
             to_feed: Settings = {"servers": servers, "target": source.name, "linger": 1, "rate": RATE}
             with running(each.process, settings | tuned, each.python) as process:
@@ -228,8 +237,7 @@ def latency(servers: str, who: list[Contestant], short: bool) -> Rows:
 def restart(servers: str, who: list[Contestant], short: bool) -> Rows:
     """Seconds from the start of a process after kill -9 of the one before, to the first output: defaults."""
     warm, times = json_messages(quotes(0, 20_000)), []
-    with tempfile.TemporaryDirectory() as folder:
-        settings, source, target = settings_for(servers, folder)
+    with stage(servers) as (settings, source, target):
         source.write(warm)
         with running(who[0].process, settings) as process:
             warm_up(target, len(warm), process)

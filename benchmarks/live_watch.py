@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.live_processes import PARTITIONS, Settings
@@ -23,6 +23,7 @@ from tests.kafka import create_topic
 PROCESSES = Path(__file__).with_name("live_processes.py")
 PATIENCE = 120.0  # seconds; what takes longer has failed
 STILL = 0.3  # seconds without output, after which it is worth counting
+NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}  # of a topic that is new
 Message = tuple[bytes, bytes]
 
 
@@ -89,12 +90,25 @@ class Topic:
 
     def ends(self) -> dict[int, int]:
         """Return the end of each partition."""
-        found = self._admin.list_offsets(self._latest)
-        return {partition.partition: future.result(PATIENCE).offset for partition, future in found.items()}
+        while True:
+            found = self._admin.list_offsets(self._latest)
+            try:
+                return {partition.partition: future.result(PATIENCE).offset for partition, future in found.items()}
+            except KafkaException as failure:
+                if failure.args[0].code() not in NO_LEADER_YET:
+                    raise
+                time.sleep(0.01)
+
+    def delete(self) -> None:
+        """Delete the topic."""
+        for deleted in self._admin.delete_topics([self.name]).values():
+            deleted.result(PATIENCE)
 
     def write(self, messages: list[Message]) -> None:
         """Write messages, to be read at once."""
-        self._send(Producer(self._servers | {"queue.buffering.max.messages": 1_000_000}), messages)
+        # Idempotent, as a transaction is: a retry must not change the order.
+        idempotent = {"enable.idempotence": True, "queue.buffering.max.messages": 1_000_000}
+        self._send(Producer(self._servers | idempotent), messages)
 
     def hold_back(self, messages: list[Message]) -> Producer:
         """Write messages that appear all at once when the producer that is returned commits."""
@@ -130,8 +144,8 @@ class Topic:
     ) -> tuple[int, float, float]:
         """Wait until a process has put out so many rows, or time is up.
 
-        Return the rows there are, when the last ones came, and the CPU of the process by then. Where a message is a
-        row, none is read.
+        Return the rows there are, when the last ones came (or time was up: silence counts, too), and the CPU of the
+        process by then. Where a message is a row, none is read.
         """
         counted, known = dict.fromkeys(range(PARTITIONS), 0), 0
         ends, at, cpu = counted, time.perf_counter(), 0.0
@@ -145,6 +159,8 @@ class Topic:
             elif ends != counted and (now - at > STILL or now > deadline):
                 known += sum(map(rows_of, self.read(counted, ends)))
                 counted = ends
-            if known >= rows or now > deadline:
+            if known >= rows:
                 return known, at, cpu
+            if now > deadline:
+                return known, now, used
             time.sleep(0.01)
