@@ -59,7 +59,7 @@ CANONICAL: dict[str, Column] = {
         Column("low", "f8", "lowest price of a bar"),
         Column("close", "f8", "last price of a bar"),
         Column("volume", "f8", "quantity traded in a bar"),
-        Column("leg", "i8", "0 or 1: which symbol of its pair a tick belongs to (see to_pairs)", (0, 1)),
+        Column("leg", "i8", "the symbol of its pair, 0 the first and 1 the second (see to_pairs)", (0, 1)),
     )
 }
 

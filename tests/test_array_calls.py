@@ -115,6 +115,13 @@ def test_what_does_not_fit_says_so(call: Any, error: Any, message: str) -> None:
 # Series and frames keep their labels, and rows meet by label or not at all.
 
 
+def test_columns_may_be_given_by_their_names_alone() -> None:
+    """Arrays are computed, names of a frame's columns are a step."""
+    assert_array_equal(ft.midprice(bid=X, ask=X + 1), ft.midprice(X, X + 1))
+    assert_array_equal(ft.ewma(x=X, alpha=0.5), ft.ewma(X, alpha=0.5))
+    assert ft.midprice(bid="b", ask="a") == ft.midprice("b", "a")
+
+
 def test_a_frame_of_numbers_is_a_series_a_column_as_in_pandas() -> None:
     result = ft.ewma(WIDE, alpha=0.3)
     assert_frame_equal(result, WIDE.ewm(alpha=0.3).mean(), rtol=1e-12)

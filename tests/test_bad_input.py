@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,12 +128,25 @@ def test_a_frame_that_is_refused_leaves_the_state_as_it_was() -> None:
     assert_frame_equal(run(frame.iloc[200:]), untouched(frame.iloc[200:]), check_exact=True)
 
 
-def test_naive_and_aware_times_do_not_mix() -> None:
+FORMS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "pandas": lambda frame: frame,
+    "pandas, times of Arrow": lambda frame: frame.assign(
+        ts=pd.Series(pd.arrays.ArrowExtensionArray(pa.array(frame["ts"])), frame.index)
+    ),
+    "Arrow": pa.Table.from_pandas,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("first", "other"), [("aware", "naive"), ("naive", "aware")])
+def test_naive_and_aware_times_do_not_mix(form: str, first: str, other: str) -> None:
     frame = ticks()
+    frames = {"aware": frame, "naive": frame.assign(ts=frame["ts"].dt.tz_localize(None))}
     run = MID.start()
-    run(frame.iloc[:200])
-    with pytest.raises(ft.DataError, match="Column 'ts' has naive times, the frames before had aware ones"):
-        run(frame.iloc[200:].assign(ts=frame["ts"].iloc[200:].dt.tz_localize(None)))
+    run(frames[first].iloc[:200])
+    with pytest.raises(ft.DataError, match=f"Column 'ts' has {other} times, the frames before had {first} ones"):
+        run(FORMS[form](frames[other].iloc[200:]))
+    run(FORMS[form](frames[first].iloc[200:]))
 
 
 def test_symbols_do_not_turn_from_strings_into_integers() -> None:

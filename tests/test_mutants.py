@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from cosmic_ray.mutating import mutate_code
+from cosmic_ray.work_item import WorkerOutcome, WorkResult
 
 from benchmarks.__main__ import insert
 from tests.mutants.__main__ import CONTRIBUTING, score, survivors
-from tests.mutants.laboratory import ROOT, Verdict
+from tests.mutants.laboratory import ROOT, Verdict, killer_in
 from tests.mutants.nearest import COMPILED, NEAREST, PACKAGE, nearest
 from tests.mutants.operators import DropCopy, DropStatement
 from tests.mutants.sample import Known, Mutant, Population, known, modules
@@ -133,6 +134,22 @@ def test_the_score_counts_what_was_killed(population: Population) -> None:
     ]
     listed = survivors(verdicts).splitlines()
     assert listed == [f"{second.place} ({second.where})", f"    - {second.was}", f"    + {second.becomes}"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "killer"),
+    [
+        (
+            "ERROR    package:module.py:240 it stopped\nFAILED tests/test_a.py::test_b[x y] - no",
+            "tests/test_a.py::test_b[x y]",
+        ),
+        ("ERROR tests/test_a.py - ImportError: no", "tests/test_a.py"),
+        ("ERROR    package:module.py:240 it stopped\nSegmentation fault", "a crash, or a test without end"),
+    ],
+)
+def test_who_killed_a_mutant_is_told_from_what_was_printed(printed: str, killer: str) -> None:
+    result = WorkResult(WorkerOutcome.NORMAL, printed, "killed")
+    assert killer_in(result) == killer
 
 
 def test_contributing_has_a_place_for_the_score() -> None:

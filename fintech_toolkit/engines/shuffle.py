@@ -36,7 +36,14 @@ ROW_BITS = 40
 
 
 def address(
-    frame: pd.DataFrame, assignment: Assignment, symbol: str, time: str | None, partition: int, *, sort: bool
+    frame: pd.DataFrame,
+    assignment: Assignment,
+    symbol: str,
+    time: str | None,
+    partition: int,
+    *,
+    sort: bool,
+    side: str | None,
 ) -> pd.DataFrame:
     """Replace symbols by codes, and add where each row goes and its place in the order of all rows.
 
@@ -46,33 +53,32 @@ def address(
         If a row has no symbol; or, unless rows are to be sorted, no time, or goes back in time within its symbol.
     """
     local = encode(frame[symbol], symbol)
+    place = f"of partition {partition}" + (f" of {side}" if side else "")
     if len(local.codes) and local.codes.min() < 0:
-        raise DataError(
-            f"Column {symbol!r} has no symbol at row {int(np.argmin(local.codes))} of partition {partition}; "
-            "drop such rows or fill them."
-        )
+        row = int(np.argmin(local.codes))
+        raise DataError(f"Column {symbol!r} has no symbol at row {row} {place}; drop such rows or fill them.")
     rank = {name: j for j, name in enumerate(assignment.symbols)}
     codes = np.array([rank.get(name, -1) for name in local.values], np.int32)[local.codes]
     if time is not None and not sort:
-        _check_order(frame, codes, assignment.symbols, time, partition)
+        _check_order(frame, codes, assignment.symbols, time, place)
     order = np.arange(len(frame), dtype=np.int64) + (partition << ROW_BITS)
     columns = _numbered(frame)
-    place = str(frame.columns.get_loc(symbol))
-    return columns.assign(**{place: codes, TARGET: assignment.targets[codes], ORDER: order})
+    number = str(frame.columns.get_loc(symbol))
+    return columns.assign(**{number: codes, TARGET: assignment.targets[codes], ORDER: order})
 
 
 def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis([str(j) for j in range(frame.shape[1])], axis=1)
 
 
-def _check_order(frame: pd.DataFrame, codes: Array, symbols: list[Symbol], time: str, partition: int) -> None:
+def _check_order(frame: pd.DataFrame, codes: Array, symbols: list[Symbol], time: str, place: str) -> None:
     ts, _ = times(PandasFrame(frame), time, "ns")  # the order is that of any unit
     ok = np.ones(len(frame), np.bool_)
     mark_disorder(codes.astype(np.uint32), ts, np.full(len(symbols), NAT), ok)
     if ok.all():
         return
     row = int(np.argmin(ok))
-    where = f"at row {row} of partition {partition}"
+    where = f"at row {row} {place}"
     if ts[row] == NAT:
         raise DataError(f"Column {time!r} has no time {where}; drop such rows or fill them.")
     raise DataError(
@@ -148,12 +154,12 @@ def _assign(rule: Rule, *counts: Counter[Symbol]) -> Assignment:
 class Address(Blockwise):
     """Rows with codes for symbols, the partition that they go to, and their place in the order of all rows."""
 
-    _parameters = ["frame", "assignment", "symbol", "time", "sort"]
+    _parameters = ["frame", "assignment", "symbol", "time", "sort", "side"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         nobody = Assignment([], np.zeros(0, np.int32))
-        return address(self.frame._meta, nobody, self.symbol, self.time, 0, sort=self.sort)
+        return address(self.frame._meta, nobody, self.symbol, self.time, 0, sort=self.sort, side=self.side)
 
     def _divisions(self) -> tuple[None, ...]:
         return (None,) * (self.frame.npartitions + 1)
@@ -163,7 +169,7 @@ class Address(Blockwise):
 
     def _task(self, name: Any, index: int) -> Task:
         frame, assignment = TaskRef((self.frame._name, index)), TaskRef((self.assignment._name, 0))
-        return Task(name, address, frame, assignment, self.symbol, self.time, index, sort=self.sort)
+        return Task(name, address, frame, assignment, self.symbol, self.time, index, sort=self.sort, side=self.side)
 
 
 class Restore(Blockwise):
@@ -194,10 +200,12 @@ class PartitionBySymbol(Expr):
     frame, symbol, time, unit, rule
     sort : bool
         Whether rows of a symbol that go back in time within a partition are sorted; else they are an error.
+    side : str, optional
+        What the frame is called in errors, where it is one of two.
     counts : SymbolCounts
     """
 
-    _parameters = ["frame", "symbol", "time", "unit", "rule", "sort", "counts"]
+    _parameters = ["frame", "symbol", "time", "unit", "rule", "sort", "side", "counts"]
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
@@ -214,7 +222,7 @@ class PartitionBySymbol(Expr):
 
     def _lower(self) -> Expr:
         assignment = Balance(self.counts, self.rule)
-        addressed = Address(self.frame, assignment, self.symbol, self.time, self.sort)
+        addressed = Address(self.frame, assignment, self.symbol, self.time, self.sort, self.side)
         method = dask.config.get("dataframe.shuffle.method", None)
         if method is None:
             # Dask's default without a cluster goes through files, though the result stays in memory anyway.
@@ -224,7 +232,14 @@ class PartitionBySymbol(Expr):
 
 
 def partitioned(
-    frame: Expr, symbol: str | None, time: str | None, rule: int | Rule, unit: str | None = "ns", *, sort: bool = False
+    frame: Expr,
+    symbol: str | None,
+    time: str | None,
+    rule: int | Rule,
+    unit: str | None = "ns",
+    *,
+    sort: bool = False,
+    side: str | None = None,
 ) -> PartitionBySymbol:
     """Return the expression of a frame partitioned by symbol; by default times are of whatever unit: only their order
     counts. `rule` may be a number of partitions. Unless it sorts, each partition must be in order.
@@ -236,4 +251,5 @@ def partitioned(
     # Optimised apart from the frame itself, so that counting reads the column of symbols alone, and reads it first:
     # the frame need not be held in memory until the counts are known.
     counts = SymbolCounts(frame[[symbol]].simplify(), symbol)
-    return PartitionBySymbol(frame, symbol, time, unit, Rule(rule) if isinstance(rule, int) else rule, sort, counts)
+    rule = Rule(rule) if isinstance(rule, int) else rule
+    return PartitionBySymbol(frame, symbol, time, unit, rule, sort, side, counts)

@@ -80,7 +80,7 @@ def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols (by=None) they "
             "must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    return partitioned(_finished(right, options), options.by, time, right.npartitions), False
+    return partitioned(_finished(right, options), options.by, time, right.npartitions, side="right"), False
 
 
 def _finished(right: Any, options: AsOf) -> Any:

@@ -79,6 +79,13 @@ def test_a_number_of_partitions(how: str, npartitions: Any, tmp_path: Path) -> N
     assert set(places(ddf)) == {"A", "B"}
 
 
+@pytest.mark.parametrize(("rows", "files"), [(0, 1), (1_000_000, 1), (1_000_001, 2)])
+def test_left_out_there_is_a_file_for_every_million_rows(rows: int, files: int, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"symbol": "A", "ts": pd.to_datetime(np.arange(rows), utc=True)})
+    ft.write_partitioned(frame.assign(symbol=frame["symbol"].astype("str")), tmp_path / "set")
+    assert ft.read_partitioned(tmp_path / "set").npartitions == files
+
+
 @pytest.mark.parametrize("how", WRITERS)
 @pytest.mark.parametrize("symbols", [names(60), [10**15 + k for k in range(60)], ["é", "", "a b", "日本"]])
 def test_by_hash_a_symbol_has_the_place_that_is_documented(how: str, symbols: list[Any], tmp_path: Path) -> None:

@@ -245,6 +245,19 @@ def test_what_cannot_come_back_is_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
+def test_the_type_of_objects_is_told_once_from_all_rows(tmp_path: Path) -> None:
+    """Each partition holds values of one type; which one does not depend on how the frame is split."""
+    keys = {"symbol": ["A", "B"], "ts": pd.to_datetime([1, 2], utc=True)}
+    apart = {"A": 0, "B": 1}
+    numbers = pd.DataFrame({**keys, "x": pd.Series([1, 2.5], dtype=object)})
+    ft.write_partitioned(numbers, tmp_path / "set", assignment=apart)
+    _, got = read(tmp_path / "set")
+    assert [(type(value), value) for value in got["x"]] == [(float, 1.0), (float, 2.5)]
+    times = pd.DataFrame({**keys, "x": pd.Series([pd.Timestamp("2024"), pd.Timestamp("2024", tz="UTC")], dtype=object)})
+    with pytest.raises(ft.DataError, match=r"Column 'x' .* at row 1, which would become"):
+        ft.write_partitioned(times, tmp_path / "times", assignment=apart)
+
+
 def test_names_of_columns_are_texts_that_differ(tmp_path: Path) -> None:
     frame = wide()[["symbol", "ts"]]
     twice = pd.concat([frame, frame["ts"]], axis=1)

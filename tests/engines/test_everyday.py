@@ -339,6 +339,14 @@ class TestWithTheState:
         assert len({key[0] for key in graph if isinstance(key, tuple) and key[0].startswith("scantasks")}) == 1
 
 
+@pytest.mark.parametrize(("plan", "where"), PLACES[:4])
+def test_rows_are_counted_without_a_scan(plan: str, where: str, source: Any) -> None:
+    rows = lazy_of(plan, source(plan, where)).shape[0]
+    graph = dask.base.collections_to_expr((rows,)).optimize().__dask_graph__()
+    assert not [key for key in graph if "scantasks" in str(key)]
+    assert computed(rows) == ROWS
+
+
 class TestOnACluster:
     """The same on worker processes."""
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_paired_is_refused(
 def test_a_leg_that_is_none_is_refused(leg: int) -> None:
     frame = by_hand(trades())
     wrong = frame.assign(leg=np.where(np.arange(len(frame)) == 5, leg, frame["leg"]))
-    message = f"holds {leg} at row 5; 'leg' must be 0 or 1"
+    message = f"holds {leg} at row 5; 'leg' must be 0 or 1: the symbol of its pair"
     with pytest.raises(ft.DataError, match=f"Column 'leg' {message}"):
         ft.Pipeline(ft.hayashi_yoshida_cov())(wrong)
     with pytest.raises(ft.DataError, match=f"Column 'side' {message}"):

@@ -166,6 +166,17 @@ def test_disorder_is_found_out_as_it_runs(both: tuple[pd.DataFrame, pd.DataFrame
         ft.asof_join(backwards, by_time(right, 3)).compute()
 
 
+@pytest.mark.parametrize("layout", [by_time, by_symbol, unknown])
+def test_symbols_of_another_sort_are_no_mere_strangers(
+    both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any]
+) -> None:
+    """Not one row would find a match, without a word."""
+    left, right = both
+    numbered = left.assign(symbol=left["symbol"].str.len())
+    with pytest.raises(ft.DataError, match="one is a string, one an integer"):
+        ft.asof_join(by_time(numbered, 2), layout(right, 3)).compute()
+
+
 def test_row_numbers_in_errors_are_those_of_the_partition(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     left, right = both
     bad = right.copy()

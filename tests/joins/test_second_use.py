@@ -17,7 +17,7 @@ from streamz.core import RefCounter
 
 import fintech_toolkit as ft
 from fintech_toolkit.joins import resumable
-from tests.joins.feeds import Options, feed
+from tests.joins.feeds import Options
 from tests.joins.layouts import LAYOUTS, by_time
 
 OPTIONS: dict[str, Options] = {
@@ -35,15 +35,6 @@ OPTIONS: dict[str, Options] = {
 def plain() -> Any:
     with dask.config.set({"scheduler": "sync", "dataframe.convert-string": False}):
         yield
-
-
-@pytest.fixture
-def both() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two feeds whose index is the order of rows in time."""
-    rng = np.random.default_rng(4)
-    left, right = (feed(rng, rows, 3).reset_index(drop=True) for rows in (40, 50))
-    left.attrs = {"source": "left"}
-    return left, right
 
 
 def through(join: ft.AsofJoin, left: Any, right: Any) -> Any:

@@ -11,16 +11,7 @@ import pytest
 
 import fintech_toolkit as ft
 from fintech_toolkit.joins import resumable
-from tests.joins.feeds import Options, feed
-
-
-@pytest.fixture
-def both() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two feeds whose index is the order of rows in time."""
-    rng = np.random.default_rng(4)
-    left, right = (feed(rng, rows, 3).reset_index(drop=True) for rows in (40, 50))
-    left.attrs = {"source": "left"}
-    return left, right
+from tests.joins.feeds import Options
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

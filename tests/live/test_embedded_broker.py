@@ -55,3 +55,12 @@ def test_stopping_twice_is_stopping_once() -> None:
     broker.stop()
     broker.stop()
     assert broker.bootstrap_servers == ""
+
+
+def test_it_starts_again_after_it_was_stopped() -> None:
+    broker = EmbeddedBroker().start()
+    broker.stop()
+    with broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        producer.produce("quotes", b"tick")
+        assert producer.flush(10) == 0

@@ -108,18 +108,19 @@ class Laboratory:
             start = time.monotonic()
             result = mutate_and_test([mutant.spec], shlex.join([*PYTEST, *tests]), LONGEST)
             seconds = time.monotonic() - start
-        killer = _killer(result)
+        killer = killer_in(result)
         if killer is not None:
             self.check_unchanged((killer,) if "::" in killer else tests)
         return Verdict(mutant, killer, seconds)
 
 
-def _killer(result: WorkResult) -> str | None:
+def killer_in(result: WorkResult) -> str | None:
+    """Return the first test that failed, None if none did. Lines of the log may begin like those that name tests."""
     if result.test_outcome is TestOutcome.INCOMPETENT or result.output is None:
         raise RuntimeError(f"cosmic-ray could not run the tests: {result.output}")
     if not result.is_killed:
         return None
-    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", result.output, flags=re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", result.output, flags=re.MULTILINE)
     return failed[1] if failed else "a crash, or a test without end"
 
 

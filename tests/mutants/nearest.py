@@ -112,6 +112,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/kernels/test_scan.py",
         "tests/test_numba_cache.py::test_without_a_folder_to_write_to_it_works_and_says_so_once",
     ),
+    "kernels/declare.py": (*CALLS, *KERNELS),
     "kernels/fingerprint.py": ("tests/test_numba_cache.py", "-k", "named or part"),
     "kernels/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "kernels/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
