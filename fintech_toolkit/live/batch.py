@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from confluent_kafka import Message
 
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.live.codecs import encode_arrow
@@ -22,6 +22,7 @@ from fintech_toolkit.live.schema import to_table
 
 _RATE_SECONDS = 5.0
 _MILLISECOND = 1_000_000
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Progress:
         self.waits = False
         """Whether a join keeps rows of it until the other side has passed them."""
         self.undecoded = 0
+        self.sent: npt.NDArray[np.int64] | None = None
+        """When the messages of the rows were written, in nanoseconds, once a node has asked."""
         self.rejected: set[int] = set()
         """Rows of the emitted frame that were put aside."""
 
@@ -164,15 +167,14 @@ class Batch:
 
     def latest(self, rows: pd.DataFrame, ahead: int) -> npt.NDArray[np.int64]:
         """Return the latest time that each row may have, `ahead` nanoseconds after its message was written."""
-        unlimited = np.full(len(rows), np.iinfo(np.int64).max)
         if self._origin is None:
-            return unlimited
-        _, row_message, messages = self._origin
-        stamps = [message.timestamp() for message in messages]
-        known = np.array([kind != TIMESTAMP_NOT_AVAILABLE for kind, _ in stamps])
-        sent = np.array([at for _, at in stamps], np.int64)
-        place = row_message[rows.index.to_numpy()]
-        return np.where(known[place], sent[place] * _MILLISECOND + ahead, unlimited)
+            return np.full(len(rows), _NEVER)
+        if self.progress.sent is None:
+            _, row_message, messages = self._origin
+            sent = np.fromiter((message.timestamp()[1] for message in messages), np.int64, len(messages))
+            self.progress.sent = np.where(sent > 0, sent * _MILLISECOND, _NEVER)[row_message]
+        sent = self.progress.sent[rows.index.to_numpy()]
+        return np.minimum(sent, _NEVER - ahead) + ahead
 
     def derived(self, partition: npt.NDArray[np.int64]) -> Batch:
         """Return what travels with rows that a node made of this batch, a partition for each."""
