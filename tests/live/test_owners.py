@@ -27,7 +27,12 @@ class Member:
         self.source = Stream.from_kafka_frames(topic, {"bootstrap.servers": servers}, **options)
         self.enriched = features().live(self.source)
         self.frames: list[pd.DataFrame] = []
-        self.enriched.sink(self.frames.append)
+        self.ids: set[int] = set()
+        self.enriched.sink(self._keep)
+
+    def _keep(self, frame: pd.DataFrame) -> None:
+        self.frames.append(frame)
+        self.ids.update(frame["id"].tolist())
 
     def __enter__(self) -> Member:
         self.source.start()
@@ -36,9 +41,6 @@ class Member:
     def __exit__(self, *_: object) -> None:
         self.source.stop()
         self.source.wait(SECONDS)
-
-    def ids(self) -> set[int]:
-        return {row for frame in list(self.frames) for row in frame["id"].tolist()}
 
 
 def test_a_second_member_joins_and_leaves_while_ticks_come(
@@ -62,11 +64,11 @@ def test_a_second_member_joins_and_leaves_while_ticks_come(
         second = Worker(tmp_path, servers=kafka_broker, topic=topic, member="second", replay=True)
         wait_until(lambda: len(first.source.lag) == 2, lambda: second.error)
         joined.set()
-        wait_until(lambda: folder.ids() > 10_000, lambda: second.error)
+        wait_until(lambda: len(folder.ids()) > 10_000, lambda: second.error)
         assert second.end() == 0, second.error
         left.set()
         producer.join(SECONDS)
-        wait_until(lambda: len(first.ids() | set(folder.rows()["id"])) == 300_000, lambda: first.source.health)
+        wait_until(lambda: len(first.ids | folder.ids()) == 300_000, lambda: first.source.health)
     assert_values(pd.concat([*first.frames, folder.rows()]), features()(frame))
 
 
@@ -82,8 +84,8 @@ def test_without_a_state_the_second_member_stops_and_the_first_goes_on(
         assert "StateError: topic" in second.error
         assert second.end() == 1
         put(kafka_broker, topic, frame.iloc[10_000:], 4)
-        wait_until(lambda: len(first.ids()) == 20_000, lambda: first.source.health)
-    assert Folder(tmp_path).ids() == 0
+        wait_until(lambda: len(first.ids) == 20_000, lambda: first.source.health)
+    assert not Folder(tmp_path).ids()
     assert_values(pd.concat(first.frames), features()(frame))
 
 
@@ -110,7 +112,7 @@ def test_a_worker_killed_at_random_moments_gives_the_values_of_the_batch(
             worker.end(signal.SIGKILL)
         producer.join(SECONDS)
     folder = Folder(tmp_path)
-    wait_until(lambda: folder.ids() == 60_000, lambda: worker.error)
+    wait_until(lambda: len(folder.ids()) == 60_000, lambda: worker.error)
     assert worker.end() == 0, worker.error
     said = ", ".join(f"{imports:.1f} + {live:.1f}" for imports, live in times)
     print(f"{form}: seconds from a start to the source, and from there to the first frame: {said}")
@@ -136,7 +138,7 @@ def test_a_member_frozen_past_its_session_gives_no_wrong_value_and_holds_nobody_
         frozen.send(signal.SIGCONT)
         put(kafka_broker, topic, frame.iloc[20_000:], 2)
         woken = time.monotonic()
-        wait_until(lambda: len(second.ids() | set(folder.rows()["id"])) == 30_000, lambda: second.source.health, 30)
+        wait_until(lambda: len(second.ids | folder.ids()) == 30_000, lambda: second.source.health, 30)
         wait_until(lambda: len(second.source.lag) == 1, lambda: frozen.error, 30)  # it has its share again
         print(f"after it was woken, all was there within {time.monotonic() - woken:.1f} s")
         assert frozen.end() == 0, frozen.error
@@ -154,13 +156,13 @@ def test_a_member_whose_name_another_took_while_it_was_frozen_stops_and_says_so(
     frozen.send(signal.SIGSTOP)
     other = Worker(tmp_path, **options)
     put(kafka_broker, topic, frame.iloc[3_000:6_000], 2)
-    wait_until(lambda: folder.ids() == 6_000, lambda: other.error)
+    wait_until(lambda: len(folder.ids()) == 6_000, lambda: other.error)
     frozen.send(signal.SIGCONT)
     assert frozen.process.wait(SECONDS) == 1
     assert "another consumer of group" in frozen.error
     assert frozen.end() == 1
     put(kafka_broker, topic, frame.iloc[6_000:], 2)
-    wait_until(lambda: folder.ids() == 9_000, lambda: other.error)
+    wait_until(lambda: len(folder.ids()) == 9_000, lambda: other.error)
     assert other.end() == 0, other.error
     assert_values(folder.rows(), features()(frame))
 
@@ -185,9 +187,9 @@ def test_partitions_that_went_while_a_sink_was_slow_are_read_when_they_come_back
             wait_until(lambda: len(second.source.lag) == 1)
             gate.set()
             put(kafka_broker, topic, frame.iloc[1_000:2_000], 2)
-            wait_until(lambda: len(first.ids() | second.ids()) == 2_000)
+            wait_until(lambda: len(first.ids | second.ids) == 2_000)
         put(kafka_broker, topic, frame.iloc[2_000:], 2)
-        wait_until(lambda: len(first.ids() | second.ids()) == 3_000, lambda: first.source.health, 30)
+        wait_until(lambda: len(first.ids | second.ids) == 3_000, lambda: first.source.health, 30)
     assert_values(pd.concat([*first.frames, *second.frames]), features()(frame))
 
 
@@ -203,5 +205,5 @@ def test_a_broker_that_is_killed_and_started_again_changes_no_value(private_brok
         private_broker.kill()
         private_broker.start()
         producer.join(2 * SECONDS)
-        wait_until(lambda: len(member.ids()) == 20_000, lambda: member.source.health)
+        wait_until(lambda: len(member.ids) == 20_000, lambda: member.source.health)
     assert_values(pd.concat(member.frames), features()(frame))

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from confluent_kafka import Producer
 from streamz import Stream
@@ -64,7 +63,7 @@ def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what()
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 class Folder:
@@ -73,6 +72,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read: dict[Path, pd.DataFrame] = {}
+        self._ids: set[int] = set()
 
     def keep(self, frame: pd.DataFrame) -> None:
         part = self.path / f"{uuid.uuid4().hex}.part"
@@ -80,15 +80,15 @@ class Folder:
         part.rename(part.with_suffix(".arrow"))
 
     def rows(self) -> pd.DataFrame:
+        self.ids()
+        return pd.concat(self._read.values(), ignore_index=True)
+
+    def ids(self) -> set[int]:
         for path in self.path.glob("*.arrow"):
             if path not in self._read:
                 self._read[path] = pd.read_feather(path)
-        if not self._read:
-            return pd.DataFrame({"id": np.empty(0, np.int64)})
-        return pd.concat(self._read.values(), ignore_index=True)
-
-    def ids(self) -> int:
-        return int(self.rows()["id"].nunique())
+                self._ids.update(self._read[path]["id"].tolist())
+        return self._ids
 
 
 class Worker:
