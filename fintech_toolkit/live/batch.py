@@ -13,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from confluent_kafka import Message
 
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.live.codecs import encode_arrow
 from fintech_toolkit.live.dead_letters import DeadLetters
+from fintech_toolkit.live.records import Records
 from fintech_toolkit.live.schema import to_table
 
 _RATE_SECONDS = 5.0
 _MILLISECOND = 1_000_000
-_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,6 @@ class Progress:
         self.waits = False
         """Whether a join keeps rows of it until the other side has passed them."""
         self.undecoded = 0
-        self.sent: npt.NDArray[np.int64] | None = None
-        """When the messages of the rows were written, in nanoseconds, once a node has asked."""
         self.rejected: set[int] = set()
         """Rows of the emitted frame that were put aside."""
 
@@ -138,7 +135,7 @@ class Batch:
     offset: npt.NDArray[np.int64]
     feed: Feed = field(repr=False)
     replayed: bool = False
-    _origin: tuple[pa.Table, npt.NDArray[np.int64], Sequence[Message]] | None = field(default=None, repr=False)
+    _origin: tuple[pa.Table, npt.NDArray[np.int64], Records] | None = field(default=None, repr=False)
     _dead_letters: DeadLetters | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
 
@@ -168,13 +165,11 @@ class Batch:
     def latest(self, rows: pd.DataFrame, ahead: int) -> npt.NDArray[np.int64]:
         """Return the latest time that each row may have, `ahead` nanoseconds after its message was written."""
         if self._origin is None:
-            return np.full(len(rows), _NEVER)
-        if self.progress.sent is None:
-            _, row_message, messages = self._origin
-            sent = np.fromiter((message.timestamp()[1] for message in messages), np.int64, len(messages))
-            self.progress.sent = np.where(sent > 0, sent * _MILLISECOND, _NEVER)[row_message]
-        sent = self.progress.sent[rows.index.to_numpy()]
-        return np.minimum(sent, _NEVER - ahead) + ahead
+            return np.full(len(rows), np.iinfo(np.int64).max)
+        _, row_message, records = self._origin
+        sent = records.sent[row_message[rows.index.to_numpy()]]
+        latest: npt.NDArray[np.int64] = np.where(sent > 0, sent * _MILLISECOND + ahead, np.iinfo(np.int64).max)
+        return latest
 
     def derived(self, partition: npt.NDArray[np.int64]) -> Batch:
         """Return what travels with rows that a node made of this batch, a partition for each."""
@@ -209,14 +204,14 @@ class Batch:
             if row in self.progress.rejected:  # by another sink: it is among the dead letters already
                 continue
             self.progress.rejected.add(row)
-            table, row_message, messages = self._origin
-            position = row_message[row]
+            table, row_message, records = self._origin
+            position = int(row_message[row])
             first, last = np.searchsorted(row_message, [position, position + 1])
             if last - first == 1:
-                self._dead_letters.send(messages[position], reason)
+                self._dead_letters.send(records[position], reason)
             else:
                 (value,) = encode_arrow(table.slice(row, 1))
-                self._dead_letters.send(messages[position], reason, int(row - first), value)
+                self._dead_letters.send(records[position], reason, int(row - first), value)
 
 
 def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:

@@ -7,9 +7,8 @@ from collections import deque
 from functools import partial
 from typing import NamedTuple
 
-from confluent_kafka import Message
-
 from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.records import Record
 from fintech_toolkit.live.writer import HEADER_OVERHEAD, LiveError, Writer
 
 _REASON_BYTES = 1_000
@@ -45,19 +44,19 @@ class DeadLetters:
         self._refused: deque[_Letter] = deque()  # by the broker, as too large
         self._alone: _Letter | None = None
 
-    def send(self, message: Message, reason: str, row: int | None = None, value: bytes | None = None) -> None:
-        """Queue a dead letter for a message, or for one of its rows with the row's own value.
+    def send(self, record: Record, reason: str, row: int | None = None, value: bytes | None = None) -> None:
+        """Queue a dead letter for a record, or for one of its rows with the row's own value.
 
         Raises
         ------
         LiveError
             If there is no topic for dead letters.
         """
-        where = {"topic": str(message.topic()), "partition": str(message.partition()), "offset": str(message.offset())}
+        where = {"topic": record.topic, "partition": str(record.partition), "offset": str(record.offset)}
         if row is None:
-            self._queue(where, reason, message.key(), message.value())
+            self._queue(where, reason, record.key, record.value)
         else:
-            self._queue({**where, "row": str(row)}, reason, message.key(), value)
+            self._queue({**where, "row": str(row)}, reason, record.key, value)
 
     def send_row(self, topic: str, partition: int, first_offset: int, reason: str, value: bytes) -> None:
         """Queue a dead letter for a row that no single message stands for, with the offset from which it was made.

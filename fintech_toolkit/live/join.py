@@ -267,7 +267,7 @@ class AsofJoinNode(KeepsState):
         kept = {}
         for number, partition in list(self._partitions.items()):
             offsets = {(topic, number): at for topic, at in partition.offsets.items()}
-            kept[min(offsets)] = Kept(partition.join, offsets)
+            kept[self._topics.get("left", min(partition.offsets)), number] = Kept(partition.join, offsets)
         return LiveState(self.identity, kept)
 
     def follow(self, feed: Feed, topic: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.live.records import Records, collector_paused
 from fintech_toolkit.live.resumption import Committed, Resumption, commit_metadata, resume
 from fintech_toolkit.live.states import KeepsState
 from fintech_toolkit.live.writer import LiveError, logger
@@ -237,29 +238,33 @@ class Membership:
 
     # What the reader does
 
-    def poll(self, most: int, timeout: float) -> list[Message]:
-        """Return the next messages that are records, in order of partition and offset."""
+    def poll(self, most: int, timeout: float) -> Records:
+        """Return the next records, in order of offset within each partition."""
         self._begin_partitions()
-        records = []
-        for message in self._consumer.consume(most, timeout):
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self.away = False
-                if position := self.positions.get(message.partition()):  # type: ignore[arg-type]
-                    position.reached = message.offset()  # type: ignore[assignment]
-            elif error.code() in _FENCED:
-                self._error = KafkaException(error)
-            elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # this process was frozen
-                self._on_lost(self._consumer, [])
-            elif error.code() not in _TRANSIENT:  # a fatal error, too, arrives like this
-                self.check()
-                raise LiveError(f"topic {self._topic!r}, partition {message.partition()}: {error.str()}")
-        if records:
+        with collector_paused:
+            messages = self._consumer.consume(most, timeout)
+            for error, message in [(error, message) for message in messages if (error := message.error()) is not None]:
+                self._heed(error, message)
+            records = Records.of(self._topic, [message for message in messages if message.error() is None])
+            del messages
+        if len(records):
             self.away = False
         self.check()
         return records
+
+    def _heed(self, error: KafkaError, message: Message) -> None:
+        """Note what a message says that is no record, or raise it."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            self.away = False
+            if position := self.positions.get(message.partition()):  # type: ignore[arg-type]
+                position.reached = message.offset()  # type: ignore[assignment]
+        elif error.code() in _FENCED:
+            self._error = KafkaException(error)
+        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # this process was frozen
+            self._on_lost(self._consumer, [])
+        elif error.code() not in _TRANSIENT:  # a fatal error, too, arrives like this
+            self.check()
+            raise LiveError(f"topic {self._topic!r}, partition {message.partition()}: {error.str()}")
 
     def _begin_partitions(self) -> None:
         """Find out where to go on in partitions that were assigned, and begin to read them."""

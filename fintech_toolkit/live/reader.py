@@ -6,23 +6,22 @@ import concurrent.futures
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from confluent_kafka import Message
 
 from fintech_toolkit.live.batch import Batch, Counter, Feed
 from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
 from fintech_toolkit.live.dead_letters import DeadLetters
 from fintech_toolkit.live.membership import Membership, Position
+from fintech_toolkit.live.records import Records
 from fintech_toolkit.live.schema import to_frame
 
 _DEPTH = 2  # batches on their way through nodes and sinks while the next is read and decoded
-_FEW = 1_000  # messages, before it is known how large they are
+_FEW = 1_000  # records, before it is known how large they are
 _MEMBERSHIP_SECONDS = 1.0  # how often a consumer that waits for its sinks shows that it is alive
 _FAREWELL_SECONDS = 0.3  # what a stopped source leaves to sinks that are still at work
 _DRAIN_SECONDS = 5.0  # what sinks are left before partitions go to another member, or the group has given this one up
@@ -105,8 +104,8 @@ class Reader:
         self._feed = feed
         self._failed = False
         self._on_their_way: deque[_OnItsWay] = deque()
-        self._waiting: list[Message] = []  # read, and not yet part of a batch
-        self._message_bytes = batch_bytes / min(_FEW, batch_size)
+        self._waiting = Records.of(topic, [])  # read, and not yet part of a batch
+        self._record_bytes = batch_bytes / min(_FEW, batch_size)
 
     def run(self, patience: float, wait_for_topic: float) -> bool:
         """Read, deliver and commit until stopped or at the end; return whether the group gave us up before that.
@@ -128,9 +127,9 @@ class Reader:
         membership = self.membership
         try:
             membership.connect(patience, wait_for_topic, self._say)
-            while not (membership.lost or self._feed.stopped or (membership.at_end() and not self._waiting)):
+            while not (membership.lost or self._feed.stopped or (membership.at_end() and not len(self._waiting))):
                 membership.pause(set(self._held))
-                self._process(self._next_messages())
+                self._process(self._next_records())
                 self._commit()
                 self.lag = membership.lag() if not membership.lost else {}
             self._finish()
@@ -144,73 +143,68 @@ class Reader:
     def _say(self, doing: str) -> None:
         self.doing = doing
 
-    def _next_messages(self) -> list[Message]:
-        """Return the messages of the next batch, of no more bytes than it may have."""
-        most = max(1, min(self._batch_size, round(self._batch_bytes / self._message_bytes)))
-        timeout = 0.0 if self._waiting else self._batch_time
+    def _next_records(self) -> Records:
+        """Return the records of the next batch, of no more bytes than it may have."""
+        most = max(1, min(self._batch_size, round(self._batch_bytes / self._record_bytes)))
+        timeout = 0.0 if len(self._waiting) else self._batch_time
         more = self.membership.poll(max(1, most - len(self._waiting)), timeout)
-        messages = self._waiting + more  # asking may have dropped some that waited
-        if not messages:
-            return []
-        sizes = np.cumsum(list(map(len, messages)))
-        self._message_bytes = max(1.0, float(sizes[-1]) / len(messages))
+        records = self._waiting + more  # asking may have dropped some that waited
+        if not len(records):
+            return records
+        sizes = np.cumsum(records.sizes())
+        self._record_bytes = max(1.0, float(sizes[-1]) / len(records))
         fit = max(1, int(np.searchsorted(sizes, self._batch_bytes, "right")))
-        self._waiting = messages[fit:]
-        return messages[:fit]
+        self._waiting = records.cut(fit)
+        return records.cut(0, fit)
 
-    def _process(self, messages: list[Message]) -> None:
-        """Send messages down the stream: first those that are only replayed."""
-        if not messages:
+    def _process(self, records: Records) -> None:
+        """Send records down the stream: first those that are only replayed."""
+        if not len(records):
             return
-        partition, offset, messages = _in_order(messages)
         known = dict(self.membership.positions)
-        lives = {number: known[number].live for number in np.unique(partition).tolist() if number in known}
-        live = np.array([lives.get(number, 0) for number in partition.tolist()], np.int64)
-        ours = np.isin(partition, list(lives))  # a partition may have gone since its messages came
-        parts = []
-        for replayed, rows in ((True, ours & (offset < live)), (False, ours & (offset >= live))):
-            places = np.flatnonzero(rows)
-            if len(places) == len(messages):
-                parts.append((replayed, messages))
-            elif len(places):
-                parts.append((replayed, [messages[place] for place in places.tolist()]))
+        live = np.full(len(records), -1, np.int64)  # of partitions that have gone since their records came
+        for number in np.unique(records.partition).tolist():
+            if number in known:
+                live[records.partition == number] = known[number].live
+        ours = live >= 0
+        replayed = records.offset < live
+        parts = [(True, records.take(ours & replayed)), (False, records.take(ours & ~replayed))]
         while parts:
-            replayed, some = parts.pop(0)
-            if left := self._send(some, replayed, known):
-                left += [message for _, others in parts for message in others]
-                stayed = {number for number in known if self._has_stayed(number, known)}
-                self._waiting = [message for message in left if message.partition() in stayed] + self._waiting
+            again, some = parts.pop(0)
+            if len(some) and len(left := self._send(some.by_partition(), again, known)):
+                for _, others in parts:
+                    left = left + others
+                stayed = [number for number in known if self._has_stayed(number, known)]
+                self._waiting = left.take(np.isin(left.partition, stayed)) + self._waiting
                 return
 
     def _has_stayed(self, partition: int, known: Mapping[int, Position]) -> bool:
         """Whether a partition has been ours without a break; one that came back is read anew."""
         return self.membership.positions.get(partition) is known[partition]
 
-    def _send(self, messages: list[Message], replayed: bool, known: Mapping[int, Position]) -> list[Message]:
-        """Decode messages and send them down the stream when there is room; return those that did not go."""
-        decoded = self._decoder.decode([message.value() for message in messages], self._batch_size)
-        left = messages[decoded.taken :]
-        messages = messages[: decoded.taken]
-        partition, offset, messages = _in_order(messages)
+    def _send(self, records: Records, replayed: bool, known: Mapping[int, Position]) -> Records:
+        """Decode records and send them down the stream when there is room; return those that did not go."""
+        decoded = self._decoder.decode(records.values, self._batch_size)
+        sent, left = records.cut(0, decoded.taken), records.cut(decoded.taken)
         if not self._await(self._wait_for_room):
-            return []
-        if not all(self._has_stayed(number, known) for number in set(partition.tolist())):
-            return messages + left
+            return records.cut(0, 0)
+        if not all(self._has_stayed(number, known) for number in np.unique(sent.partition).tolist()):
+            return records
         batch = Batch(
             id=next(self._ids),
             topic=self._topic,
-            offsets=self._advance(partition, offset),
-            partition=partition[decoded.message],
-            offset=offset[decoded.message],
+            offsets=self._advance(sent.partition, sent.offset),
+            partition=sent.partition[decoded.message],
+            offset=sent.offset[decoded.message],
             feed=self._feed,
             replayed=replayed,
-            _origin=(decoded.table, decoded.message, messages),
+            _origin=(decoded.table, decoded.message, sent),
             _dead_letters=self._dead_letters,
         )
         if not replayed:
             batch.progress.undecoded = len(decoded.rejected)
             for place, reason in decoded.rejected:
-                self._dead_letters.send(messages[place], reason)
+                self._dead_letters.send(sent[place], reason)
         received = len(decoded.message) + len(decoded.rejected)
         self._on_their_way.append(_OnItsWay(batch, received, self._deliver(to_frame(decoded.table), batch)))
         return left
@@ -250,7 +244,7 @@ class Reader:
             if now - polled > _MEMBERSHIP_SECONDS and not self.membership.lost:
                 self.membership.pause(set(self.membership.positions))
                 more = self.membership.poll(_FEW, 0)
-                self._waiting += more  # asking may have dropped some that waited
+                self._waiting = self._waiting + more  # asking may have dropped some that waited
                 polled = now
         return True
 
@@ -280,7 +274,7 @@ class Reader:
 
         It runs in a callback of the consumer, so nothing here may ask it for messages.
         """
-        self._waiting = [message for message in self._waiting if message.partition() not in partitions]
+        self._waiting = self._waiting.take(~np.isin(self._waiting.partition, list(partitions)))
         if self._failed:
             return
         deadline = time.monotonic() + (_FAREWELL_SECONDS if self._feed.stopped else _DRAIN_SECONDS)
@@ -305,15 +299,3 @@ class Reader:
 
         self._await(over, _DRAIN_SECONDS if self.membership.lost else math.inf)
         self._commit()
-
-
-def _in_order(
-    messages: Sequence[Message],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Message]]:
-    """Return partitions and offsets of messages, and them, by partition; within each they are in order already."""
-    partition: Any = np.array([message.partition() for message in messages], np.int64)
-    offset: Any = np.array([message.offset() for message in messages], np.int64)
-    if (partition[1:] >= partition[:-1]).all():
-        return partition, offset, list(messages)
-    order = np.argsort(partition, kind="stable")
-    return partition[order], offset[order], [messages[place] for place in order.tolist()]

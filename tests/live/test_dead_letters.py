@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from fintech_toolkit.live import KafkaConfig, LiveError
 from fintech_toolkit.live.codecs import encode_arrow
 from fintech_toolkit.live.dead_letters import DeadLetters
+from fintech_toolkit.live.records import Record, Records
 from tests.live.topics import SECONDS, Topic, consume_all, produce
 
 
@@ -31,6 +32,10 @@ def records(servers: str, topic: str, values: list[bytes | None]) -> list[Messag
     return consume_all(servers, topic, len(values))
 
 
+def record(message: Message) -> Record:
+    return Records.of(str(message.topic()), [message])[0]
+
+
 def headers(letter: Message) -> dict[str, str]:
     return {name: text.decode() for name, text in letter.headers() or []}
 
@@ -47,7 +52,7 @@ def test_a_letter_larger_than_a_message_may_be_is_cut_to_fit(kafka_broker: str, 
     messages = records(kafka_broker, topic, values)
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker, "message.max.bytes": 2_000}))
     for message in messages:
-        letters.send(message, "too far " * 1_000 if message.value() == b"a" else "why not")
+        letters.send(record(message), "too far " * 1_000 if message.value() == b"a" else "why not")
     flush(letters)
     small, fitting, cut = consume_all(kafka_broker, dead, 3)
     assert small.value() == b"a"
@@ -68,7 +73,7 @@ def test_a_letter_that_the_broker_refuses_is_cut_to_fit(kafka_broker: str, kafka
     messages = records(kafka_broker, topic, values)
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
     for message in messages:
-        letters.send(message, "why not")
+        letters.send(record(message), "why not")
     flush(letters)
     found = {letter.value(): headers(letter) for letter in consume_all(kafka_broker, dead, 6)}
     for number, value in enumerate(values[:5]):
@@ -77,7 +82,7 @@ def test_a_letter_that_the_broker_refuses_is_cut_to_fit(kafka_broker: str, kafka
     assert values[5].startswith(value)
     assert len(value) > 200
     assert said == {"topic": topic, "partition": "0", "offset": "5", "reason": "why not", "length": "10000"}
-    letters.send(messages[5], "once more")  # what the broker takes is known by now
+    letters.send(record(messages[5]), "once more")  # what the broker takes is known by now
     flush(letters)
     (again,) = consume_all(kafka_broker, dead, 1)
     assert len(again.value()) >= len(value) - len("once more")
@@ -93,7 +98,7 @@ def test_a_key_that_leaves_no_room_is_cut_too(kafka_broker: str, kafka_topic: To
     assert producer.flush(SECONDS) == 0
     (message,) = consume_all(kafka_broker, topic, 1)
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker, "message.max.bytes": 1_000}))
-    letters.send(message, "why not")
+    letters.send(record(message), "why not")
     flush(letters)
     (letter,) = consume_all(kafka_broker, dead, 1)
     assert 700 < len(letter.key() or b"") < 1_000
@@ -106,7 +111,7 @@ def test_a_topic_that_takes_no_letter_at_all_is_an_error(kafka_broker: str, kafk
     topic, dead = kafka_topic(), narrow_topic(kafka_broker, 100)
     (message,) = records(kafka_broker, topic, [b"x" * 1_000])
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
-    letters.send(message, "why not")
+    letters.send(record(message), "why not")
     with pytest.raises(LiveError, match=rf"topic '{dead}': a dead letter is too large.*max.message.bytes"):
         flush(letters)
     letters.close()
@@ -117,7 +122,7 @@ def test_a_row_of_a_message_and_a_row_of_none_have_values_of_their_own(kafka_bro
     (message,) = records(kafka_broker, topic, [b"many rows"])
     (row,) = encode_arrow(pa.table({"id": [7]}))
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
-    letters.send(message, "not wanted", 3, row)
+    letters.send(record(message), "not wanted", 3, row)
     letters.send_row(topic, 2, 40, "of a window", row)
     flush(letters)
     of_message, of_none = consume_all(kafka_broker, dead, 2)
@@ -143,7 +148,7 @@ def test_closing_frees_what_it_held_and_the_next_letter_goes_out(kafka_broker: s
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
     held = [len(os.listdir(f"/proc/self/{what}")) for what in ("task", "fd")]
     for _ in range(3):
-        letters.send(message, "why not")
+        letters.send(record(message), "why not")
         flush(letters)
         letters.close()
         letters.close()
