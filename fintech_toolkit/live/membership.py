@@ -243,17 +243,22 @@ class Membership:
         self._begin_partitions()
         with collector_paused:
             messages = self._consumer.consume(most, timeout)
-            for error, message in [(error, message) for message in messages if (error := message.error()) is not None]:
-                self._heed(error, message)
-            records = Records.of(self._topic, [message for message in messages if message.error() is None])
-            del messages
+            found = [message for message in messages if message.error() is None]
+            if len(found) < len(messages):
+                for message in messages:
+                    self._heed(message)
+            records = Records.of(self._topic, found)
+            del messages, found
         if len(records):
             self.away = False
         self.check()
         return records
 
-    def _heed(self, error: KafkaError, message: Message) -> None:
+    def _heed(self, message: Message) -> None:
         """Note what a message says that is no record, or raise it."""
+        error = message.error()
+        if error is None:
+            return
         if error.code() == KafkaError._PARTITION_EOF:
             self.away = False
             if position := self.positions.get(message.partition()):  # type: ignore[arg-type]
@@ -339,7 +344,7 @@ class Membership:
     def commit(self, to: Mapping[int, int]) -> None:
         """Commit offsets of partitions that are still ours, without waiting for the answer."""
         mine = [
-            TopicPartition(self._topic, number, end, commit_metadata(self.positions[number].since))
+            TopicPartition(self._topic, number, end, commit_metadata(self.positions[number].since, self._nodes))
             for number, end in to.items()
             if number in self.positions
         ]

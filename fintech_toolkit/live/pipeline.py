@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,12 +49,15 @@ class PipelineNode(KeepsState):
         self.described = ", ".join(map(repr, pipeline.steps))
         self.feeds = {}
         self._first = state if isinstance(state, State) else None
+        if self._first is not None:
+            self.origin = self.begins_from = hashlib.sha256(self._first.to_bytes()).hexdigest()[:16]
         self.run = Run(pipeline, self._first)
         self._versions: dict[Place, dict[int, State]] = {}
         self._since: dict[Place, int | None] = {}
         self._homes: dict[Any, Place] = {}  # the partition of each symbol
         self._shared = self._first is not None  # whether several partitions have a state of the same symbol
         if isinstance(state, LiveState):
+            self.origin = state.origin
             for place, kept in checked(state, self.identity).kept.items():
                 self._versions[place] = {kept.offsets[place]: kept.state}
                 self._since[place] = kept.since
@@ -176,7 +180,7 @@ class PipelineNode(KeepsState):
     @property
     def state(self) -> LiveState:
         """The states by partition, each after the last batch that all sinks have finished with."""
-        return LiveState(self.identity, {place: self._kept(place) for place in list(self._versions)})
+        return LiveState(self.identity, {place: self._kept(place) for place in list(self._versions)}, self.origin)
 
     def _kept(self, place: Place) -> Kept:
         versions = self._versions[place]  # before what has passed, which may go on meanwhile
@@ -205,4 +209,4 @@ class PipelineNode(KeepsState):
         """Go on from what an equal node of an earlier stream knows."""
         if not self._versions:
             self._versions, self._since = dict(other._versions), dict(other._since)
-            self._homes, self._shared = dict(other._homes), other._shared
+            self._homes, self._shared, self.origin = dict(other._homes), other._shared, other.origin

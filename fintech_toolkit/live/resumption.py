@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.live.states import KeepsState, Place, version_at
 
-_SINCE = "since="
+_METADATA = re.compile(r"since=(?P<since>\d+)( from=(?P<origin>\S+))?")
 
 
 @dataclass(frozen=True)
@@ -21,23 +22,31 @@ class Committed:
         Where all sinks have come to; None if nothing was committed.
     since : int or None
         Where the states of the group's nodes began; None if it is not known.
+    origin : str
+        The digest of the `State` that they began from; empty if there was none.
     """
 
     offset: int | None = None
     since: int | None = None
+    origin: str = ""
 
     @classmethod
     def read(cls, offset: int, metadata: str | None) -> Committed:
         """Return what Kafka keeps for a group."""
         if offset < 0:
             return cls()
-        known = (metadata or "").startswith(_SINCE)
-        return cls(offset, int((metadata or "").removeprefix(_SINCE)) if known else None)
+        found = _METADATA.fullmatch(metadata or "")
+        return cls(offset, int(found["since"]), found["origin"] or "") if found else cls(offset)
 
 
-def commit_metadata(since: int | None) -> str:
-    """Return what is committed beside an offset: where the states of the nodes began."""
-    return "" if since is None else f"{_SINCE}{since}"
+def commit_metadata(since: int | None, nodes: Sequence[KeepsState]) -> str:
+    """Return what is committed beside an offset: where the states of the nodes began, and from which `State`."""
+    origin = _joined(node.origin for node in nodes)
+    return "" if since is None else f"since={since}" + (f" from={origin}" if origin else "")
+
+
+def _joined(origins: Iterable[str]) -> str:
+    return "+".join(sorted(filter(None, origins)))
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,12 @@ def resume(
             f"the numbers of {_called(nodes)} would be wrong. Give the state that was saved with its offsets, as in "
             "pipeline.live(source, state=…); or have it made again from the topic's records (replay=True, sinks get "
             "nothing twice); or begin with none (fresh=True)"
+        )
+    if committed.origin != _joined(node.begins_from for node in nodes):
+        raise StateError(
+            f"{where}: the state of group {group!r} began from a State that was given (pipeline.live(source, state)), "
+            "and another is given now, or none: the numbers would be others. Give the same, or the state that was "
+            "saved with its offsets, or begin anew (fresh=True)"
         )
     begin = 0 if since is None else since
     if low > begin:

@@ -22,7 +22,7 @@ Place = tuple[str, int]
 """A topic, and the number of one of its partitions."""
 
 KIND = b"fintech_toolkit.live_state"
-IDENTITY = b"fintech_toolkit.live_state.of"
+IDENTITY, ORIGIN = b"fintech_toolkit.live_state.of", b"fintech_toolkit.live_state.from"
 _KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin}
 
 
@@ -50,6 +50,8 @@ class LiveState(Mapping[Place, Any]):
         The pipeline or join that it belongs to, as JSON; another one refuses it.
     kept : mapping
         The states.
+    origin : str
+        The digest of the `State` that they began from; empty if there was none.
 
     Attributes
     ----------
@@ -57,8 +59,9 @@ class LiveState(Mapping[Place, Any]):
         For each topic and partition, the offset of the first record that its state has not seen.
     """
 
-    def __init__(self, identity: str, kept: Mapping[Place, Kept]) -> None:
+    def __init__(self, identity: str, kept: Mapping[Place, Kept], origin: str = "") -> None:
         self.identity = identity
+        self.origin = origin
         self.kept = dict(kept)
         self.offsets = {place: at for kept in self.kept.values() for place, at in kept.offsets.items()}
 
@@ -97,7 +100,8 @@ class LiveState(Mapping[Place, Any]):
         strings = [pa.field(name, pa.string()) for name in ("topic", "offsets", "kind")]
         numbers = [pa.field(name, pa.int64()) for name in ("partition", "since")]
         schema = pa.schema([*strings, *numbers, pa.field("state", pa.large_binary())])
-        write_state_file(path, pa.Table.from_pylist(rows, schema), {KIND: b"1", IDENTITY: self.identity.encode()})
+        metadata = {KIND: b"1", IDENTITY: self.identity.encode(), ORIGIN: self.origin.encode()}
+        write_state_file(path, pa.Table.from_pylist(rows, schema), metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LiveState:
@@ -118,7 +122,7 @@ class LiveState(Mapping[Place, Any]):
             offsets = {(topic, number): at for topic, number, at in json.loads(row["offsets"])}
             state = _KINDS[row["kind"]].from_bytes(row["state"])
             kept[row["topic"], row["partition"]] = Kept(state, offsets, row["since"])
-        return cls(metadata[IDENTITY].decode(), kept)
+        return cls(metadata[IDENTITY].decode(), kept, metadata[ORIGIN].decode())
 
 
 class KeepsState(Stream):  # type: ignore[misc]
@@ -156,6 +160,10 @@ class KeepsState(Stream):  # type: ignore[misc]
     def adopt(self, other: Any) -> None:
         """Go on from what an equal node of an earlier stream knows."""
 
+    origin = ""
+    """The digest of the `State` that its states began from; empty if there was none."""
+    begins_from = ""
+    """The digest of the `State` from which it would begin now."""
     orders_rows = True
     """Whether what it passes on of a partition goes from offset to offset, so that another state can follow."""
     feeds: dict[str, Feed]

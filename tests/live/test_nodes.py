@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.errors import DataError
+from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.test_values import reader, run
 from tests.live.topics import SECONDS, Topic, ticks
@@ -98,7 +98,9 @@ def test_bars_over_partitions_are_those_of_the_batch_the_unfinished_ones_too(
     pd.testing.assert_frame_equal(bars_of(received), bars_of(BARS(frame)), check_exact=True)
 
 
-def test_a_state_of_a_batch_is_the_start_of_every_partition(kafka_broker: str, kafka_topic: Topic) -> None:
+def test_a_state_of_a_batch_is_the_start_of_every_partition(
+    kafka_broker: str, kafka_topic: Topic, tmp_path: Path
+) -> None:
     topic, frame = kafka_topic(partitions=3), ticks(600)
     for pipeline in (features(), BARS):
         history = pipeline.start()
@@ -111,6 +113,16 @@ def test_a_state_of_a_batch_is_the_start_of_every_partition(kafka_broker: str, k
             put(kafka_broker, topic, frame.iloc[300:], 3)
             run(source)
             assert_values(pd.concat(frames), pipeline(frame))
+            node.state.save(tmp_path / "state.parquet")
+            again = reader(kafka_broker, topic, replay=True, member="another")
+            kept = [pipeline.live(again, tmp_path / "state.parquet")]
+            run(again)
+            assert kept[0].state.origin == node.origin
+            without = reader(kafka_broker, topic, replay=True, member="a third")
+            kept.append(pipeline.live(without))
+            without.start()
+            with pytest.raises(StateError, match="began from a State that was given"):
+                without.wait(SECONDS)
             topic = kafka_topic(partitions=3)
         else:
             put(kafka_broker, topic, frame.iloc[300:], 3)

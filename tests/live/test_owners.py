@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -89,16 +90,20 @@ def test_without_a_state_the_second_member_stops_and_the_first_goes_on(
     assert_values(pd.concat(first.frames), features()(frame))
 
 
+# Of a worker, at random moments, for each way to go on; KILLS=100 python -m pytest … tries harder.
+KILLS = int(os.environ.get("KILLS", "3"))
+
+
 @pytest.mark.parametrize("form", ["state", "replay"])
 def test_a_worker_killed_at_random_moments_gives_the_values_of_the_batch(
     kafka_broker: str, kafka_topic: Topic, tmp_path: Path, form: str
 ) -> None:
-    topic, frame = kafka_topic(partitions=2), ticks(60_000, symbols=20)
+    topic, frame = kafka_topic(partitions=2), ticks(10_000 * (KILLS + 1), symbols=20)
     rng = np.random.default_rng(8)
     options: dict[str, Any] = {"servers": kafka_broker, "topic": topic, "member": "worker", "batch_size": 1_000}
     options |= {"replay": True} | ({"state": str(tmp_path / "state.parquet")} if form == "state" else {})
     times = []
-    for start in range(0, 60_000, 10_000):
+    for start in range(0, len(frame), 10_000):
         put(kafka_broker, topic, frame.iloc[start : start + 5_000], 2)
         worker = Worker(tmp_path, **options)
         times.append(worker.first_frame())
@@ -106,13 +111,13 @@ def test_a_worker_killed_at_random_moments_gives_the_values_of_the_batch(
             target=put, args=(kafka_broker, topic, frame.iloc[start + 5_000 : start + 10_000], 2)
         )
         producer.start()
-        if start < 50_000:
+        if start < len(frame) - 10_000:
             moment = time.monotonic() + rng.uniform(0, 0.5)
             wait_until(lambda: time.monotonic() > moment)  # noqa: B023
             worker.end(signal.SIGKILL)
         producer.join(SECONDS)
     folder = Folder(tmp_path)
-    wait_until(lambda: len(folder.ids()) == 60_000, lambda: worker.error)
+    wait_until(lambda: len(folder.ids()) == len(frame), lambda: worker.error)
     assert worker.end() == 0, worker.error
     said = ", ".join(f"{imports:.1f} + {live:.1f}" for imports, live in times)
     print(f"{form}: seconds from a start to the source, and from there to the first frame: {said}")

@@ -136,8 +136,21 @@ def test_what_would_give_wrong_numbers_is_an_error_that_says_what_to_do(case: di
 
 
 def test_where_the_states_began_is_read_back_from_the_commit() -> None:
-    assert Committed.read(50, commit_metadata(10)) == Committed(50, 10)
-    assert Committed.read(50, commit_metadata(None)) == Committed(50)
+    assert Committed.read(50, commit_metadata(10, [node()])) == Committed(50, 10)
+    assert Committed.read(50, commit_metadata(None, [node()])) == Committed(50)
     assert Committed.read(-1001, "") == Committed()
     for foreign in ("", None, "someone else's"):
         assert Committed.read(50, foreign) == Committed(50)
+
+
+def test_a_state_that_began_from_another_is_not_made_again_without_it() -> None:
+    pipeline = Pipeline(ft.ewma("bid", halflife=5))
+    history = pipeline.start()
+    history(ticks(50))
+    given = pipeline.live(Stream(), history.state)
+    there = Committed.read(50, commit_metadata(0, [node(), given]))
+    assert there.origin == given.origin
+    assert where(nodes=[given], committed=there, replay=True) == Resumption(0, 50, 0, begin=True)
+    for nodes in ([node()], [pipeline.live(Stream(), pipeline.start().state)]):
+        with pytest.raises(StateError, match="began from a State that was given"):
+            where(nodes=nodes, committed=there, replay=True)
