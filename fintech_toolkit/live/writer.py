@@ -14,10 +14,13 @@ from fintech_toolkit.live.config import KafkaConfig
 logger = logging.getLogger("fintech_toolkit.live")
 
 BATCH = 20_000
-# Without a broker, librdkafka alone would say so after five minutes.
 # What librdkafka counts of a message besides its key and value, and of each header besides its name and value.
 OVERHEAD, HEADER_OVERHEAD = 36, 10
-_DEFAULTS = {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": 30_000}
+_DEFAULTS = {
+    "enable.idempotence": True,
+    "linger.ms": 50,  # so that a frame's messages go out together: flushing, which follows at once, ends the wait
+    "delivery.timeout.ms": 30_000,  # without a broker, librdkafka alone would say so after five minutes
+}
 
 
 class LiveError(FintechToolkitError):
