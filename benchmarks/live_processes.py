@@ -97,10 +97,10 @@ def toolkit(settings: Settings) -> None:
     import fintech_toolkit as ft
     import fintech_toolkit.live  # registers the nodes
 
-    config, form = client(settings), settings.get("format", "json")
+    config, form = {"bootstrap.servers": settings["servers"]}, settings.get("format", "json")
     latency = {"batch_time": settings["batch_time"]} if "batch_time" in settings else {}
     source = Stream.from_kafka_frames(
-        settings["source"], config, schema=SCHEMA, group=settings["group"], format=form, **latency
+        settings["source"], config, schema=SCHEMA, group=settings["group"], format=form, replay=True, **latency
     )
     features = ft.Pipeline(ft.ewma("bid", alpha=ALPHA, adjust=False)).live(source)
     features.to_kafka_frames(settings["target"], config, key="symbol", format=form)

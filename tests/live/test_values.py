@@ -212,6 +212,24 @@ def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_state
     assert_values(pd.concat(received), features()(frame))
 
 
+def test_a_source_runs_as_long_as_its_block(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, frame = kafka_topic(partitions=2), ticks(300)
+    source = reader(kafka_broker, topic)
+    enriched = features().live(source)
+    frames = enriched.sink_to_list()
+    for part in (frame.iloc[:200], frame.iloc[200:]):
+        with source as entered:
+            assert entered is source
+            put(kafka_broker, topic, part, 2)
+            wait_until(lambda: sum(map(len, frames)) == len(part) + (0 if part.index[0] == 0 else 200))  # noqa: B023
+            assert source.health.status == "running"
+        assert source.health.status == "stopped"
+    assert_values(pd.concat(frames), features()(frame))
+    broken = features().live(reader(kafka_broker, topic, member="another"))  # has no state
+    with pytest.raises(StateError), broken.upstreams[0]:
+        wait_until(lambda: broken.upstreams[0].stopped)
+
+
 def test_a_pipeline_without_a_memory_needs_no_state(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, frame = kafka_topic(partitions=2), ticks(600).assign(ask=lambda f: f["bid"] + 1)
     schema = SCHEMA | {"ask": "float64"}
