@@ -214,7 +214,7 @@ def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_state
 
 def test_a_source_runs_as_long_as_its_block(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, frame = kafka_topic(partitions=2), ticks(300)
-    source = reader(kafka_broker, topic)
+    source = reader(kafka_broker, topic, until=None)
     enriched = features().live(source)
     frames = enriched.sink_to_list()
     for part in (frame.iloc[:200], frame.iloc[200:]):
