@@ -56,6 +56,11 @@ _COMMIT_REFUSED = {KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHO
 _FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
 
 
+def _is_fenced(error: KafkaError) -> bool:
+    """Whether another consumer has taken this one's name; as a fatal error it says so in words only."""
+    return error.code() in _FENCED or (error.code() == KafkaError._FATAL and "fenced" in error.str().lower())
+
+
 def consumer_settings(settings: Mapping[str, Any], group: str | None, member: str) -> dict[str, Any]:
     """Return the settings of a source's consumer.
 
@@ -229,7 +234,7 @@ class Membership:
         error = self._error
         if error is None:
             return
-        if isinstance(error, KafkaException) and error.args[0].code() in _FENCED:
+        if isinstance(error, KafkaException) and _is_fenced(error.args[0]):
             raise LiveError(
                 f"topic {self._topic!r}: another consumer of group {self._group!r} has started under the same name, "
                 f"{self._member!r}, and has taken over; two members of a group need two names, see member="
@@ -263,7 +268,7 @@ class Membership:
             self.away = False
             if position := self.positions.get(message.partition()):  # type: ignore[arg-type]
                 position.reached = message.offset()  # type: ignore[assignment]
-        elif error.code() in _FENCED:
+        elif _is_fenced(error):
             self._error = KafkaException(error)
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:  # this process was frozen
             self._on_lost(self._consumer, [])

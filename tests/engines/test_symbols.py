@@ -101,7 +101,6 @@ def test_codes_are_given_to_what_is_there_once_each(name: str, size: int) -> Non
         pd.Series([None, None], dtype="str"),
         pd.Series(pd.Categorical([None, None], categories=["A"])),
     ],
-    ids=repr,
 )
 def test_a_column_without_symbols_adds_none(column: Any) -> None:
     table = SymbolTable(["A"])
