@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ _DEFAULTS = {
     "linger.ms": 50,  # so that a frame's messages go out together: flushing, which follows at once, ends the wait
     "delivery.timeout.ms": 30_000,  # without a broker, librdkafka alone would say so after five minutes
 }
+
+_STEP_SECONDS = 0.002
 
 
 class LiveError(FintechToolkitError):
@@ -94,7 +97,11 @@ class Writer:
         LiveError
             If a message could not be delivered.
         """
-        waiting = self._producer.flush(timeout)
+        deadline = time.monotonic() + timeout
+        # In small steps: the client looks only every 10 ms, or when a step ends, whether all is delivered.
+        while waiting := self._producer.flush(min(_STEP_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                break
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise LiveError(failure)
