@@ -133,16 +133,12 @@ class AsofJoin:
     @property
     def ahead(self) -> int:
         """How many rows of the right came that the left has not reached."""
-        if self._right.rows < FEW:
-            return 0
-        view = wrap(self._right.whole())
-        ts = times(view, self.options.resolved(right=view.names).time("right"), self.options.unit)[0]
-        return int((ts >= self._left.watermark).sum())
+        return sum(int((self._times("right", frame) >= self._left.watermark).sum()) for frame in self._right.frames)
 
     @property
     def oldest(self) -> int | None:
         """The earliest time of a row of the left that waits, in nanoseconds; None if none does."""
-        return int(self._left_times(self._left.whole()).min()) if self.pending else None
+        return int(self._times("left", self._left.whole()).min()) if self.pending else None
 
     def watermark(self, side: str) -> int:
         """Return the latest time that a side has reached, in nanoseconds; the least int64 before its first row."""
@@ -150,9 +146,7 @@ class AsofJoin:
 
     def latest(self, side: str, frame: Any) -> int:
         """Return the latest time of a frame of a side, in nanoseconds."""
-        view = wrap(frame)
-        options = self.options.resolved(**{side: view.names})
-        return int(times(view, options.time(side), options.unit)[0].max())
+        return int(self._times(side, frame).max())
 
     def forgotten(self, side: str) -> AsofJoin:
         """Return a join that has seen nothing of a side."""
@@ -262,14 +256,14 @@ class AsofJoin:
 
     def _passed(self, waiting: Any) -> Array:
         """Return which rows the right's watermark has passed; those that are not finished wait for nothing."""
-        ts = self._left_times(waiting)
+        ts = self._times("left", waiting)
         watermark = self._right.watermark
         passed: Array = (ts < watermark if self.options.exact else ts <= watermark) | (ts == NAT)
         return passed
 
-    def _left_times(self, frame: Any) -> Array:
+    def _times(self, side: str, frame: Any) -> Array:
         view = wrap(frame)
-        return times(view, self.options.resolved(left=view.names).time("left"), self.options.unit)[0]
+        return times(view, self.options.resolved(**{side: view.names}).time(side), self.options.unit)[0]
 
     def _join(self, waiting: Frame, passed: Array) -> Any:
         if not self._right.frames:

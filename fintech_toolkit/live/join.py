@@ -20,7 +20,7 @@ from fintech_toolkit.errors import PipelineError, StateError
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.resumable import AsofJoin
 from fintech_toolkit.joins.sift import sift
-from fintech_toolkit.live.batch import Batch, Feed, batch_of
+from fintech_toolkit.live.batch import Batch, Feed, batch_of, with_batch
 from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
 from fintech_toolkit.live.writer import LiveError
 from fintech_toolkit.schema import nanoseconds
@@ -29,27 +29,41 @@ _MOST_WAITING = 100_000
 """Rows of a side that wait for the other in one partition, before it is read no further."""
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A join as all sinks have it, and by topic the offset of the first record that it has not seen.
+
+    Neither is ever changed, a batch makes new ones: whoever looks meanwhile sees both before it, or both after.
+    """
+
+    join: AsofJoin
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def after(self, join: AsofJoin, topic: str, offset: int) -> _Seen:
+        return _Seen(join, {**self.offsets, topic: offset})
+
+
 @dataclass
 class _Partition:
     """What is known of one partition of both topics.
 
     Attributes
     ----------
-    join : AsofJoin
-        The join as all sinks have it; it is never changed, a batch makes a new one.
-    offsets : dict of str to int
-        By topic, the offset of the first record that the join has not seen.
+    seen : _Seen
+        The join, and what it has seen.
     held : deque
         For batches of the left of which rows wait: their latest time, and their references, so that nothing is
         committed before it is answered.
     quiet_since : float
         When the right was last heard of.
+    watched : bool
+        Whether it will be looked at when the right may have become idle.
     """
 
-    join: AsofJoin
-    offsets: dict[str, int] = field(default_factory=dict)
+    seen: _Seen
     held: deque[tuple[int, Any]] = field(default_factory=deque)
     quiet_since: float = field(default_factory=time.monotonic)
+    watched: bool = False
 
 
 class AsofJoinNode(KeepsState):
@@ -89,11 +103,12 @@ class AsofJoinNode(KeepsState):
         self._ahead = None if ahead is None else nanoseconds(ahead, "ahead")
         self._held: list[Any] = []
         self._turn = asyncio.Lock()
+        self._passing: set[asyncio.Task[None]] = set()
         self._partitions: dict[int, _Partition] = {}
         for kept in checked(state, self.identity).kept.values() if state is not None else ():
             offsets = {topic: at for (topic, _), at in kept.offsets.items()}
             number = next(number for _, number in kept.offsets)
-            self._partitions[number] = _Partition(kept.state, offsets)
+            self._partitions[number] = _Partition(_Seen(kept.state, offsets))
         super().__init__(upstreams=(left, right), **kwargs)
 
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
@@ -134,7 +149,7 @@ class AsofJoinNode(KeepsState):
             await self._send(answers, metadata, batch)
             for number, join in after.items():
                 partition = self._partitions[number]
-                partition.join, partition.offsets[batch.topic] = join, batch.offsets[number][1]
+                partition.seen = partition.seen.after(join, batch.topic, batch.offsets[number][1])
                 if side == "right":
                     partition.quiet_since = time.monotonic()
                 elif join.pending and not batch.replayed:
@@ -146,14 +161,14 @@ class AsofJoinNode(KeepsState):
 
     def _taken(self, side: str, number: int, rows: pd.DataFrame, batch: Batch, answers: list[Any]) -> AsofJoin:
         """Return the join after the rows of a partition, and add what they answer."""
-        partition = self._partitions[number]
+        seen = self._partitions[number].seen
         start, _ = batch.offsets[number]
-        if partition.offsets.get(batch.topic, start) > start:
+        if seen.offsets.get(batch.topic, start) > start:
             raise StateError(
                 f"topic {batch.topic!r}, partition {number}: a batch begins at offset {start}, and the join has seen "
-                f"the records before {partition.offsets[batch.topic]}"
+                f"the records before {seen.offsets[batch.topic]}"
             )
-        join = partition.join.copy()
+        join = seen.join.copy()
         if not len(rows):
             return join
         view = wrap(rows)
@@ -164,6 +179,8 @@ class AsofJoinNode(KeepsState):
             refused = rows.iloc[wrong]
             batch.reject(refused.index.tolist(), reasons, refused)
             rows = rows.drop(index=refused.index)
+        if not len(rows):
+            return join
         if side == "right":
             answered = join.right(rows)
         elif batch.replayed:  # all of them were answered, or they would not have been committed
@@ -174,31 +191,49 @@ class AsofJoinNode(KeepsState):
             answers.append((number, answered))
         return join
 
-    async def _send(self, answers: list[tuple[int, Any]], metadata: Any, batch: Batch) -> None:
+    async def _send(self, answers: list[tuple[int, Any]], metadata: Any, batch: Batch | None) -> None:
+        """Pass answers on, with the partition of each, and return when all sinks have them."""
         if not answers:
             return
         whole = pd.concat([rows for _, rows in answers], ignore_index=True)
-        numbers = np.repeat([number for number, _ in answers], [len(rows) for _, rows in answers])
-        made = replace(batch, replayed=False).derived(numbers)
-        references = [{**entry, "batch": made} if "batch" in entry else entry for entry in metadata]
-        await asyncio.gather(*pass_on(self, whole, references, made))
+        if batch is not None:
+            numbers = np.repeat([number for number, _ in answers], [len(rows) for _, rows in answers])
+            batch = replace(batch, replayed=False).derived(numbers)
+            metadata = with_batch(metadata, batch)
+        await asyncio.gather(*pass_on(self, whole, metadata, batch))
+
+    async def _send_late(self, number: int, partition: _Partition, answered: Any) -> None:
+        """Pass on answers that no batch has brought about, as those of the last one of the left that waits, if any."""
+        if answered is None or not len(answered):
+            return
+        metadata = partition.held[-1][1] if partition.held else []  # out of a saved state
+        batch = batch_of(metadata)
+        if batch is not None:
+            batch = replace(batch, offsets={number: batch.offsets[number]})
+        await self._send([(number, answered)], metadata, batch)
 
     def _settle(self, number: int, partition: _Partition) -> None:
         """Let go of batches that are answered, and hold the side that is ahead."""
-        oldest = partition.join.oldest
+        join = partition.seen.join
+        oldest = join.oldest
         while partition.held and (oldest is None or partition.held[0][0] < oldest):
             self._release_refs(partition.held.popleft()[1])
         for side, other, waiting in (
-            ("left", "right", partition.join.pending),
-            ("right", "left", partition.join.ahead),
+            ("left", "right", join.pending),
+            ("right", "left", join.ahead),
         ):
             feed, behind = self._feed(side), self._feed(other)
             if feed is not None:
                 runs = behind is not None and not behind.stopped
                 why = f"waits for topic {self._topics.get(other)!r}" if waiting > _MOST_WAITING and runs else None
                 feed.hold(number, why)
-        if self._idle is not None and partition.join.pending:
-            asyncio.get_running_loop().call_later(self._idle, self._look_whether_idle, number)
+        self._watch(number, partition)
+
+    def _watch(self, number: int, partition: _Partition) -> None:
+        """Look at a partition again when its right side may have become idle."""
+        if self._idle is not None and partition.seen.join.pending and not partition.watched:
+            partition.watched = True
+            asyncio.get_running_loop().call_later(self._idle, self._look_whether_idle, number, partition)
 
     def _check_partitions(self) -> None:
         counts = {topic: feed.partitions for topic, feed in self.feeds.items() if feed.partitions}
@@ -211,28 +246,27 @@ class AsofJoinNode(KeepsState):
     def _feed(self, side: str) -> Feed | None:
         return self.feeds.get(self._topics.get(side, ""))
 
-    def _look_whether_idle(self, number: int) -> None:
-        partition, right, left = self._partitions.get(number), self._feed("right"), self._feed("left")
-        if partition is None or right is None or left is None or left.stopped or self._idle is None:
+    def _look_whether_idle(self, number: int, partition: _Partition) -> None:
+        right, left = self._feed("right"), self._feed("left")
+        partition.watched = False
+        if right is None or left is None or left.stopped or self._idle is None:
             return
-        if time.monotonic() - partition.quiet_since >= self._idle and right.caught_up(number) and partition.held:
-            self._passing = asyncio.ensure_future(self._pass_idle(number, partition, left))
+        if time.monotonic() - partition.quiet_since >= self._idle and right.caught_up(number):
+            passing = asyncio.ensure_future(self._pass_idle(number, partition, left))
+            self._passing.add(passing)
+            passing.add_done_callback(self._passing.discard)
+        else:
+            self._watch(number, partition)
 
     async def _pass_idle(self, number: int, partition: _Partition, left: Feed) -> None:
         """Answer what waits for a side that is idle."""
         async with self._turn:
-            if left.broken or not partition.held:
+            if left.broken:
                 return
             try:
-                join = partition.join.copy()
-                answered = join.advance(right=join.watermark("left") + 1)
-                metadata = partition.held[-1][1]
-                batch = batch_of(metadata)
-                if batch is not None and answered is not None:
-                    await self._send(
-                        [(number, answered)], metadata, replace(batch, offsets={number: batch.offsets[number]})
-                    )
-                partition.join = join
+                join = partition.seen.join.copy()
+                await self._send_late(number, partition, join.advance(right=join.watermark("left") + 1))
+                partition.seen = replace(partition.seen, join=join)
                 self._settle(number, partition)
             except BaseException as error:
                 left.fail(error)
@@ -247,15 +281,9 @@ class AsofJoinNode(KeepsState):
     async def _flush(self) -> None:
         async with self._turn:
             for number, partition in self._partitions.items():
-                join = partition.join.copy()
-                answered = join.flush()
-                if partition.held and answered is not None:
-                    metadata = partition.held[-1][1]
-                    batch = batch_of(metadata)
-                    assert batch is not None
-                    only = replace(batch, offsets={number: batch.offsets[number]})
-                    await self._send([(number, answered)], metadata, only)
-                partition.join = join
+                join = partition.seen.join.copy()
+                await self._send_late(number, partition, join.flush())
+                partition.seen = replace(partition.seen, join=join)
                 while partition.held:
                     self._release_refs(partition.held.popleft()[1])
 
@@ -266,8 +294,9 @@ class AsofJoinNode(KeepsState):
         """The joins by partition, each after the last batch of either side that all sinks have finished with."""
         kept = {}
         for number, partition in list(self._partitions.items()):
-            offsets = {(topic, number): at for topic, at in partition.offsets.items()}
-            kept[self._topics.get("left", min(partition.offsets)), number] = Kept(partition.join, offsets)
+            seen = partition.seen
+            offsets = {(topic, number): at for topic, at in seen.offsets.items()}
+            kept[self._topics.get("left", min(seen.offsets)), number] = Kept(seen.join, offsets)
         return LiveState(self.identity, kept)
 
     def follow(self, feed: Feed, topic: str) -> None:
@@ -278,29 +307,33 @@ class AsofJoinNode(KeepsState):
         self._topics[sides[0]] = topic
         super().follow(feed, topic)
 
+    def unfollow(self, topic: str) -> None:
+        """Learn that the source of a topic has ended: the other need not wait for it any more."""
+        for side, other in (("left", "right"), ("right", "left")):
+            feed = self._feed(side)
+            if self._topics.get(other) == topic and feed is not None:
+                for number in list(self._partitions):
+                    feed.hold(number, None)
+
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
         topic, number = place
-        offsets = self._partitions[number].offsets if number in self._partitions else {}
+        offsets = self._partitions[number].seen.offsets if number in self._partitions else {}
         return {offsets[topic]} if topic in offsets else set()
 
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition of one side, and begin with no records before an offset."""
         topic, number = place
-        partition = self._partitions.setdefault(number, _Partition(AsofJoin.of(self.join.options)))
+        partition = self._partitions.setdefault(number, _Partition(_Seen(AsofJoin.of(self.join.options))))
         side = "left" if self._topics.get("left") == topic else "right"
-        partition.join = partition.join.forgotten(side)
-        partition.offsets[topic] = offset
+        partition.seen = partition.seen.after(partition.seen.join.forgotten(side), topic, offset)
         if side == "left":
             partition.held.clear()
 
     def adopt(self, other: AsofJoinNode) -> None:
         """Go on from what an equal node of an earlier stream knows."""
         if not self._partitions:
-            self._partitions = {
-                number: _Partition(partition.join, dict(partition.offsets))
-                for number, partition in other._partitions.items()
-            }
+            self._partitions = {number: _Partition(partition.seen) for number, partition in other._partitions.items()}
 
 
 def _origins(stream: Stream) -> Iterator[Stream]:

@@ -86,8 +86,9 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     dead_letter_topic : str, optional
         Where records go that cannot be decoded, or that a pipeline refuses, see `DeadLetters`.
     replay : bool
-        Where a state is missing, read the records again that it was made of. They go no further than to nodes with a
-        state; streamz' own sinks that follow another node of one's own than those get them again.
+        Where a state is missing, read the records again that it was made of. They go to nodes with a state only, and
+        to no sink of ours; a sink of streamz itself gets them again where a node of your own lies before it that also
+        leads to a state.
     fresh : bool
         Where a state is missing, begin with none, at the offset that the group has come to.
     member : str, optional
@@ -377,6 +378,8 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         finally:
             self._release()
             self.stopped = True
+            for node in self._nodes():
+                node.unfollow(self.topic)
             if _running.get(self._name()) is self:
                 del _running[self._name()]
             atexit.unregister(self._leave)

@@ -135,6 +135,14 @@ class KeepsState(Stream):  # type: ignore[misc]
     described: str
     needs_state: bool
     """Whether its numbers are others without the records before."""
+    origin = ""
+    """The digest of the `State` that its states began from; empty if there was none."""
+    begins_from = ""
+    """The digest of the `State` from which it would begin now."""
+    orders_rows = True
+    """Whether what it passes on of a partition goes from offset to offset, so that another state can follow."""
+    feeds: dict[str, Feed]
+    """The source of each topic that has started."""
 
     @property
     @abstractmethod
@@ -160,15 +168,6 @@ class KeepsState(Stream):  # type: ignore[misc]
     def adopt(self, other: Any) -> None:
         """Go on from what an equal node of an earlier stream knows."""
 
-    origin = ""
-    """The digest of the `State` that its states began from; empty if there was none."""
-    begins_from = ""
-    """The digest of the `State` from which it would begin now."""
-    orders_rows = True
-    """Whether what it passes on of a partition goes from offset to offset, so that another state can follow."""
-    feeds: dict[str, Feed]
-    """The source of each topic that has started."""
-
     def follow(self, feed: Feed, topic: str) -> None:
         """Learn which source a topic comes from; it is about to start.
 
@@ -184,6 +183,9 @@ class KeepsState(Stream):  # type: ignore[misc]
                     f"{after.described} cannot follow {self.described} of Kafka topics, because what it knows would "
                     "not be tied to an offset: write the joined rows to a topic, and read that."
                 )
+
+    def unfollow(self, topic: str) -> None:
+        """Learn that the source of a topic has ended."""
 
 
 def load(path: str | os.PathLike[str]) -> State | LiveState:

@@ -202,3 +202,40 @@ def test_both_sides_of_one_topic_are_refused(kafka_broker: str, kafka_topic: Top
     joined = Joined(kafka_broker, topic, topic)
     with pytest.raises(PipelineError, match="two topics"):
         joined.start()
+
+
+def test_a_side_that_ends_holds_the_other_up_no_longer(kafka_broker: str, topics: Any) -> None:
+    trades, quotes = feeds(250_000, symbols=3)
+    quotes = quotes.iloc[:1_000]
+    left, right = topics(1)
+    put(kafka_broker, left, trades)
+    put(kafka_broker, right, quotes)
+    joined = Joined(kafka_broker, left, right, batch_size=20_000, until="latest")
+    joined.start()
+    for source in (joined.quotes, joined.trades):
+        assert source.wait(SECONDS)
+    joined.node.flush()
+    same(joined.rows, ft.asof_join(trades, quotes))
+
+
+def test_what_waits_in_a_saved_state_is_answered_though_nothing_new_comes(
+    kafka_broker: str, topics: Any, tmp_path: Path
+) -> None:
+    trades, quotes = feeds(300)
+    left, right = topics()
+    put(kafka_broker, left, trades)
+    put(kafka_broker, right, quotes.iloc[:100])
+    first = Joined(kafka_broker, left, right, until="latest")
+    first.start()
+    for source in (first.quotes, first.trades):
+        assert source.wait(SECONDS)
+    waiting = sum(join.pending for join in first.node.state.values())
+    assert waiting > 100
+    first.node.state.save(tmp_path / "join.parquet")
+    second = Joined(kafka_broker, left, right, tmp_path / "join.parquet", until="latest")
+    second.start()
+    for source in (second.quotes, second.trades):
+        assert source.wait(SECONDS)
+    second.node.flush()
+    assert len(second.rows) == waiting
+    same(pd.concat([first.rows, second.rows]), ft.asof_join(trades, quotes.iloc[:100]))
