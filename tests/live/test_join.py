@@ -210,10 +210,13 @@ def test_a_side_that_ends_holds_the_other_up_no_longer(kafka_broker: str, topics
     left, right = topics(1)
     put(kafka_broker, left, trades)
     put(kafka_broker, right, quotes)
-    joined = Joined(kafka_broker, left, right, batch_size=20_000, until="latest")
+    joined = Joined(kafka_broker, left, right, batch_size=20_000)
     joined.start()
-    for source in (joined.quotes, joined.trades):
-        assert source.wait(SECONDS)
+    wait_until(lambda: "waits for topic" in str(joined.trades.health))
+    joined.quotes.stop()
+    assert joined.quotes.wait(SECONDS)
+    wait_until(lambda: joined.trades.lag == {0: 0} and joined.node.state[left, 0].pending > 200_000)
+    joined.stop()
     joined.node.flush()
     same(joined.rows, ft.asof_join(trades, quotes))
 
