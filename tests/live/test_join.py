@@ -212,7 +212,13 @@ def test_a_side_that_ends_holds_the_other_up_no_longer(kafka_broker: str, topics
     put(kafka_broker, right, quotes)
     joined = Joined(kafka_broker, left, right, batch_size=20_000)
     joined.start()
-    wait_until(lambda: "waits for topic" in str(joined.trades.health))
+    seen: list[int] = []
+
+    def stands_still() -> bool:  # what was read before the pause has come through
+        seen.append(joined.node.state[left, 0].pending if joined.node.state.kept else 0)
+        return "waits for topic" in str(joined.trades.health) and len(seen) > 100 and len(set(seen[-100:])) == 1
+
+    wait_until(stands_still)
     joined.quotes.stop()
     assert joined.quotes.wait(SECONDS)
     wait_until(lambda: joined.trades.lag == {0: 0} and joined.node.state[left, 0].pending > 200_000)
