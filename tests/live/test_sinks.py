@@ -6,10 +6,7 @@ import asyncio
 import itertools
 import json
 import math
-import os
 import threading
-import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,14 +21,19 @@ from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.live import Batch, Counts, LiveError
 from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
 from fintech_toolkit.live.schema import message_schema, to_frame, to_table
-from tests.live.topics import SCHEMA, SECONDS, Topic, by_symbol, committed, consume_all, produce, ticks
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.live.topics import (
+    SCHEMA,
+    SECONDS,
+    Topic,
+    by_symbol,
+    committed,
+    consume_all,
+    held,
+    held_when_settled,
+    produce,
+    ticks,
+    wait_until,
+)
 
 
 def source_of(servers: str, topic: str, **options: Any) -> Any:
@@ -206,17 +208,12 @@ def test_a_frame_that_fails_does_not_keep_the_next_from_being_written(kafka_brok
     sink.destroy()
 
 
-def held() -> tuple[int, int]:
-    """Threads and open files of this process."""
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
-
-
 def test_released_sinks_leave_no_thread_and_no_file_and_can_be_used_again(
     kafka_broker: str, kafka_topic: Topic
 ) -> None:
     topic = kafka_topic()
     sinks = [Stream().to_kafka_frames(topic, {"bootstrap.servers": kafka_broker}) for _ in range(5)]
-    before = held()
+    before = held_when_settled()
     for _ in range(3):
         for sink in sinks:
             _update(sink, ticks(1), []).result(SECONDS)
@@ -224,27 +221,24 @@ def test_released_sinks_leave_no_thread_and_no_file_and_can_be_used_again(
         for sink in sinks:
             sink.release()
             sink.release()
-        # At most: what earlier tests left may end meanwhile.
-        wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
+        wait_until(lambda: held() == before)
     for sink in sinks:
         _update(sink, ticks(1), []).result(SECONDS)
         sink.destroy()
-    # At most: what earlier tests left may end meanwhile.
-    wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
+    wait_until(lambda: held() == before)
     assert len(consume_all(kafka_broker, topic, 20)) == 20
 
 
 def test_a_frame_under_way_is_delivered_before_a_released_sink_closes(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, frame = kafka_topic(), ticks(60_000)
     sink = Stream().to_kafka_frames(topic, {"bootstrap.servers": kafka_broker})
-    before = held()
+    before = held_when_settled()
     writing = [_update(sink, part, []) for part in (frame.iloc[:40_000], frame.iloc[40_000:])]
     wait_until(lambda: sink._frames == 2)
     sink.release()
     for written in writing:
         written.result(SECONDS)
-    # At most: what earlier tests left may end meanwhile.
-    wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
+    wait_until(lambda: held() == before)
     values = [message.value() for message in consume_all(kafka_broker, topic, 60_000)]
     assert values == encode_json(to_table(frame))
 

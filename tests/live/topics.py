@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from collections.abc import Callable
 
@@ -67,6 +69,24 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def held() -> tuple[int, int]:
+    """Threads and open files of this process."""
+    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+
+def held_when_settled() -> tuple[int, int]:
+    """The same, once what earlier tests left has ended."""
+    looks = [held()]
+
+    def settled() -> bool:
+        looks.append(held())
+        return len(looks) > 50 and len(set(looks[-50:])) == 1
+
+    gc.collect()
+    wait_until(settled)
+    return looks[-1]
 
 
 def by_symbol(frame: pd.DataFrame) -> pd.DataFrame:
