@@ -18,7 +18,7 @@ from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.kernels.declare import Kernel
 from fintech_toolkit.kernels.scan import Scan
 from fintech_toolkit.kernels.step import Read, Step
-from fintech_toolkit.schema import KNOWN_AT, check_unit
+from fintech_toolkit.schema import AHEAD, KNOWN_AT, check_unit
 
 if TYPE_CHECKING:
     from fintech_toolkit.live.states import LiveState
@@ -251,7 +251,7 @@ class Pipeline:
         stream: Any,
         state: State | LiveState | str | os.PathLike[str] | None = None,
         *,
-        ahead: str | None = "24h",
+        ahead: str | None = AHEAD,
     ) -> Any:
         """Return a streamz stream of enriched frames, made from a stream of frames.
 

@@ -20,6 +20,9 @@ Array = npt.NDArray[Any]
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit of integer times."""
 
+AHEAD = "24h"
+"""How far a live row's time may be ahead of when its record was written, if nothing is said."""
+
 KNOWN_AT = "known_at"
 """The column in which event steps say when each of their rows became known."""
 

@@ -200,6 +200,32 @@ def test_rejected_rows_are_listed_and_the_others_used() -> None:
     assert_frame_equal(good, MID(frame.drop(index=[10, 20, 30, late])), check_exact=True)
 
 
+def test_a_value_out_of_its_domain_costs_its_row_and_makes_none_late() -> None:
+    frame = ticks().reset_index(drop=True).assign(leg=np.arange(len(ticks())) % 2)
+    broken = frame.copy()
+    broken.loc[17, "leg"] = 2
+    broken.loc[17, "ts"] = frame["ts"].iloc[-1] + pd.Timedelta("1h")
+    pairs = ft.Pipeline(ft.hayashi_yoshida_cov())
+    good, rejected = pairs.start().accept(broken)
+    assert rejected["row"].tolist() == [17]
+    assert "holds 2" in rejected["reason"].iloc[0]
+    assert "at row 17" in rejected["reason"].iloc[0]
+    assert_frame_equal(good, pairs(frame.drop(index=17)), check_exact=True)
+
+
+def test_a_time_beyond_the_latest_costs_its_row_and_makes_none_late() -> None:
+    frame = ticks().reset_index(drop=True)
+    latest = frame["ts"].dt.as_unit("ns").astype("int64").to_numpy() + 10
+    broken = frame.copy()
+    broken.loc[17, "ts"] = frame["ts"].iloc[17] + pd.Timedelta(11, "ns")
+    broken.loc[18, "ts"] = frame["ts"].iloc[18] + pd.Timedelta(10, "ns")
+    good, rejected = MID.start().accept(broken, latest)
+    assert rejected["row"].tolist() == [17]
+    assert "at row 17" in rejected["reason"].iloc[0]
+    assert "ahead=" in rejected["reason"].iloc[0]
+    assert_frame_equal(good, MID(broken.drop(index=17)), check_exact=True)
+
+
 def test_a_symbol_of_rejected_rows_only_leaves_no_trace() -> None:
     frame = ticks(50).reset_index(drop=True)
     broken = frame.assign(symbol=frame["symbol"].where(frame.index != 7, "NEW"), ts=frame["ts"].where(frame.index != 7))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +18,13 @@ from benchmarks.tables import TABLES
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
-def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
-    for peer in ("polars", "numbagg", "bottleneck"):
-        pytest.importorskip(peer, reason="the benchmarks' peers come with: make bench ARGS=--short")
+def short_form(module: str, tables: Iterable[Callable[..., Any]], **environment: str) -> str:
+    """What a benchmark's short form prints, each table of it filled; it leaves the README alone."""
     before = README.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--short"],
+        [sys.executable, "-m", module, "--short"],
         cwd=Path(__file__).parents[1],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=280,
@@ -31,32 +33,23 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     assert README.read_bytes() == before
     parts = done.stdout.split("\n\n")
-    for table in TABLES:
+    for table in tables:
         lines = parts[parts.index(f"**{title(table)}**") + 1].splitlines()
         assert len(lines) >= 3, "a head, a rule and at least one row"
         assert len({line.count("|") for line in lines}) == 1
-    assert "**no**" not in done.stdout, "a peer came to another result"
+    assert "**no**" not in done.stdout, f"somebody came to another result: {done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
+    for peer in ("polars", "numbagg", "bottleneck"):
+        pytest.importorskip(peer, reason="the benchmarks' peers come with: make bench ARGS=--short")
+    short_form("benchmarks", TABLES)
 
 
 def test_the_short_form_of_the_live_benchmark_fills_every_table_with_right_values(kafka_broker: str) -> None:
-    before = README.read_bytes()
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bench_live", "--short"],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka_broker},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert README.read_bytes() == before
-    parts = done.stdout.split("\n\n")
-    for table in bench_live.TABLES:
-        lines = parts[parts.index(f"**{title(table)}**") + 1].splitlines()
-        assert len(lines) >= 3, "a head, a rule and at least one row"
-    assert "| yes |" in done.stdout
-    assert "**no**" not in done.stdout, done.stderr[-3000:]
+    said = short_form("benchmarks.bench_live", bench_live.TABLES, KAFKA_BOOTSTRAP_SERVERS=kafka_broker)
+    assert "| yes |" in said
 
 
 @pytest.mark.parametrize("mark", ["bench", "bench-live"])

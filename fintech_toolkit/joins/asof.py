@@ -12,6 +12,7 @@ from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.joins.columns import attach
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.search import search
+from fintech_toolkit.schema import AHEAD
 
 
 def asof_join(
@@ -29,7 +30,7 @@ def asof_join(
     unit: str | None = None,
     state: Any = None,
     idle: str | None = None,
-    ahead: str | None = "24h",
+    ahead: str | None = AHEAD,
 ) -> Any:
     """Join each row of `left` with the latest row of `right` of the same symbol as of its time.
 
@@ -166,16 +167,16 @@ def asof_join(
     options = AsOf.checked(
         by, on, left_on, right_on, direction, tolerance, allow_exact_matches, suffixes, unfinished, unit
     )
-    if is_dask(left) or is_dask(right):
-        from fintech_toolkit.joins import distributed
-
-        return distributed.join(left, right, options)
     if is_stream(left):
         from fintech_toolkit.live.join import join
 
         return join(left, right, options, state, idle, ahead)
-    if state is not None or idle is not None:
-        raise ParameterError("state= and idle= are for streams; a frame is joined from its beginning, and whole.")
+    if state is not None or idle is not None or ahead != AHEAD:
+        raise ParameterError("state=, idle= and ahead= are for streams; a frame is joined from its beginning, whole.")
+    if is_dask(left) or is_dask(right):
+        from fintech_toolkit.joins import distributed
+
+        return distributed.join(left, right, options)
     return join_frames(*same_sort(left, right), options)
 
 

@@ -35,7 +35,9 @@ class Counts:
     emitted : int
         Records that went down the stream.
     rejected : int
-        Records that could not be decoded, that a pipeline's checks refused or that a sink could not write.
+        Records that could not be decoded, that a pipeline's checks refused or that a sink could not write. What a node
+        made of several records (a bar, an answer of a join) and a sink could not write is a dead letter, and not
+        counted here, because the records themselves went down the stream.
     """
 
     received: int = 0
@@ -103,6 +105,7 @@ class Progress:
         self.waits = False
         """Whether a join keeps rows of it until the other side has passed them."""
         self.undecoded = 0
+        """How many messages could not be decoded."""
         self.rejected: set[int] = set()
         """Rows of the emitted frame that were put aside."""
 

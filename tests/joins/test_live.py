@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -182,3 +183,11 @@ def test_streams_are_joined() -> None:
     assert_frame_equal(pd.concat(answers), ft.asof_join(LEFT, RIGHT, tolerance="10s"))
     with pytest.raises(ft.PipelineError, match="right must be one too"):
         ft.asof_join(trades, RIGHT)
+
+
+@pytest.mark.parametrize("option", [{"state": "x.parquet"}, {"idle": "5s"}, {"ahead": None}])
+def test_what_is_for_streams_is_refused_for_frames(option: dict[str, Any]) -> None:
+    frame = pd.DataFrame({"symbol": ["A"], "ts": pd.to_datetime([0], utc=True)})
+    for kind in (lambda part: part, pa.Table.from_pandas, lambda part: dd.from_pandas(part, npartitions=1)):
+        with pytest.raises(ft.ParameterError, match="are for streams"):
+            ft.asof_join(kind(frame), kind(frame.assign(bid=1.0)), **option)
