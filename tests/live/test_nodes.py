@@ -144,8 +144,8 @@ def test_a_symbol_in_two_partitions_is_an_error_that_names_both(kafka_broker: st
         rows = [value for value, symbol in zip(values, frame["symbol"], strict=True) if home(symbol, 2) == number]
         produce(kafka_broker, topic, rows, number)
     received = []
-    for state in (None, features().start().state):
-        source = reader(kafka_broker, topic)
+    for group, state in (("first", None), ("second", features().start().state)):
+        source = reader(kafka_broker, topic, group=f"{topic}-{group}")
         features().live(source, state).sink(received.append)
         source.start()
         with pytest.raises(DataError, match=rf"'S3'.*partition [01] of topic '{topic}' and in partition [01]"):
