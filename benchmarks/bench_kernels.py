@@ -17,8 +17,8 @@ import talib
 import fintech_toolkit as ft
 from benchmarks.measure import compare, medians, quotes
 from fintech_toolkit.kernels import registry
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 TITLE = "Kernels, one thread of ours, 1,000 symbols interleaved (per-symbol peers on sorted data)"
 

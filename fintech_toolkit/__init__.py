@@ -22,9 +22,9 @@ from fintech_toolkit.joins.asof import asof_join
 from fintech_toolkit.joins.resumable import AsofJoin
 from fintech_toolkit.joins.summary import AsofSummary, asof_summary
 from fintech_toolkit.kernels import catalogue
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.step import Step
 from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.steps import Step
 
 if TYPE_CHECKING:
     from fintech_toolkit.engines.partitions import (

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
-from fintech_toolkit.kernels.arrays import compute, default_times, labelled, labels_of, result_type, unique
-from fintech_toolkit.kernels.declare import Kernel, is_frame
-from fintech_toolkit.kernels.parameters import sweep_shape
 from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.scan.arrays import compute, default_times, labelled, labels_of, result_type, unique
+from fintech_toolkit.scan.declaration import Kernel, is_frame
+from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.schema import CANONICAL, Array
 
 OPTIONS = [p.name for p in inspect.signature(Pipeline).parameters.values() if p.kind is p.KEYWORD_ONLY]

@@ -78,7 +78,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _numba_cache() -> Finding:
-    from fintech_toolkit.kernels.compilation import compile_cached
+    from fintech_toolkit.scan.compilation import compile_cached
 
     with warnings.catch_warnings():  # what it would warn of is what is reported here
         warnings.simplefilter("ignore")

@@ -15,9 +15,9 @@ from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.sessions import parse_session
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.scan import Scan
-from fintech_toolkit.kernels.step import Read, Step
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.scan import Scan
+from fintech_toolkit.scan.steps import Read, Step
 from fintech_toolkit.schema import AHEAD, KNOWN_AT, check_unit
 
 if TYPE_CHECKING:

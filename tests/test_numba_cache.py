@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fintech_toolkit.kernels import arithmetic, get, loops, slots
-from fintech_toolkit.kernels.declare import Kernel, tick_kernel
-from fintech_toolkit.kernels.fingerprint import fingerprint
+from fintech_toolkit.kernels import get
+from fintech_toolkit.scan import arithmetic, loops, slots
+from fintech_toolkit.scan.declaration import Kernel, tick_kernel
+from fintech_toolkit.scan.fingerprint import fingerprint
 
 PROCESSES = 6
 ROUNDS = 10

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_series_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.kernels.values import MISSING
+from fintech_toolkit.scan.values import MISSING
 
 IDS = 2**60 + np.array([5, 3, 9, 9, 1, 12, 4, 8])
 EXACT = [ft.diff("id", dtype="int64"), ft.lag("id", k=2, dtype="int64"), ft.rolling_min("id", window=3, dtype="int64")]

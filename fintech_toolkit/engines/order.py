@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fintech_toolkit.engines.frames import NAT
 from fintech_toolkit.engines.symbols import NULL, read_only
-from fintech_toolkit.kernels.compilation import compile_cached
+from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
 _NAT, _NULL = int(NAT), int(NULL)

@@ -11,7 +11,7 @@ from fintech_toolkit.engines.frames import NAT
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import NULL
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.kernels.step import Read
+from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.schema import Array, check_domain
 
 if TYPE_CHECKING:

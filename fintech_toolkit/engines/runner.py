@@ -18,9 +18,9 @@ from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import CHUNK, Symbol, SymbolTable, code_steps
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
-from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan
-from fintech_toolkit.kernels.step import Read
-from fintech_toolkit.kernels.values import MISSING, as_values
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.scan.steps import Read
+from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 
 if TYPE_CHECKING:

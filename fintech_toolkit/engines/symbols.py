@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.kernels.compilation import compile_cached
+from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
 Symbol = str | int

@@ -12,7 +12,7 @@ from fintech_toolkit.engines.frames import Frame
 from fintech_toolkit.engines.symbols import SymbolTable
 from fintech_toolkit.joins.keys import Keys, check_kinds, read_keys
 from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.kernels.compilation import compile_cached
+from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
 

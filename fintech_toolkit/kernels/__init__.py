@@ -9,7 +9,7 @@ from functools import lru_cache
 import pandas as pd
 
 from fintech_toolkit.errors import did_you_mean
-from fintech_toolkit.kernels.declare import Kernel
+from fintech_toolkit.scan.declaration import Kernel
 
 
 @lru_cache(maxsize=1)

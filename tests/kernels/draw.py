@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.step import Step
-from fintech_toolkit.kernels.values import MISSING
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.steps import Step
+from fintech_toolkit.scan.values import MISSING
 
 WIDTH = 3
 """How many columns stand for a variadic read."""

@@ -13,8 +13,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
-from fintech_toolkit.kernels.slots import FIRST, LAST
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.slots import FIRST, LAST
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ FUZZ = """
 import sys
 import numpy as np
 from fintech_toolkit import kernels
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
 from tests.kernels import draw
 
 share, shares, seed = map(int, sys.argv[1:])
@@ -90,8 +90,8 @@ def test_no_value_leads_out_of_bounds(tmp_path: Path) -> None:
 
 UNCHECKED = """
 import numpy as np
-from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 @tick_kernel(reads="leg", gives="y", state=[("last", "2f8")], source="definition")
 def unchecked(s, leg):

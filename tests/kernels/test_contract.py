@@ -25,9 +25,9 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.parameters import Choice, Flag, Window
-from fintech_toolkit.kernels.values import MISSING
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.parameters import Choice, Flag, Window
+from fintech_toolkit.scan.values import MISSING
 from tests.kernels import draw
 from tests.kernels.draw import Ticks
 

@@ -11,9 +11,9 @@ from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from fintech_toolkit.kernels.declare import plain_kernel, tick_kernel
-from fintech_toolkit.kernels.parameters import Choice, Duration, Flag, Number
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.declaration import plain_kernel, tick_kernel
+from fintech_toolkit.scan.parameters import Choice, Duration, Flag, Number
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 
 @plain_kernel(kind="matrix", reads="returns", gives="covariance", source="definition")

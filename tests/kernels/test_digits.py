@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from fintech_toolkit.kernels.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
+from fintech_toolkit.scan.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
 from tests.kernels import exact
 
 ROWS = 150

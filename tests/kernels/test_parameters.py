@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.kernels.parameters import Choice, Count, Decay, Duration, Flag, Number, Window
+from fintech_toolkit.scan.parameters import Choice, Count, Decay, Duration, Flag, Number, Window
 
 SECOND = 1_000_000_000
 ABOVE, BELOW = np.nextafter(1.0, 2.0), np.nextafter(1.0, 0.0)

@@ -12,9 +12,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.kernels import slots
-from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.scan import NO_SESSION, Emitted, Scan, StepState
+from fintech_toolkit.scan import slots
+from fintech_toolkit.scan.declaration import event_kernel
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, StepState
 
 MEAN = ft.rolling_mean("x", window=5)
 RANDOM = np.random.default_rng(0)

@@ -84,7 +84,7 @@ class Laboratory:
         """Run without what Hypothesis remembers, and with no compiled loop that a mutant of a module could spoil."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         cache = self.scratch / "numba"
-        if not module.startswith("kernels/"):
+        if not module.startswith("scan/"):
             cache = self.warm  # what is compiled elsewhere is kept under the time and size of its file, changed or not
         elif module not in COMPILED and self.warm.exists():
             # Linked, not copied: Numba replaces files and never writes into them.

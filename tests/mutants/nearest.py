@@ -10,7 +10,7 @@ AREAS = {
     "engines": "engines/*.py",
     "joins": "joins/*.py",
     "live": "live/*.py",
-    "machinery of the kernels": "kernels/*.py",
+    "the keyed scan": "scan/*.py",
 }
 """What is mutated, and the name under which its score is reported."""
 
@@ -106,19 +106,19 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "joins/routing.py": JOINS_ON_DASK,
     "joins/sift.py": ("tests/live/test_join.py",),
     "joins/summary.py": JOINS,
-    "kernels/*": KERNELS,
-    "kernels/arithmetic.py": ("tests/kernels/test_digits.py",),
-    "kernels/arrays.py": (*CALLS, *KERNELS),
-    "kernels/compilation.py": (
+    "scan/*": KERNELS,
+    "scan/arithmetic.py": ("tests/kernels/test_digits.py",),
+    "scan/arrays.py": (*CALLS, *KERNELS),
+    "scan/compilation.py": (
         "tests/kernels/test_scan.py",
         "tests/test_numba_cache.py::test_without_a_folder_to_write_to_it_works_and_says_so_once",
     ),
-    "kernels/declare.py": (*CALLS, *KERNELS),
-    "kernels/fingerprint.py": ("tests/test_numba_cache.py", "-k", "named or part"),
-    "kernels/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
-    "kernels/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
-    "kernels/step.py": (*KERNELS, *CALLS),
-    "kernels/values.py": (*CALLS, *FRAMES, *HOSTILE),
+    "scan/declaration.py": (*CALLS, *KERNELS),
+    "scan/fingerprint.py": ("tests/test_numba_cache.py", "-k", "named or part"),
+    "scan/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
+    "scan/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
+    "scan/steps.py": (*KERNELS, *CALLS),
+    "scan/values.py": (*CALLS, *FRAMES, *HOSTILE),
     "live/*": FEEDS,
     "live/batch.py": (*FEEDS, "tests/live/test_sinks.py"),
     "live/broker.py": ("tests/live/test_embedded_broker.py",),
@@ -146,5 +146,5 @@ def nearest(module: str) -> tuple[str, ...]:
     return (f"{PACKAGE}/{module}", *tests)
 
 
-COMPILED = ("kernels/loops.py", "kernels/fingerprint.py", "kernels/slots.py", "kernels/compilation.py")
+COMPILED = ("scan/loops.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.parameters import Duration
-from fintech_toolkit.kernels.slots import earlier, helper
+from fintech_toolkit.scan.declaration import event_kernel
+from fintech_toolkit.scan.parameters import Duration
+from fintech_toolkit.scan.slots import earlier, helper
 
 
 @helper

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.parameters import Choice
+from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.scan.parameters import Choice
 
 QUOTE_RULE, TICK_RULE = 0, 1
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import event_kernel
-from fintech_toolkit.kernels.parameters import Duration
-from fintech_toolkit.kernels.slots import advance, helper, later, nth_slot
+from fintech_toolkit.scan.declaration import event_kernel
+from fintech_toolkit.scan.parameters import Duration
+from fintech_toolkit.scan.slots import advance, helper, later, nth_slot
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.slots import LAST
+from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.scan.slots import LAST
 
 
 @tick_kernel(

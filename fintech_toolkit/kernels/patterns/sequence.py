@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.parameters import Duration
-from fintech_toolkit.kernels.slots import earlier
+from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.scan.parameters import Duration
+from fintech_toolkit.scan.slots import earlier
 
 
 @tick_kernel(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import blend, is_far, two_sum
-from fintech_toolkit.kernels.declare import tick_kernel
-from fintech_toolkit.kernels.parameters import Count, Decay, Flag
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.scan.arithmetic import blend, is_far, two_sum
+from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.scan.parameters import Count, Decay, Flag
+from fintech_toolkit.scan.slots import helper
 
 DECAY = Decay()
 ADJUST = Flag(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.arithmetic import (
+from fintech_toolkit.scan.arithmetic import (
     add,
     is_far,
     replace,
@@ -15,9 +15,9 @@ from fintech_toolkit.kernels.arithmetic import (
     watch_moment,
     watch_sum,
 )
-from fintech_toolkit.kernels.declare import tick_kernel, window_kernel
-from fintech_toolkit.kernels.parameters import Count, Window
-from fintech_toolkit.kernels.slots import helper
+from fintech_toolkit.scan.declaration import tick_kernel, window_kernel
+from fintech_toolkit.scan.parameters import Count, Window
+from fintech_toolkit.scan.slots import helper
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import window_kernel
-from fintech_toolkit.kernels.parameters import DTYPE, Window
-from fintech_toolkit.kernels.slots import helper
-from fintech_toolkit.kernels.values import MISSING
+from fintech_toolkit.scan.declaration import window_kernel
+from fintech_toolkit.scan.parameters import DTYPE, Window
+from fintech_toolkit.scan.slots import helper
+from fintech_toolkit.scan.values import MISSING
 
 # The value k rows ago is the one that left a window of k rows last.
 SHIFT: dict[str, Any] = {

@@ -22,10 +22,10 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from fintech_toolkit.kernels.compilation import compile_cached
-from fintech_toolkit.kernels.fingerprint import fingerprint
-from fintech_toolkit.kernels.parameters import Window
-from fintech_toolkit.kernels.slots import (
+from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.fingerprint import fingerprint
+from fintech_toolkit.scan.parameters import Window
+from fintech_toolkit.scan.slots import (
     advance,
     earlier,
     grow_ring,
@@ -35,7 +35,7 @@ from fintech_toolkit.kernels.slots import (
     slot_dtype,
     state_dtype,
 )
-from fintech_toolkit.kernels.templates import (
+from fintech_toolkit.scan.templates import (
     EMIT,
     EVENT_LOOP,
     FULL,
@@ -52,10 +52,10 @@ from fintech_toolkit.kernels.templates import (
     WINDOW_BY_ROWS,
     WINDOW_BY_TIME,
 )
-from fintech_toolkit.kernels.values import MISSING
+from fintech_toolkit.scan.values import MISSING
 
 if TYPE_CHECKING:
-    from fintech_toolkit.kernels.declare import Kernel
+    from fintech_toolkit.scan.declaration import Kernel
 
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""

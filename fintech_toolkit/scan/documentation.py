@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.parameters import REQUIRED, Window
+from fintech_toolkit.scan.parameters import REQUIRED, Window
 from fintech_toolkit.schema import CANONICAL, KNOWN_AT
 
 if TYPE_CHECKING:
-    from fintech_toolkit.kernels.declare import Kernel
+    from fintech_toolkit.scan.declaration import Kernel
 
 KNOWN_AT_MEANS = (
     "In the frame that a pipeline gives: the event time of the tick at which the row became known, missing where it "

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.kernels.slots import STALE, helper
+from fintech_toolkit.scan.slots import STALE, helper
 
 LEAST_OF_SUM = 1e-7
 """What share of its greatest scale a compensated sum may fall to: half of the digits, of twice as many."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.loops import compile_loop
-from fintech_toolkit.kernels.slots import slot_dtype, state_dtype
-from fintech_toolkit.kernels.step import Step
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.loops import compile_loop
+from fintech_toolkit.scan.slots import slot_dtype, state_dtype
+from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import Array
 
 NO_SESSION = np.empty(0, np.int64)

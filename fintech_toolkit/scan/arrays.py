@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
-from fintech_toolkit.kernels.declare import Kernel
-from fintech_toolkit.kernels.loops import compile_series
-from fintech_toolkit.kernels.parameters import sweep_shape
-from fintech_toolkit.kernels.scan import NO_SESSION, Scan
-from fintech_toolkit.kernels.values import MISSING, as_instants, as_values
+from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.loops import compile_series
+from fintech_toolkit.scan.parameters import sweep_shape
+from fintech_toolkit.scan.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.values import MISSING, as_instants, as_values
 from fintech_toolkit.schema import Array, check_domain, check_unit
 
 INT64 = np.dtype("i8")

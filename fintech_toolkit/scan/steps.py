@@ -13,7 +13,7 @@ import numpy as np
 from fintech_toolkit.errors import PipelineError
 
 if TYPE_CHECKING:
-    from fintech_toolkit.kernels.declare import Kernel
+    from fintech_toolkit.scan.declaration import Kernel
 
 
 class Read(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
 if TYPE_CHECKING:
-    from fintech_toolkit.kernels.declare import Kernel
+    from fintech_toolkit.scan.declaration import Kernel
 
 # Where one kernel's record begins like another's, Numba mentions that it could stand for it in a shared helper. It does
 # not: a helper is compiled for each record that it is called with, and the exact match is taken.

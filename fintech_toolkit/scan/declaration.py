@@ -25,9 +25,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
-from fintech_toolkit.kernels.documentation import CALLS, document, signature
-from fintech_toolkit.kernels.parameters import Parameter, Window, sweep_shape
-from fintech_toolkit.kernels.step import Step
+from fintech_toolkit.scan.documentation import CALLS, document, signature
+from fintech_toolkit.scan.parameters import Parameter, Window, sweep_shape
+from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import CANONICAL, dtype_of
 
 Function = Callable[..., Any]
@@ -259,7 +259,7 @@ class Kernel:
         named = [keywords[name] for name in self._read_keywords() if name in keywords]
         if all(isinstance(value, str) for value in (*columns, *named)):
             return self.step(*columns, **keywords)
-        from fintech_toolkit.kernels.arrays import compute
+        from fintech_toolkit.scan.arrays import compute
 
         return compute(self, columns, keywords)
 
