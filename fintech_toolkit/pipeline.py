@@ -10,11 +10,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import kernels
-from fintech_toolkit.engines.frames import is_dask
 from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.sessions import parse_session
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.frames.sessions import parse_session
+from fintech_toolkit.frames.views import is_dask
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.scan import Scan
 from fintech_toolkit.scan.steps import Read, Step

@@ -28,9 +28,9 @@ from dask.sizeof import sizeof
 from fintech_toolkit.engines.backpressure import hold_back, read_ahead
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import Symbol, encode
 from fintech_toolkit.engines.wavefront import one_thread
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.symbols import Symbol, encode
 from fintech_toolkit.schema import KNOWN_AT
 
 if TYPE_CHECKING:

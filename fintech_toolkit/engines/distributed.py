@@ -14,9 +14,9 @@ from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import Enrich, RowScan, Scan, StateAfter
-from fintech_toolkit.engines.frames import PandasFrame, is_dask, require
 from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
+from fintech_toolkit.frames.views import PandasFrame, is_dask, require
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import is_dask, require, wrap
-from fintech_toolkit.engines.symbols import LocalCodes, Symbol, check_same_kind, encode
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, check_same_kind, encode
+from fintech_toolkit.frames.views import is_dask, require, wrap
 from fintech_toolkit.schema import Array
 
 LEG = "leg"

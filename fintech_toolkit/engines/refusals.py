@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import NULL
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.symbols import NULL
+from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.schema import Array, check_domain
 

@@ -10,14 +10,15 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines import wavefront
-from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
-from fintech_toolkit.engines.order import mark_disorder
 from fintech_toolkit.engines.refusals import refusal
-from fintech_toolkit.engines.sessions import session_ids
 from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import CHUNK, Symbol, SymbolTable, code_steps
 from fintech_toolkit.engines.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.sessions import session_ids
+from fintech_toolkit.frames.symbols import CHUNK, Symbol, SymbolTable, code_steps
+from fintech_toolkit.frames.times import NAT, as_times, times
+from fintech_toolkit.frames.views import Frame, is_dask, require, wrap
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import MISSING, as_values

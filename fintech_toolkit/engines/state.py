@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, as_times
 from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable, symbol_array
 from fintech_toolkit.errors import StateError
+from fintech_toolkit.frames.symbols import Symbol, SymbolTable, symbol_array
+from fintech_toolkit.frames.times import NAT, as_times
 from fintech_toolkit.scan.scan import Scan, StepState
 from fintech_toolkit.schema import Array
 

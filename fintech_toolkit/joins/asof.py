@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fintech_toolkit.engines.frames import Frame, is_dask, is_stream, wrap
 from fintech_toolkit.errors import ParameterError, PipelineError
+from fintech_toolkit.frames.views import Frame, is_dask, is_stream, wrap
 from fintech_toolkit.joins.columns import attach
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.search import search

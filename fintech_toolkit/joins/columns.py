@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import ArrowFrame, Frame, PandasFrame, without_views
 from fintech_toolkit.engines.wavefront import run_wavefront
+from fintech_toolkit.frames.views import ArrowFrame, Frame, PandasFrame, without_views
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.schema import Array
 

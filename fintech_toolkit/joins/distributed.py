@@ -24,9 +24,9 @@ from dask.dataframe.dask_expr._util import _convert_to_list
 
 from fintech_toolkit.engines import evidence
 from fintech_toolkit.engines.dask_scan import symbols_of
-from fintech_toolkit.engines.frames import is_dask, wrap
 from fintech_toolkit.engines.shuffle import partitioned
 from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.frames.views import is_dask, wrap
 from fintech_toolkit.joins import routing
 from fintech_toolkit.joins.asof import join_frames
 from fintech_toolkit.joins.options import AsOf, free_name

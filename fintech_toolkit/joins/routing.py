@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from dask.dataframe.dispatch import concat
 
-from fintech_toolkit.engines.frames import NAT, times, wrap
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.joins.asof import join_frames
 from fintech_toolkit.joins.columns import attach
 from fintech_toolkit.joins.keys import Keys, check_kinds, finished, read_keys

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT, Frame, is_dask, times, wrap
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import Frame, is_dask, wrap
 from fintech_toolkit.joins.asof import same_sort
 from fintech_toolkit.joins.keys import finished
 from fintech_toolkit.joins.options import AsOf, free_name

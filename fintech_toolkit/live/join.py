@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from streamz import Stream
 
-from fintech_toolkit.engines.frames import wrap
 from fintech_toolkit.errors import PipelineError, StateError
+from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.joins.resumable import AsofJoin
 from fintech_toolkit.joins.sift import sift

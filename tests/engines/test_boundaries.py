@@ -17,8 +17,8 @@ from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines import runner, wavefront
-from fintech_toolkit.engines.symbols import CHUNK
 from fintech_toolkit.engines.wavefront import MORSEL, cut
+from fintech_toolkit.frames.symbols import CHUNK
 
 SECOND = 1_000_000_000
 FEW_ROWS, MORE_ROWS = 40, 160

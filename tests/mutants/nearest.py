@@ -7,6 +7,7 @@ from pathlib import Path
 PACKAGE = "fintech_toolkit"
 
 AREAS = {
+    "frames": "frames/*.py",
     "engines": "engines/*.py",
     "joins": "joins/*.py",
     "live": "live/*.py",
@@ -74,14 +75,17 @@ KERNELS = (
 CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test_array_hostile.py")
 
 NEAREST: dict[str, tuple[str, ...]] = {
+    "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
+    "frames/dtypes.py": DATASETS,
+    "frames/order.py": (*FRAMES, *EDGES),
+    "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
+    "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
+    "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
     "engines/*": (*FRAMES, *STATES, *PLANS),
     "engines/assignment.py": DATASETS,
     "engines/dask_scan.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/distributed.py": PLANS,
-    "engines/dtypes.py": DATASETS,
     "engines/evidence.py": PLANS,
-    "engines/frames.py": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
-    "engines/order.py": (*FRAMES, *EDGES),
     "engines/pairs.py": (
         "tests/engines/test_pairs.py",
         "tests/engines/test_pairs_of_any_sort.py",
@@ -90,11 +94,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/partition_files.py": DATASETS,
     "engines/partitions.py": (*DATASETS, *PLANS),
     "engines/runner.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_options.py", *HOSTILE),
-    "engines/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "engines/shuffle.py": (*PLANS, *DATASETS),
     "engines/state.py": (*STATES, *RUNS, *PLANS),
     "engines/state_file.py": STATES,
-    "engines/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
     "engines/versions.py": DATASETS,
     "engines/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "engines/workers.py": ("fintech_toolkit/engines/workers.py", "tests/engines/test_plans.py"),
