@@ -27,6 +27,9 @@ class Frame(Protocol):
     def append(self, columns: dict[str, Array]) -> Any:
         """Return the frame with columns added at the end; masked arrays are integers that may be missing."""
 
+    def replace(self, columns: dict[str, Any]) -> Any:
+        """Return the frame with columns replaced where they stand, or else added at the end."""
+
     def take(self, rows: Array) -> Any:
         """Return the frame with only these rows."""
 
@@ -107,6 +110,11 @@ class PandasFrame:
         result.columns.names = self.frame.columns.names
         return result
 
+    def replace(self, columns: dict[str, Any]) -> pd.DataFrame:
+        return self.frame.assign(
+            **{name: v.to_pandas().array if isinstance(v, pa.Array) else v for name, v in columns.items()}
+        )
+
     def take(self, rows: Array) -> pd.DataFrame:
         return self.frame.iloc[rows]
 
@@ -133,6 +141,13 @@ class ArrowFrame:
         table = self.table
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values))
+        return table
+
+    def replace(self, columns: dict[str, Any]) -> Any:
+        table = self.table
+        for name, values in columns.items():
+            place = table.schema.get_field_index(name)
+            table = table.append_column(name, pa.array(values)) if place < 0 else table.set_column(place, name, values)
         return table
 
     def take(self, rows: Array) -> Any:
@@ -175,6 +190,9 @@ class DictFrame:
 
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
         return {**self.arrays, **{name: np.ma.getdata(values) for name, values in columns.items()}}
+
+    def replace(self, columns: dict[str, Any]) -> dict[str, Any]:
+        return {**self.arrays, **self.build(columns)}
 
     def take(self, rows: Array) -> dict[str, Any]:
         places = pa.array(rows)

@@ -199,7 +199,7 @@ def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> t
 
 def _left_out(right: Frame | pd.DataFrame, options: AsOf) -> int:
     """Return how many rows of right take no part."""
-    known = finished(wrap(right) if isinstance(right, pd.DataFrame) else right, options, "right")
+    known = finished(wrap(right), options, "right")
     return 0 if known is None else int(np.count_nonzero(~known))
 
 
