@@ -10,8 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import kernels
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.frames.sessions import parse_session
 from fintech_toolkit.frames.views import is_dask
@@ -221,9 +221,9 @@ class Pipeline:
             If a column is missing, clashes or cannot be used.
         """
         if is_dask(frame):
-            from fintech_toolkit.engines import distributed
+            from fintech_toolkit.engines.dask import plans
 
-            return distributed.apply(self, frame, plan=plan)[0]
+            return plans.apply(self, frame, plan=plan)[0]
         return Run(self).whole(frame, plan=plan)
 
     def start(self, state: State | str | os.PathLike[str] | None = None) -> Run:
@@ -242,9 +242,9 @@ class Pipeline:
         """Return how the pipeline would run on a Dask frame: which plan, why, and where each step runs. Nothing is
         computed.
         """
-        from fintech_toolkit.engines import distributed
+        from fintech_toolkit.engines.dask import plans
 
-        return distributed.explain(self, frame, plan)
+        return plans.explain(self, frame, plan)
 
     def live(
         self,

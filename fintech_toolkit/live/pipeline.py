@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on, version_at

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.wavefront import cut, run_wavefront
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.frames.symbols import (
     NULL,
     SymbolTable,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.dask_scan import Enrich, RowScan, Scan, StateAfter
-from fintech_toolkit.engines.shuffle import partitioned
+from fintech_toolkit.engines.dask import evidence
+from fintech_toolkit.engines.dask.chain import Enrich, RowScan, Scan, StateAfter
+from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.frames.views import PandasFrame, is_dask, require
 

@@ -16,21 +16,24 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Expr, Partitions, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
+from dask.delayed import delayed
 
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.dask_scan import symbols_of
-from fintech_toolkit.engines.shuffle import partitioned
+from fintech_toolkit.engines.dask import evidence, routing
+from fintech_toolkit.engines.dask.chain import symbols_of
+from fintech_toolkit.engines.dask.shuffle import partitioned
+from fintech_toolkit.engines.memory.asof import join_frames
+from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out, searches
 from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.flow.asof import AsOf, free_name
+from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import is_dask, wrap
-from fintech_toolkit.joins import routing
-from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.options import AsOf, free_name
-from fintech_toolkit.schema import KNOWN_AT
+from fintech_toolkit.schema import KNOWN_AT, Array
 
 
 def join(left: Any, right: Any, options: AsOf) -> Any:
@@ -64,6 +67,30 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     sides = [RoutedJoin(here, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
     time = options.names(list(left.columns), list(right.columns))[0][options.time("left")]
     return new_collection(Nearer(*sides, options, time, matched_at))
+
+
+def summary(left: Any, right: Any, options: AsOf) -> Any:
+    """Return the summary of Dask frames, delayed."""
+    join(left, right, options)  # complains at once about what is wrong with columns
+    options = options.resolved(list(left.columns), list(right.columns))
+    joined = left[options.reads("left", list(left.columns))]
+    there = right[options.reads("right", list(right.columns))]
+    free = functools.partial(free_name, [*joined.columns, *there.columns])
+    names = [free(what) for what in ("candidate", "instant", "any")]
+    for j, search in enumerate(searches(options)):
+        named = there.assign(**{names[j]: there[options.time("right")]})
+        joined = join(joined, named, replace(search, suffixes=("", free("right"))))
+        joined = joined[[*options.keys("left"), *names[: j + 1]]]
+    parts = [delayed(_count_partition)(part, names, options) for part in joined.to_delayed()]
+    rights = there.to_delayed() if is_dask(there) else [there]
+    return delayed(gather)(options, parts, [delayed(left_out)(part, options) for part in rights])
+
+
+def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> tuple[Array, Array]:
+    view = wrap(joined)
+    ts, *found = (times(view, name, options.unit)[0] for name in (options.time("left"), *names))
+    known = ts != NAT
+    return count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
 
 
 def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.symbols import NULL
 from fintech_toolkit.frames.times import NAT

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
+from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, symbol_array
 from fintech_toolkit.frames.times import NAT, as_times

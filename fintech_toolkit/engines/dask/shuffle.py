@@ -23,7 +23,7 @@ from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, plain_co
 from dask.dataframe.dask_expr._shuffle import Shuffle
 from dask.utils import get_default_shuffle_method
 
-from fintech_toolkit.engines.assignment import Assignment, Rule, count_symbols
+from fintech_toolkit.engines.dask.assignment import Assignment, Rule, count_symbols
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.frames.order import mark_disorder
 from fintech_toolkit.frames.symbols import Symbol, encode

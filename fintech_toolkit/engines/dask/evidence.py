@@ -24,9 +24,9 @@ from dask.dataframe.dask_expr._shuffle import SetIndex, SetIndexBlockwise
 from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
-from fintech_toolkit.engines.dask_scan import Enrich, RowScan
-from fintech_toolkit.engines.pairs import to_pairs
-from fintech_toolkit.engines.shuffle import PartitionBySymbol
+from fintech_toolkit.engines.dask.chain import Enrich, RowScan
+from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
+from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import PandasFrame

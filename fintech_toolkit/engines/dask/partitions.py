@@ -19,9 +19,9 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Filter, Projection
 from dask.dataframe.dask_expr.io.io import FromMapProjectable
 
-from fintech_toolkit.engines import evidence, versions
-from fintech_toolkit.engines.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
-from fintech_toolkit.engines.partition_files import (
+from fintech_toolkit.engines.dask import evidence, versions
+from fintech_toolkit.engines.dask.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
+from fintech_toolkit.engines.dask.partition_files import (
     File,
     Layout,
     ReadFile,
@@ -30,7 +30,7 @@ from fintech_toolkit.engines.partition_files import (
     save_version,
     write_file,
 )
-from fintech_toolkit.engines.shuffle import Balance, PartitionBySymbol, partitioned
+from fintech_toolkit.engines.dask.shuffle import Balance, PartitionBySymbol, partitioned
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
 from fintech_toolkit.frames import dtypes
 from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode

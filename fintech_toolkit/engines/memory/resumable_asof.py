@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
+from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.keys import check_kinds, read_keys
+from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
+from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind, encode
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import ArrowFrame, Frame, without_views, wrap
-from fintech_toolkit.joins.asof import join_frames, same_sort
-from fintech_toolkit.joins.keys import check_kinds, read_keys
-from fintech_toolkit.joins.options import AsOf
 from fintech_toolkit.schema import Array
 
 IDENTITY = b"fintech_toolkit.asof_join"

@@ -25,10 +25,10 @@ from dask.dataframe.dask_expr._util import _convert_to_list
 from dask.dataframe.dispatch import meta_nonempty
 from dask.sizeof import sizeof
 
-from fintech_toolkit.engines.backpressure import hold_back, read_ahead
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.wavefront import one_thread
+from fintech_toolkit.engines.dask.backpressure import hold_back, read_ahead
+from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.symbols import Symbol, encode
 from fintech_toolkit.schema import KNOWN_AT

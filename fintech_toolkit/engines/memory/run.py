@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines import wavefront
-from fintech_toolkit.engines.refusals import refusal
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.wavefront import cut, run_wavefront
+from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.engines.memory.refusals import refusal
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
 from fintech_toolkit.frames.order import mark_disorder
 from fintech_toolkit.frames.sessions import session_ids
@@ -119,7 +119,7 @@ class Run:
             to do.
         """
         if is_dask(frame):
-            from fintech_toolkit.engines import distributed
+            from fintech_toolkit.engines.dask import plans as distributed
 
             before = self.state if self._lazy is None else self._lazy
             result, self._lazy = distributed.apply(self.pipeline, frame, state=before, plan=plan)

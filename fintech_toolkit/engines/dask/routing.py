@@ -12,15 +12,14 @@ import numpy as np
 import pandas as pd
 from dask.dataframe.dispatch import concat
 
+from fintech_toolkit.engines.memory.asof import attach, join_frames
+from fintech_toolkit.engines.memory.keys import Keys, check_kinds, finished, read_keys
+from fintech_toolkit.engines.memory.search import ages, search
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import wrap
-from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.columns import attach
-from fintech_toolkit.joins.keys import Keys, check_kinds, finished, read_keys
-from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.joins.search import ages, search
 from fintech_toolkit.schema import Array
 
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dask.dataframe.utils import has_known_categories
 
-from fintech_toolkit.engines import versions
-from fintech_toolkit.engines.assignment import Assignment, Rule
+from fintech_toolkit.engines.dask import versions
+from fintech_toolkit.engines.dask.assignment import Assignment, Rule
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames import dtypes
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol, encode, symbol_array

@@ -1,4 +1,7 @@
-"""The right's columns beside the left's rows, exact: a missing integer is a null, never a reason to become float64."""
+"""As-of joins in memory: the right's columns beside the left's rows.
+
+They are exact: a missing integer is a null, never a reason to become float64.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,44 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.wavefront import run_wavefront
-from fintech_toolkit.frames.views import ArrowFrame, Frame, PandasFrame, without_views
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.engines.memory.search import search
+from fintech_toolkit.engines.memory.wavefront import run_wavefront
+from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.views import ArrowFrame, Frame, PandasFrame, without_views, wrap
 from fintech_toolkit.schema import Array
+
+
+def same_sort(left: Any, right: Any) -> tuple[Frame, Frame]:
+    """Return the views of two frames.
+
+    Raises
+    ------
+    PipelineError
+        If they are not both pandas, or both Arrow or what offers Arrow's stream.
+    """
+    sorts = [
+        "pandas" if isinstance(side, pd.DataFrame) else "Arrow" if hasattr(side, "__arrow_c_stream__") else "neither"
+        for side in (left, right)
+    ]
+    if sorts[0] != sorts[1] or "neither" in sorts:
+        raise PipelineError(
+            "An as-of join takes two pandas DataFrames, two Arrow tables (or what offers Arrow's stream, as Polars "
+            f"frames do), two Dask DataFrames or two streams; not {_called(left)} and {_called(right)}. "
+            "Convert one, as with Table.from_pandas(…) or .to_pandas()."
+        )
+    return wrap(left), wrap(right)
+
+
+def _called(frame: Any) -> str:
+    return f"{type(frame).__module__.partition('.')[0]}'s {type(frame).__name__}"
+
+
+def join_frames(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> Any:
+    """Join two frames in memory."""
+    options = options.resolved(left.names, right.names)
+    options.names(left.names, right.names)
+    return attach(left, right, search(left, right, options, right_first_row), options)
 
 
 def attach(left: Frame, right: Frame, found: Array, options: AsOf) -> Any:
