@@ -243,14 +243,20 @@ CHUNK = 1 << 20
 
 
 def code_steps(
-    column: Any, name: str, table: SymbolTable, chunks: list[slice], codes: Array
+    column: Any,
+    name: str,
+    table: SymbolTable,
+    chunks: list[slice],
+    codes: Array,
+    whole: LocalCodes | None = None,
 ) -> list[tuple[bool, Callable[[int], None]]]:
     """Return the steps of a wavefront that turn a column of symbols into codes, adding new symbols to the table.
 
     Only the distinct symbols of a chunk pass through Python, one chunk after the other; the rows are encoded, and given
-    their codes, chunk by chunk side by side.
+    their codes, chunk by chunk side by side. `whole` is the column as `encode` gives it, if that is known.
     """
-    whole = encode(column, name) if _is_dictionary(column) else None
+    if whole is None and _is_dictionary(column):
+        whole = encode(column, name)
     known = np.full(len(whole.values) + 1, NULL) if whole is not None else None
     local: list[Any] = [None] * len(chunks)
     used: list[Any] = [None] * len(chunks)

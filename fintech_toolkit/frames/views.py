@@ -154,7 +154,7 @@ class ArrowFrame:
         return without_views(self.table).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
-        table = pa.table({name: pa.array(values) for name, values in columns.items()})
+        table = pa.table(columns)
         if isinstance(self.table, pa.RecordBatch):
             batches = table.combine_chunks().to_batches()
             return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

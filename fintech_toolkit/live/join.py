@@ -144,8 +144,11 @@ class AsofJoinNode(KeepsState):
                 raise LiveError(f"topic {batch.topic!r}: batch {batch.id} is not begun, because one before it failed")
             after: dict[int, AsofJoin] = {}
             answers: list[tuple[int, Any]] = []
-            for number, rows in batch.parts(frame):
-                after[number] = self._taken(side, number, rows, batch, answers)
+            frame, counts = batch.parts(frame)
+            start = 0
+            for number, count in counts.items():
+                after[number] = self._taken(side, number, frame.iloc[start : start + count], batch, answers)
+                start += count
             await self._send(answers, metadata, batch)
             for number, join in after.items():
                 partition = self._partitions[number]

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from fintech_toolkit.engines.memory import wavefront
-from fintech_toolkit.engines.memory.refusals import refusal
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError, PipelineError, StateError
-from fintech_toolkit.frames.order import mark_disorder
-from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import CHUNK, Symbol, SymbolTable, code_steps
-from fintech_toolkit.frames.times import NAT, as_times, times
-from fintech_toolkit.frames.views import Frame, is_dask, require, wrap
-from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
-from fintech_toolkit.scan.steps import Read
-from fintech_toolkit.scan.values import MISSING, as_values
-from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
+from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
+from fintech_toolkit.errors import DataError, FintechToolkitError, PipelineError, StateError
+from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.frames.views import Frame, is_dask, wrap
+from fintech_toolkit.schema import Array
 
 if TYPE_CHECKING:
     from fintech_toolkit.pipeline import Pipeline
-
-NO_TIME = np.empty(0, np.int64)
 
 
 class Run:
@@ -151,29 +143,9 @@ class Run:
         DataFrame
             `row` (position in the input, int64) and `reason` (str) of the rejected ones.
         """
-        view, state = wrap(frame), self.state
-        self._check_columns(view)
-        known, kind = len(state.table), state.time_kind
-        try:
-            ok = np.ones(view.rows, np.bool_)
-            sources = self._sources(view, ok)
-            codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok, latest)
-            rejected = np.flatnonzero(~ok)
-            reasons = [refusal(self.pipeline, state, int(row), (codes, ts), latest, sources) for row in rejected]
-        except BaseException:
-            self._forget(state, known, kind)
-            raise
-        refused = pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
-        if not len(rejected):
-            return self._go_on(state, view, (codes, last, ts), sources, known, kind), refused
-        # Symbols that come in no good row must leave no trace.
-        self._forget(state, known, kind)
-        return self._advance(state, wrap(view.take(np.flatnonzero(ok)))), refused
-
-    def _forget(self, state: State, known: int, kind: str | None) -> None:
-        """Undo what reading a frame's symbols and times has changed."""
-        state.table.truncate(known)
-        state.time_kind = kind
+        state = self.state
+        ticks, ((last, _),), refused = _read(self.pipeline, wrap(frame), [(state, slice(0, None))], latest)
+        return self._go_on(state, ticks, last), refused
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as a pandas frame, and start afresh.
@@ -197,78 +169,22 @@ class Run:
         result = self._advance(self._state, view)
         return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
 
-    def _codes_and_times(
-        self, state: State, view: Frame, last: Array, ok: Array, latest: Array | None = None
-    ) -> tuple[Array, Array, Array]:
-        """Return codes, the advanced `last` times, and times; clear `ok` where a row cannot be used."""
-        pipeline = self.pipeline
-        codes = np.zeros(view.rows, np.uint32)
-        ts = NO_TIME
-        if pipeline.time is not None:
-            require(view, pipeline.time, " for event times; without one, say time=None if rows are in order")
-            ts, kind = times(view, pipeline.time, pipeline.unit)
-            if state.time_kind not in (None, kind):
-                raise DataError(
-                    f"Column {pipeline.time!r} has {kind} times, the frames before had {state.time_kind} ones."
-                )
-            state.time_kind = kind
-            if latest is not None:
-                ok &= ts <= latest
-        if pipeline.symbol is not None:
-            require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
-        elif view.rows:
-            state.table.add("")
-        chunks = cut(view.rows, CHUNK)
-        grown = [last]
-
-        def check_order(c: int) -> None:
-            if len(state.table) > len(grown[0]):
-                more = max(len(state.table), 2 * len(grown[0])) - len(grown[0])
-                grown[0] = np.concatenate([grown[0], np.full(more, NAT)])
-            at = chunks[c]
-            mark_disorder(codes[at], ts[at], grown[0], ok[at])
-
-        steps: list[tuple[bool, Callable[[int], None]]] = [(True, check_order)]
-        if pipeline.symbol is not None:
-            column = view.column(pipeline.symbol)
-            steps = [*code_steps(column, pipeline.symbol, state.table, chunks, codes), *steps]
-        run_wavefront(len(chunks), steps)
-        return codes, grown[0][: len(state.table)], ts
-
     def _advance(self, state: State, view: Frame) -> Any:
-        self._check_columns(view)
-        known, kind = len(state.table), state.time_kind
-        try:
-            ok = np.ones(view.rows, np.bool_)
-            codes, last, ts = self._codes_and_times(state, view, state.last.copy(), ok)
-            if not ok.all():
-                raise DataError(refusal(self.pipeline, state, int(np.argmin(ok)), (codes, ts)))
-            sources = self._sources(view)
-        except BaseException:
-            self._forget(state, known, kind)
-            raise
-        return self._go_on(state, view, (codes, last, ts), sources, known, kind)
+        with _intact([state]):
+            ticks = Ticks(self.pipeline, view)
+            ticks.read_times()
+            last = ticks.read_keys(state, slice(0, view.rows))
+            if not ticks.ok.all():
+                raise DataError(ticks.refusal(state, int(np.argmin(ticks.ok))))
+            ticks.read_numbers(refuse=False)
+            ticks.prepare()
+        return self._go_on(state, ticks, last)
 
-    def _go_on(
-        self,
-        state: State,
-        view: Frame,
-        keys: tuple[Array, Array, Array],
-        sources: dict[Read, Array],
-        known: int,
-        kind: str | None,
-    ) -> Any:
-        """Run the steps over rows that can all be used: codes, the last times after them, and times are `keys`."""
-        codes, last, ts = keys
+    def _go_on(self, state: State, ticks: Ticks, last: Array) -> Any:
+        """Run the steps over a frame that can be used as a whole."""
         try:
-            known_at = self._known(view, ts)
-            sessions = session_ids(ts, self.pipeline.session) if self.pipeline.session else NO_SESSION
-        except BaseException:
-            self._forget(state, known, kind)
-            raise
-        try:
-            state.last = last
-            return self._scan(state, view, sources, codes, sessions, ts, known_at)
+            emitted = ticks.advance(state, last, slice(0, ticks.view.rows))
+            return ticks.enriched() if emitted is None else emitted
         except BaseException as error:
             self._stop(state, error)
             raise
@@ -278,108 +194,105 @@ class Run:
         if state is self._state:
             self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
 
-    def _sources(self, view: Frame, ok: Array | None = None) -> dict[Read, Array]:
-        """Return the columns of numbers as the steps see them; a value that a column may not have raises, or clears
-        `ok`.
-        """
-        sources = {}
-        for read in self.pipeline.source_reads:
-            name = self.pipeline.source(read.name)
-            what = f"Column {name!r}"
-            sources[read] = as_values(view.column(name), read.dtype, what, nullable=read.nullable)
-            if ok is None:
-                check_domain(sources[read], read.role, what)
-            elif (outside := outside_domain(sources[read], read.role)) is not None:
-                ok &= ~outside
-        return sources
-
-    def _scan(
-        self,
-        state: State,
-        view: Frame,
-        sources: dict[Read, Array],
-        codes: Array,
-        sessions: Array,
-        ts: Array,
-        known_at: Array,
-    ) -> Any:
-        chunks = cut(view.rows, wavefront.MORSEL)
-        symbols = len(state.table)
-        emitted: list[Emitted | None] = [None] * len(chunks)
-        outputs: dict[str, Array] = {}
-        steps = []
-        for s, scan in enumerate(self.pipeline.scans):
-            room = scan.outputs(view.rows)
-            inputs = [outputs[read.name] if read.name in outputs else sources[read] for read in scan.step.reads]
-            outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
-
-            def step(
-                c: int,
-                s: int = s,
-                scan: Scan = scan,
-                inputs: Sequence[Array] = inputs,
-                room: Sequence[Array] = room,
-            ) -> None:
-                at = chunks[c]
-                sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
-                rows = scan.run(state.steps[s], symbols, codes[at], sessions[at], ts[at], sliced, filled)
-                if isinstance(rows, Emitted):
-                    emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
-
-            steps.append((not scan.kernel.stateless, step))
-        run_wavefront(len(chunks), steps)
-        if not self.pipeline.emits:
-            for name in self.pipeline.nullable:
-                outputs[name] = np.ma.masked_equal(outputs[name], MISSING, copy=False)
-            return view.append(outputs)
-        known = [rows for rows in emitted if rows is not None]
-        at = np.concatenate([rows.at for rows in known])
-        found = np.concatenate([rows.rows for rows in known])
-        return self._rows(state, view, found, np.concatenate([rows.codes for rows in known]), known_at[at])
-
-    def _known(self, view: Frame, ts: Array) -> Array:
-        """Return when each tick was known. For a bar that is not its time, the start, but what its own step said."""
-        if KNOWN_AT not in view.names or self.pipeline.time is None or not self.pipeline.emits:
-            return ts
-        return times(view, KNOWN_AT, self.pipeline.unit)[0]
-
     def _flush(self, state: State, view: Frame) -> Any:
         try:
             found = self.pipeline.scans[-1].flush(state.steps[-1])
-            return self._rows(state, view, found.rows, found.codes, np.full(len(found.rows), NAT))
+            none = np.full(len(found.rows), NAT)
+            return emitted_rows(self.pipeline, state, view, found.rows, found.codes, none)
         except BaseException as error:
             self._stop(state, error)
             raise
 
-    def _rows(self, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
-        """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing:
-        unfinished).
-        """
-        pipeline = self.pipeline
-        kind = state.time_kind or "aware"
-        result: dict[str, Any] = {}
-        if pipeline.symbol is not None:
-            result[pipeline.symbol] = _symbol_array(state.symbols, codes)
-        for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
-            values = np.ascontiguousarray(rows[given])
-            result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
-        if pipeline.time is not None:
-            result[KNOWN_AT] = as_times(known_at, kind, pipeline.unit)
-        return view.build(result)
 
-    def _check_columns(self, view: Frame) -> None:
-        pipeline = self.pipeline
-        for name in pipeline.numeric_reads:
-            require(view, pipeline.source(name))
-        if pipeline.emits:
-            return
-        for name in pipeline.gives:
-            if name in view.names:
-                raise ColumnError(
-                    f"The frame already has a column {name!r}; rename the step's output with .named('…')."
-                )
+def accept_parts(
+    pipeline: Pipeline, frame: Any, parts: Sequence[tuple[State, int]], latest: Array | None = None
+) -> tuple[Any, list[int], list[State], pd.DataFrame]:
+    """Do what `Run.accept` does for several states at once: each is advanced over the rows of the frame that follow
+    those of the one before.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        What to run.
+    frame : frame
+        As for a call.
+    parts : sequence of (State, int)
+        For each part of the frame its state, which stays as it is, and its number of rows.
+    latest : ndarray of int64, optional
+        For each row, the latest time that it may have, in nanoseconds.
+
+    Returns
+    -------
+    frame
+        The good rows enriched, or the rows that were emitted.
+    list of int
+        How many of them belong to each part.
+    list of State
+        The states after their parts.
+    DataFrame
+        `row` (position in the frame) and `reason` of the rejected rows.
+    """
+    states = [state.copy() for state, _ in parts]
+    ends = np.cumsum([rows for _, rows in parts]).tolist()
+    stretches = [slice(end - rows, end) for end, (_, rows) in zip(ends, parts, strict=True)]
+    ticks, read, refused = _read(pipeline, wrap(frame), list(zip(states, stretches, strict=True)), latest)
+    emitted = [ticks.advance(state, last, at) for state, (last, at) in zip(states, read, strict=True)]
+    if pipeline.emits:
+        return reduce(ticks.view.join, emitted), [wrap(rows).rows for rows in emitted], states, refused
+    return ticks.enriched(), [at.stop - at.start for _, at in read], states, refused
 
 
-def _symbol_array(symbols: list[Symbol], codes: Array) -> Any:
-    integers = len(symbols) > 0 and isinstance(symbols[0], int)
-    return pa.array(symbols, pa.int64() if integers else pa.string()).take(pa.array(codes))
+def _read(
+    pipeline: Pipeline, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
+) -> tuple[Ticks, list[tuple[Array, slice]], pd.DataFrame]:
+    """Read the rows of a frame that can be used, each stretch by its state.
+
+    Returns
+    -------
+    Ticks
+        Those rows, ready to be run through.
+    list of (ndarray, slice)
+        For each state the last times after its rows, and which rows these are by now.
+    DataFrame
+        `row` and `reason` of the others.
+    """
+    parts = [(state, slice(*at.indices(view.rows)[:2])) for state, at in parts]
+    with _intact([state for state, _ in parts]) as undo:
+        ticks = Ticks(pipeline, view)
+        ticks.read_numbers(refuse=True)
+        ticks.read_times(latest)
+        if len(parts) > 1:
+            ticks.encode_symbols()
+        read = [(ticks.read_keys(state, at), at) for state, at in parts]
+        rejected = np.flatnonzero(~ticks.ok)
+        if not len(rejected):
+            ticks.prepare()
+            return ticks, read, pd.DataFrame({"row": rejected, "reason": pd.Series([], dtype="str")})
+        reasons = [
+            ticks.refusal(state, int(row))
+            for state, at in parts
+            for row in rejected[np.searchsorted(rejected, at.start) : np.searchsorted(rejected, at.stop)]
+        ]
+        # Symbols that come in no good row must leave no trace.
+        undo()
+        good = np.flatnonzero(ticks.ok)
+        kept = [(state, slice(*np.searchsorted(good, [at.start, at.stop]).tolist())) for state, at in parts]
+        ticks, read, _ = _read(pipeline, wrap(view.take(good)), kept, None)
+        return ticks, read, pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
+
+
+@contextmanager
+def _intact(states: Sequence[State]) -> Iterator[Callable[[], None]]:
+    """Give what undoes what reading a frame's symbols and times has changed of states, and does so after an error."""
+    before = [(state, len(state.table), state.time_kind) for state in states]
+
+    def undo() -> None:
+        for state, known, kind in before:
+            state.table.truncate(known)
+            state.time_kind = kind
+
+    try:
+        yield undo
+    except BaseException:
+        undo()
+        raise

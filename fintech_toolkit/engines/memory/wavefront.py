@@ -30,9 +30,10 @@ def one_thread() -> Iterator[None]:
         _busy.reset(token)
 
 
-def cut(rows: int, size: int) -> list[slice]:
-    """Cut rows into chunks; a small frame is one."""
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)] or [slice(0, 0)]
+def cut(rows: int, size: int, first: int = 0) -> list[slice]:
+    """Cut so many rows from the first on into chunks; a few are one."""
+    end = first + rows
+    return [slice(start, min(start + size, end)) for start in range(first, end, size)] or [slice(first, first)]
 
 
 def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:
