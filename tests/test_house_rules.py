@@ -39,9 +39,8 @@ ROOMS = (
     {"cli"},
     {"__main__"},
 )
-# What leads on to a room further down, and imports it when it is called: a run that is given a Dask frame, and whatever
-# makes a pipeline again of its JSON, which is how one travels to a worker and into a file.
-DOORS = {("engines.memory", "engines.dask"), ("engines.memory", "pipeline"), ("engines.dask", "pipeline")}
+# What leads on to a room further down, and imports it when it is called: a run that is given a Dask frame.
+DOORS = {("engines.memory", "engines.dask")}
 
 
 @cache

@@ -16,7 +16,7 @@ from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, chec
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
 
 
 class PipelineNode(KeepsState):

@@ -19,7 +19,7 @@ from fintech_toolkit.frames.views import Frame, is_dask, wrap
 from fintech_toolkit.schema import Array
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
 
 
 class Run:

@@ -24,7 +24,7 @@ from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
 
 NO_TIME = np.empty(0, np.int64)
 
