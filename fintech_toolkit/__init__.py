@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 
-Kernel.on_frame = staticmethod(calls.call)
+Kernel.on_data = staticmethod(calls.call)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,19 @@ def test_imports_point_one_way() -> None:
                 continue
             wrong.append(f"{where(path, node)}: {mine} imports {name}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_circle_of_imports() -> None:
+    """Nor one that only a call closes."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules("fintech_toolkit")}
+    paths = {name.removesuffix(".__init__"): path for name, path in names.items()}
+
+    def imported(module: str) -> set[str]:
+        found = [name for _, name in imports(ast.parse(paths[module].read_text()))]
+        theirs = {name if name in paths else name.rpartition(".")[0] for name in found}
+        return {name for name in theirs if name in paths and (room_of(module), room_of(name)) not in DOORS}
+
+    TopologicalSorter({module: imported(module) for module in paths}).prepare()  # an error names the circle
 
 
 def test_the_generators_can_do_without_the_toolkit() -> None:

@@ -69,6 +69,11 @@ def wrap(frame: Any) -> Frame:
     )
 
 
+def is_frame(value: Any) -> bool:
+    """Whether it is a frame of any library, or a dict of arrays, and not one column."""
+    return isinstance(value, Mapping) or (hasattr(value, "columns") and getattr(value, "ndim", 2) == 2)
+
+
 def is_dask(frame: Any) -> bool:
     """Whether a frame is a Dask collection, without importing Dask."""
     return type(frame).__module__.partition(".")[0] == "dask"
