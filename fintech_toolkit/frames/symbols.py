@@ -63,6 +63,8 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
         encoded = pc.run_end_decode(encoded)
     if not pa.types.is_dictionary(encoded.type):
         _check_type(encoded.type, name)
+        if isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks > 1:
+            encoded = encoded.combine_chunks()  # each would have a dictionary of its own
         encoded = pc.dictionary_encode(encoded)
     else:
         _check_type(encoded.type.value_type, name)

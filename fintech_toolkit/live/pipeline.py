@@ -71,9 +71,9 @@ class PipelineNode(KeepsState):
         """Enrich a frame and pass it on."""
         batch = batch_of(metadata)
         if batch is None:
-            enriched, rejected = self.run.accept(x)
-            if len(rejected):
-                raise DataError(f"row {rejected['row'].iloc[0]}: {rejected['reason'].iloc[0]}")
+            enriched, wrong = self.run.accept(x)
+            if len(wrong):
+                raise DataError(f"row {wrong['row'].iloc[0]}: {wrong['reason'].iloc[0]}")
             return self._emit(enriched, metadata=metadata)
         frame, counts = batch.parts(x)
         before = {number: self._before(batch, number) for number in counts}
@@ -82,9 +82,9 @@ class PipelineNode(KeepsState):
         latest = batch.latest(frame, self._ahead or 0) if limited else None
         parts = [(before[number], counts[number]) for number in with_rows]
         result, rows, states, rejected = accept_parts(self.pipeline, frame, parts, latest)
-        if len(rejected):
-            refused = frame.iloc[rejected["row"]]
-            batch.reject(refused.index.tolist(), rejected["reason"].tolist(), refused)
+        if rejected:
+            refused = frame.iloc[list(rejected)]
+            batch.reject(refused.index.tolist(), rejected.values(), refused)
         start = 0
         for number, after in zip(with_rows, states, strict=True):
             end = start + counts[number]

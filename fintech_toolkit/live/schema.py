@@ -119,6 +119,7 @@ def times_of_integers(column: pa.ChunkedArray, field: pa.Field) -> tuple[pa.Chun
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Return a decoded table as a pandas frame, nullable integers and booleans in pandas' nullable dtypes."""
+    table = table.combine_chunks()  # a message each
     return pd.DataFrame({f.name: _pandas_column(f, c) for f, c in zip(table.schema, table.columns, strict=True)})
 
 

@@ -145,7 +145,8 @@ class Run:
         """
         state = self.state
         ticks, ((last, _),), refused = _read(self.pipeline, wrap(frame), [(state, slice(0, None))], latest)
-        return self._go_on(state, ticks, last), refused
+        rows, reasons = np.array(list(refused), np.int64), pd.Series(list(refused.values()), dtype="str")
+        return self._go_on(state, ticks, last), pd.DataFrame({"row": rows, "reason": reasons})
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as a pandas frame, and start afresh.
@@ -206,7 +207,7 @@ class Run:
 
 def accept_parts(
     pipeline: Pipeline, frame: Any, parts: Sequence[tuple[State, int]], latest: Array | None = None
-) -> tuple[Any, list[int], list[State], pd.DataFrame]:
+) -> tuple[Any, list[int], list[State], dict[int, str]]:
     """Do what `Run.accept` does for several states at once: each is advanced over the rows of the frame that follow
     those of the one before.
 
@@ -229,8 +230,8 @@ def accept_parts(
         How many of them belong to each part.
     list of State
         The states after their parts.
-    DataFrame
-        `row` (position in the frame) and `reason` of the rejected rows.
+    dict of int to str
+        The rejected rows, by their position in the frame, and why.
     """
     states = [state.copy() for state, _ in parts]
     ends = np.cumsum([rows for _, rows in parts]).tolist()
@@ -244,7 +245,7 @@ def accept_parts(
 
 def _read(
     pipeline: Pipeline, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
-) -> tuple[Ticks, list[tuple[Array, slice]], pd.DataFrame]:
+) -> tuple[Ticks, list[tuple[Array, slice]], dict[int, str]]:
     """Read the rows of a frame that can be used, each stretch by its state.
 
     Returns
@@ -253,8 +254,8 @@ def _read(
         Those rows, ready to be run through.
     list of (ndarray, slice)
         For each state the last times after its rows, and which rows these are by now.
-    DataFrame
-        `row` and `reason` of the others.
+    dict of int to str
+        The others, and why they cannot.
     """
     parts = [(state, slice(*at.indices(view.rows)[:2])) for state, at in parts]
     with _intact([state for state, _ in parts]) as undo:
@@ -267,18 +268,18 @@ def _read(
         rejected = np.flatnonzero(~ticks.ok)
         if not len(rejected):
             ticks.prepare()
-            return ticks, read, pd.DataFrame({"row": rejected, "reason": pd.Series([], dtype="str")})
-        reasons = [
-            ticks.refusal(state, int(row))
+            return ticks, read, {}
+        refused = {
+            row: ticks.refusal(state, row)
             for state, at in parts
-            for row in rejected[np.searchsorted(rejected, at.start) : np.searchsorted(rejected, at.stop)]
-        ]
+            for row in rejected[slice(*np.searchsorted(rejected, [at.start, at.stop]))].tolist()
+        }
         # Symbols that come in no good row must leave no trace.
         undo()
         good = np.flatnonzero(ticks.ok)
         kept = [(state, slice(*np.searchsorted(good, [at.start, at.stop]).tolist())) for state, at in parts]
         ticks, read, _ = _read(pipeline, wrap(view.take(good)), kept, None)
-        return ticks, read, pd.DataFrame({"row": rejected, "reason": pd.Series(reasons, dtype="str")})
+        return ticks, read, refused
 
 
 @contextmanager
