@@ -126,6 +126,19 @@ def test_no_circle_of_imports() -> None:
     TopologicalSorter({module: imported(module) for module in paths}).prepare()  # an error names the circle
 
 
+def test_nobody_asks_of_which_sort_a_frame_is() -> None:
+    """What depends on that is a verb of the view; but the scan lies below, and what comes from Kafka has one sort."""
+    sorts = re.compile(r"\b(DataFrame|Table|RecordBatch|(Pandas|Arrow|Dict)Frame)\b")
+    found = [
+        where(path, node)
+        for room, path in inhabited()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance" and sorts.search(ast.unparse(node))
+        if room not in ("scan", "frames", "live")
+    ]
+    assert not found
+
+
 def test_the_generators_can_do_without_the_toolkit() -> None:
     known = [
         where(path, node)

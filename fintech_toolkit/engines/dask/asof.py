@@ -32,7 +32,7 @@ from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out,
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf, free_name
 from fintech_toolkit.frames.times import NAT, times
-from fintech_toolkit.frames.views import is_dask, wrap
+from fintech_toolkit.frames.views import PandasFrame, is_dask, sort_of
 from fintech_toolkit.schema import KNOWN_AT, Array
 
 
@@ -49,13 +49,14 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
             f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
             "see dask.dataframe.from_pandas(left, npartitions=…)."
         )
-    if not isinstance(right, pd.DataFrame) and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
+    if sort_of(right) != "pandas" and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
         raise PipelineError(f"right must be a Dask or pandas DataFrame, as left is; not {type(right).__name__}.")
     here = left.expr
     options = options.resolved(list(left.columns), list(right.columns))
-    if isinstance(right, pd.DataFrame):
+    if not is_dask(right):
         return new_collection(JoinFrame(here, right, options))
-    meta = join_frames(wrap(left._meta), wrap(right._meta), options)  # complains at once about what is wrong
+    # Complains at once about what is wrong.
+    meta = join_frames(PandasFrame(left._meta), PandasFrame(right._meta), options)
     if right.npartitions == 1:
         return new_collection(JoinFrame(here, right.expr, options))
     there, by_time = _routable(right.expr, options)
@@ -87,7 +88,7 @@ def summary(left: Any, right: Any, options: AsOf) -> Any:
 
 
 def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> tuple[Array, Array]:
-    view = wrap(joined)
+    view = PandasFrame(joined)
     ts, *found = (times(view, name, options.unit)[0] for name in (options.time("left"), *names))
     known = ts != NAT
     return count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
@@ -125,7 +126,7 @@ class _Join(Expr):
     def _meta(self) -> pd.DataFrame:
         right = self.operand("right")
         there = right._meta if isinstance(right, Expr) else right.iloc[:0]
-        return join_frames(wrap(self.left._meta), wrap(there), self.options)
+        return join_frames(PandasFrame(self.left._meta), PandasFrame(there), self.options)
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions
