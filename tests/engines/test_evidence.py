@@ -67,7 +67,7 @@ OPERATIONS: dict[str, tuple[Callable[[Any], Any], bool, bool]] = {
     "merge": (lambda f: f.merge(pd.DataFrame({"venue": ["X", "Y"], "fee": [1.0, 2.0]}), on="venue"), False, False),
     "midprice": (ft.Pipeline(ft.midprice().named("other")), True, True),
     "a chain": (lambda f: ft.Pipeline(ft.diff("bid"))(f, plan="chain"), True, True),
-    "bars": (lambda f: ft.Pipeline(ft.time_bars(frequency="1min"))(f, plan="chain"), False, False),
+    "bars": (lambda f: ft.Pipeline(ft.time_bars(frequency="1min"))(f, plan="chain"), False, True),
     "pairs": (lambda f: ft.to_pairs(f, [("S000", "S001")]), True, False),
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ STATES = ("tests/test_state.py",)
 PLANS = (
     "tests/engines/test_plans.py",
     "tests/engines/test_evidence.py",
+    "tests/engines/test_compositions.py",
     "tests/engines/test_order.py",
     "tests/engines/test_everyday_state.py",
     "tests/engines/test_backpressure.py",

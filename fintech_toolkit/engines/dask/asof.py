@@ -131,6 +131,18 @@ class _Join(Expr):
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions
 
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return left, if it has a column as it is here, and its name there."""
+        ours, _ = self.options.names(list(self.left.columns), list(self.operand("right").columns))
+        name = next((name for name, called in ours.items() if called == column), None)
+        return None if name is None else (self.left, name)
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        found = self.left.unique_partition_mapping_columns_from_shuffle
+        return {columns for columns in found if all(self.keeps(name) == (self.left, name) for name in columns)}
+
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         """Read no more columns of either side than the result is asked for."""
         if not isinstance(parent, Projection):
@@ -227,6 +239,15 @@ class Nearer(Expr):
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.backward.divisions
+
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return left, if it has a column as it is here, and its name there."""
+        return self.backward.keeps(column)
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        return self.backward.unique_partition_mapping_columns_from_shuffle
 
     def _layer(self) -> dict[Any, Any]:
         layer = {}

@@ -159,6 +159,15 @@ class Enrich(Blockwise):
     def _meta(self) -> pd.DataFrame:
         return result_meta(load(self.pipeline), self.frame._meta)
 
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return the expression that has a column as it is here, partition by partition, and its name there."""
+        return (self.frame, column) if column in self.frame.columns else None
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        return self.frame.unique_partition_mapping_columns_from_shuffle
+
     def _task(self, name: Any, index: int) -> Task:
         return Task(name, enrich, TaskRef((self.frame._name, index)), self.pipeline, index)
 
@@ -188,6 +197,29 @@ class Scan(Expr):
 
     def _divisions(self) -> tuple[Any, ...]:
         return _divisions(self.frame, self.pipeline)
+
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return the expression that has a column as it is here, partition by partition, and its name there."""
+        kept = [load(self.pipeline).symbol] if load(self.pipeline).emits else self.frame.columns
+        return (self.frame, column) if column in kept else None
+
+    def scans_by(self, symbol: str) -> bool:
+        """Whether it holds, and checks as it runs, that each symbol is in one partition."""
+        return not self.chained and load(self.pipeline).symbol == symbol
+
+    def emits_in_order(self, symbol: str, time: str) -> bool:
+        """Whether it emits rows, those of a symbol in order of a time, from partition to partition."""
+        pipeline = load(self.pipeline)
+        if not pipeline.emits or not self.chained or pipeline.symbol != symbol or pipeline.time is None:
+            return False
+        step = pipeline.scans[-1].step
+        return time == KNOWN_AT or (time, "ts") in zip(step.outputs, step.kernel.row_dtype.names or (), strict=True)
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        found = self.frame.unique_partition_mapping_columns_from_shuffle
+        return {columns for columns in found if all(map(self.keeps, columns))}
 
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         if isinstance(parent, Partitions):

@@ -24,7 +24,7 @@ from dask.dataframe.dask_expr._shuffle import SetIndex, SetIndexBlockwise
 from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
-from fintech_toolkit.engines.dask.chain import Enrich, RowScan
+from fintech_toolkit.engines.dask.chain import Scan
 from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.errors import DataError
@@ -34,10 +34,20 @@ from fintech_toolkit.schema import Array
 
 FOOTERS_AT_ONCE = 16
 
-KEEPS = (dx.Projection, dx.Filter, dx.Query, dx.DropnaFrame, dx.Drop, dx.ResetIndex, dx.ArrowStringConversion, Loc)
+KEEPS = (
+    dx.Projection,
+    dx.Filter,
+    dx.Query,
+    dx.DropnaFrame,
+    dx.Drop,
+    dx.ResetIndex,
+    dx.ArrowStringConversion,
+    dx.ClearDivisions,
+    Loc,
+)
 """The nodes of Dask's that take a column as it is, partition by partition: rows are left out at most, none is moved.
-Those that do so with some columns only are told apart in `_below`. Of any other node nothing is known, `map_partitions`
-included.
+Those that do so with some columns only are told apart in `_below`. Our own nodes say it themselves (`keeps`). Of any
+other node nothing is known, `map_partitions` included.
 """
 
 
@@ -103,12 +113,32 @@ def time_order(frame: Any, time: str | None) -> TimeOrder:
     )
 
 
+def order_by_symbol(frame: Any, symbol: str | None, time: str | None) -> Finding:
+    """Return whether the rows of each symbol are known to be in time order from partition to partition, where times of
+    different symbols may overlap: as those of rows that a chain has emitted do, which are about ticks long before.
+    """
+    if symbol is None or time is None or (isinstance(frame, dx.Partitions) and not _ascend(frame.partitions)):
+        return Finding(False, "")
+    if isinstance(frame, Scan) and frame.emits_in_order(symbol, time):
+        return Finding(True, "the rows of each symbol come in time order out of the chain before")
+    symbols, times = _below(frame, symbol), _below(frame, time)
+    if symbols is None or times is None or symbols[0] is not times[0]:
+        return Finding(False, "")
+    return order_by_symbol(symbols[0], symbols[1], times[1])
+
+
+def _ascend(partitions: list[int]) -> bool:
+    return all(before < after for before, after in pairwise(partitions))
+
+
 def by_symbol(frame: Any, symbol: str | None) -> Finding:
     """Return whether each symbol is known to be in one partition only, its rows in time order."""
     if symbol is None:
         return Finding(False, "there is no column of symbols")
     if isinstance(frame, PartitionBySymbol):
         return Finding(frame.symbol == symbol, f"partition_by_symbol made the partitions, by column {frame.symbol!r}")
+    if isinstance(frame, Scan) and frame.scans_by(symbol):
+        return Finding(True, f"the pipeline before scans the partitions by column {symbol!r}")
     if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
         key = frame.func.partitioned_by
         return Finding(key == symbol, f"the data set was written partitioned by column {key!r}")
@@ -126,7 +156,9 @@ def by_symbol(frame: Any, symbol: str | None) -> Finding:
 
 def _below(frame: Any, column: str) -> tuple[Any, str] | None:
     """Return the expression from which a frame takes a column unchanged, partition by partition, and its name there."""
-    if isinstance(frame, (*KEEPS, dx.Partitions, Repartition, PartitionBySymbol)):
+    if hasattr(frame, "keeps"):
+        return frame.keeps(column)
+    if isinstance(frame, (*KEEPS, dx.Partitions, Repartition)):
         return frame.frame, column
     if isinstance(frame, dx.RenameFrame):
         return _renamed(frame, column)
@@ -137,8 +169,6 @@ def _below(frame: Any, column: str) -> tuple[Any, str] | None:
         return (frame.frame, column) if isinstance(changed, dict) and column not in changed else None
     if isinstance(frame, dx.Fillna):
         return (frame.frame, column) if _leaves(frame.operand("value"), frame._meta, column) else None
-    if isinstance(frame, Enrich | RowScan) and column in frame.frame.columns:
-        return frame.frame, column
     if _is_pairs(frame):
         return frame.frame, column
     return None

@@ -200,6 +200,9 @@ def _choose(pipeline: Description, frame: Any, plan: str | None) -> _Choice:
         return _Choice(plan, f"it was asked for ({found.why}); that it is right is checked as it runs", found.order)
     if found.order is not None:
         return _Choice("chain", found.why, found.order)
+    by_symbol = evidence.order_by_symbol(frame, pipeline.symbol, pipeline.time)
+    if by_symbol.holds:
+        return _Choice("chain", by_symbol.why)
     if pipeline.symbol is None:
         raise PipelineError(
             f"The partitions are not known to be in time order: {found.why}. With symbol=None only plan='chain' "

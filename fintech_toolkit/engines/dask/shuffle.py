@@ -215,6 +215,19 @@ class PartitionBySymbol(Expr):
     def _divisions(self) -> tuple[None, ...]:
         return (None,) * (self.rule.npartitions + 1)
 
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return the expression of whose column this one holds the values, and its name there."""
+        return self.frame, column
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[tuple[str, ...]]:
+        """Return by which columns the partitions hold rows together, so that Dask need not shuffle to group by them.
+
+        The column twice: two frames are not partitioned alike for being both by symbol, as Dask takes for granted when
+        it joins frames of exactly the same columns.
+        """
+        return set() if self.symbol is None else {(self.symbol, self.symbol)}
+
     def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
         if isinstance(parent, Projection):
             needed = [name for name in (self.symbol, self.time) if name is not None]
