@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import wavefront
+from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.scan.declaration import tick_kernel
 from tests.frames import ticks
 

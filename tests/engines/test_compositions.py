@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import ticks
 
 ROWS = 1_200

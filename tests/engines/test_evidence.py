@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask import evidence
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import parts_of, pipeline, same, ticks
 
 ROWS = 400

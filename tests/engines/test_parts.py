@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.runner import accept_parts
+from fintech_toolkit.engines.memory.run import accept_parts
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.pipeline import Pipeline
 

@@ -18,7 +18,7 @@ from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
-from fintech_toolkit.joins import resumable
+from fintech_toolkit.engines.memory import resumable_asof
 from tests.joins.feeds import Options, feeds
 from tests.joins.test_asof import LEFT, RIGHT, seconds
 
@@ -76,7 +76,7 @@ def test_no_answer_comes_before_it_is_final(both: tuple[pd.DataFrame, pd.DataFra
 
 
 def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable, "FEW", 4)
+    monkeypatch.setattr(resumable_asof, "FEW", 4)
     join = ft.AsofJoin()
     join._enough = 4
     answers = []

@@ -15,7 +15,7 @@ import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef, convert_legacy_graph
@@ -25,17 +25,14 @@ from dask.dataframe.dask_expr._util import _convert_to_list
 from dask.dataframe.dispatch import meta_nonempty
 from dask.sizeof import sizeof
 
-from fintech_toolkit.engines.backpressure import hold_back, read_ahead
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import Symbol, encode
-from fintech_toolkit.engines.wavefront import one_thread
+from fintech_toolkit.engines.dask.backpressure import hold_back, read_ahead
+from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.frames.symbols import Symbol, encode
 from fintech_toolkit.schema import KNOWN_AT
-
-if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
-
 
 BYTES_A_SYMBOL = 150
 """A short string, and its places in a list and a dict."""
@@ -45,20 +42,18 @@ CHAIN_ADVICE = " If it is the partitions that are not in order of time, plan='sh
 
 
 @lru_cache(maxsize=64)
-def load(text: str) -> Pipeline:
+def load(text: str) -> Description:
     """Return the pipeline that travelled as its JSON."""
-    from fintech_toolkit.pipeline import Pipeline
-
-    return Pipeline.from_json(text)
+    return Description.from_json(text)
 
 
-def result_meta(pipeline: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
+def result_meta(pipeline: Description, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the empty frame that has the columns and dtypes of a result."""
     if not pipeline.emits:
-        return pipeline(frame)
+        return Run(pipeline).whole(frame)
     # Of a row that is made up, because an empty frame does not say whether its times are aware.
     ticks = meta_nonempty(frame[[name for name in frame.columns if name in pipeline.reads]]).iloc[[0]]
-    rows: pd.DataFrame = pipeline(ticks).iloc[:0]
+    rows: pd.DataFrame = Run(pipeline).whole(ticks).iloc[:0]
     if pipeline.symbol is not None and pd.api.types.is_integer_dtype(frame[pipeline.symbol].dtype):
         rows = rows.astype({pipeline.symbol: "int64"})
     return rows
@@ -67,7 +62,7 @@ def result_meta(pipeline: Pipeline, frame: pd.DataFrame) -> pd.DataFrame:
 def enrich(frame: pd.DataFrame, pipeline: str, partition: int) -> pd.DataFrame:
     """Run stateless steps."""
     with one_thread(), in_partition(partition):
-        return load(pipeline)(frame)
+        return Run(load(pipeline)).whole(frame)
 
 
 @contextmanager

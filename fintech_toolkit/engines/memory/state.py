@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, as_times
-from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable, symbol_array
+from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import StateError
+from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.frames.symbols import Symbol, SymbolTable, symbol_array
+from fintech_toolkit.frames.times import NAT, as_times
 from fintech_toolkit.scan.scan import Scan, StepState
 from fintech_toolkit.schema import Array
 
@@ -155,11 +156,9 @@ class State:
     @classmethod
     def from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
         """Return what the table and metadata of such a file hold."""
-        from fintech_toolkit.pipeline import Pipeline
-
         identity = metadata[IDENTITY].decode()
         kind = metadata[TIME_KIND].decode() or None
-        return _from_table(table, identity, kind, Pipeline.from_json(identity).scans)
+        return _from_table(table, identity, kind, Description.from_json(identity).scans)
 
 
 def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
@@ -190,9 +189,7 @@ def _prefix(s: int, scan: Scan) -> str:
 
 
 def _to_table(state: State, *, slots: bool) -> pa.Table:
-    from fintech_toolkit.pipeline import Pipeline
-
-    scans = Pipeline.from_json(state.identity).scans
+    scans = Description.from_json(state.identity).scans
     rows = len(state.table)
     columns: dict[str, Any] = {
         "symbol": symbol_array(state.symbols),

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fintech_toolkit.engines.frames import is_dask
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError
+from fintech_toolkit.frames.views import is_dask
 from fintech_toolkit.schema import Array
 
 CODES = pa.int32()

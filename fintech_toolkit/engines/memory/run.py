@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT, Frame, is_dask, wrap
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import SymbolTable
-from fintech_toolkit.engines.ticks import NO_TIME, Ticks, emitted_rows
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, FintechToolkitError, PipelineError, StateError
+from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.frames.views import Frame, is_dask, wrap
 from fintech_toolkit.schema import Array
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
 
 
 class Run:
@@ -110,7 +111,7 @@ class Run:
             to do.
         """
         if is_dask(frame):
-            from fintech_toolkit.engines import distributed
+            from fintech_toolkit.engines.dask import plans as distributed
 
             before = self.state if self._lazy is None else self._lazy
             result, self._lazy = distributed.apply(self.pipeline, frame, state=before, plan=plan)

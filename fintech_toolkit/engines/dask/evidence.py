@@ -24,11 +24,12 @@ from dask.dataframe.dask_expr._shuffle import SetIndex, SetIndexBlockwise
 from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
-from fintech_toolkit.engines.dask_scan import Scan
-from fintech_toolkit.engines.frames import NAT, PandasFrame, times
-from fintech_toolkit.engines.pairs import to_pairs
-from fintech_toolkit.engines.shuffle import PartitionBySymbol
+from fintech_toolkit.engines.dask.chain import Scan
+from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
+from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import PandasFrame
 from fintech_toolkit.schema import Array
 
 FOOTERS_AT_ONCE = 16

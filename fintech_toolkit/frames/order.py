@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fintech_toolkit.engines.frames import NAT
-from fintech_toolkit.engines.symbols import NULL, read_only
+from fintech_toolkit.frames.symbols import NULL, read_only
+from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 

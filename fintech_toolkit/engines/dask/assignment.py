@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.symbols import Symbol, check_same_kind, encode
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode
 from fintech_toolkit.schema import Array
 
 RULES = ("balanced", "hash")

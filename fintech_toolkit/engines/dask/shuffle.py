@@ -23,11 +23,12 @@ from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, plain_co
 from dask.dataframe.dask_expr._shuffle import Shuffle
 from dask.utils import get_default_shuffle_method
 
-from fintech_toolkit.engines.assignment import Assignment, Rule, count_symbols
-from fintech_toolkit.engines.frames import NAT, PandasFrame, times
-from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.symbols import Symbol, encode
+from fintech_toolkit.engines.dask.assignment import Assignment, Rule, count_symbols
 from fintech_toolkit.errors import DataError, PipelineError
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.symbols import Symbol, encode
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import PandasFrame
 from fintech_toolkit.schema import Array
 
 TARGET = "_partitions"  # the name under which Dask's shuffles expect the number of the partition to go to

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from dask.dataframe.dispatch import concat
 
-from fintech_toolkit.engines.frames import NAT, times, wrap
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind
+from fintech_toolkit.engines.memory.asof import attach, join_frames
+from fintech_toolkit.engines.memory.keys import Keys, check_kinds, finished, read_keys
+from fintech_toolkit.engines.memory.search import ages, search
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.columns import attach
-from fintech_toolkit.joins.keys import Keys, check_kinds, finished, read_keys
-from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.joins.search import ages, search
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import PandasFrame
 from fintech_toolkit.schema import Array
 
 
@@ -36,7 +36,7 @@ class Span:
 def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: AsOf, partition: int) -> Any:
     """Join a partition of left with all of right."""
     try:
-        return join_frames(wrap(left), wrap(right), options)
+        return join_frames(PandasFrame(left), PandasFrame(right), options)
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
 
@@ -48,7 +48,7 @@ def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf, time: s
     column of left's times.
     """
     here, early, late = (
-        times(wrap(frame), name, options.unit)[0]
+        times(PandasFrame(frame), name, options.unit)[0]
         for frame, name in ((backward, time), (backward, matched_at), (forward, matched_at))
     )
     rows = np.arange(len(here))
@@ -59,7 +59,7 @@ def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf, time: s
 
 def span(right: pd.DataFrame, options: AsOf, partition: int) -> Span | None:
     """Return the first and the last time of a partition of right; None if it has none."""
-    view = wrap(right)
+    view = PandasFrame(right)
     ts, kind = times(view, options.time("right"), options.unit)
     known = finished(view, options, "right")
     ts = ts if known is None else ts[known]
@@ -118,7 +118,7 @@ def route(
     """
     table = SymbolTable()
     try:
-        keys = read_keys(wrap(left), options, table, "left")
+        keys = read_keys(PandasFrame(left), options, table, "left")
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
     if isinstance(address, dict):
@@ -151,7 +151,7 @@ def _targets(spans: list[Span], keys: Keys, options: AsOf) -> Array:
 def edge_rows(right: Any, options: AsOf) -> Any:
     """Return the rows of a partition that other partitions may need: each symbol's last, or its first if forward."""
     keep = "last" if options.direction == "backward" else "first"
-    known = finished(wrap(right), options, "right")
+    known = finished(PandasFrame(right), options, "right")
     rows = right if known is None else right.iloc[known]
     rows = rows.dropna(subset=options.keys("right"))  # the answer of this partition complains about missing ones
     if options.by is None:
@@ -185,11 +185,11 @@ def answer(
     before = 0 if edges is None or not backward else len(edges)
     there = right if edges is None else concat([edges, right] if backward else [right, edges])
     asked = concat(pieces)
-    ts, _ = times(wrap(asked), options.time("left"), options.unit)
+    ts, _ = times(PandasFrame(asked), options.time("left"), options.unit)
     order = np.argsort(ts, kind="stable")
     found = np.empty(len(order), np.int64)
     try:
-        found[order] = search(wrap(asked.iloc[order]), wrap(there), options, -before)
+        found[order] = search(PandasFrame(asked.iloc[order]), PandasFrame(there), options, -before)
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of right.)") from error
     columns = there.drop(columns=list(options.dropped))
@@ -207,7 +207,7 @@ def assemble(left: pd.DataFrame, answers: list[pd.DataFrame], like: pd.DataFrame
     some = [rows for rows in answers if len(rows)]
     found = np.full(len(left), -1, np.int64)
     if not some:
-        return attach(wrap(left), wrap(like), found, options)
+        return attach(PandasFrame(left), PandasFrame(like), found, options)
     there = concat(some)
     found[there.index.to_numpy()] = np.arange(len(there))
-    return attach(wrap(left), wrap(there), found, options)
+    return attach(PandasFrame(left), PandasFrame(there), found, options)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT, Frame, is_dask, times, wrap
-from fintech_toolkit.joins.asof import same_sort
-from fintech_toolkit.joins.keys import finished
-from fintech_toolkit.joins.options import AsOf, free_name
-from fintech_toolkit.joins.search import ages, match, read_both
+from fintech_toolkit.engines.memory.keys import finished
+from fintech_toolkit.engines.memory.search import ages, match, read_both
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 OUTCOMES = (
@@ -101,58 +99,7 @@ class AsofSummary:
         return f"<p>{head}</p>{self.frame().to_html()}<p>{foot}</p>"
 
 
-def asof_summary(
-    left: Any,
-    right: Any,
-    by: str | None = "symbol",
-    on: str = "ts",
-    left_on: str | None = None,
-    right_on: str | None = None,
-    direction: str = "backward",
-    tolerance: Any = None,
-    allow_exact_matches: bool = True,
-    unfinished: bool = False,
-    unit: str | None = None,
-) -> Any:
-    """Return what `asof_join` with these arguments matches, and why other rows do not.
-
-    Parameters
-    ----------
-    left, right, by, on, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit
-        As for `asof_join`; pandas, Arrow or Dask. Columns other than those of symbols and times are not looked at.
-
-    Returns
-    -------
-    AsofSummary
-        For Dask frames lazy: ``.compute()`` gives it. All ages come together then, 8 bytes for each row that matched.
-
-    Raises
-    ------
-    ParameterError, ColumnError, DataError, PipelineError
-        As `asof_join` does.
-
-    Examples
-    --------
-    >>> import pandas as pd, fintech_toolkit as ft
-    >>> quotes = pd.DataFrame({"symbol": ["A", "A"], "ts": [10, 20], "bid": [10.0, 10.1]})
-    >>> trades = pd.DataFrame({"symbol": ["A", "A", "B"], "ts": [0, 30, 0]})
-    >>> summary = ft.asof_summary(trades, quotes)
-    >>> summary.counts["matched"], summary.counts["symbol never on right"], summary.counts["no row yet"]
-    (1, 1, 1)
-    >>> summary.ages["max"]
-    Timedelta('0 days 00:00:00.000000010')
-    """
-    options = AsOf.checked(
-        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, ("", "_right"), unfinished, unit
-    )
-    if is_dask(left) or is_dask(right):
-        return _lazy(left, right, options)
-    here, there = same_sort(left, right)
-    options = options.resolved(here.names, there.names)
-    return _summarise(options, [_outcomes(here, there, options)], [_left_out(there, options)])
-
-
-def _searches(options: AsOf) -> tuple[AsOf, AsOf, AsOf]:
+def searches(options: AsOf) -> tuple[AsOf, AsOf, AsOf]:
     """Return three joins that tell all: what would match were no age too old, were exact ones allowed, and in any
     direction.
     """
@@ -161,48 +108,26 @@ def _searches(options: AsOf) -> tuple[AsOf, AsOf, AsOf]:
     return wide, instant, replace(instant, direction="nearest")
 
 
+def summarise(left: Frame, right: Frame, options: AsOf) -> AsofSummary:
+    """Return what a join of two frames in memory matches."""
+    options = options.resolved(left.names, right.names)
+    return gather(options, [_outcomes(left, right, options)], [left_out(right, options)])
+
+
 def _outcomes(left: Frame, right: Frame, options: AsOf) -> tuple[Array, Array]:
     here, there, symbols = read_both(left, right, options)
     ts = np.append(there.ts, NAT)
-    found = [ts[match(here, there, symbols, search)] for search in _searches(options)]
-    return _count(here.ts, found, left.rows - len(here.ts), options)
+    found = [ts[match(here, there, symbols, search)] for search in searches(options)]
+    return count(here.ts, found, left.rows - len(here.ts), options)
 
 
-def _lazy(left: Any, right: Any, options: AsOf) -> Any:
-    """Return the summary of Dask frames, delayed."""
-    from dask.delayed import delayed
-
-    from fintech_toolkit.joins import distributed
-
-    distributed.join(left, right, options)  # complains at once about what is wrong with columns
-    options = options.resolved(list(left.columns), list(right.columns))
-    joined = left[options.reads("left", list(left.columns))]
-    there = right[options.reads("right", list(right.columns))]
-    free = functools.partial(free_name, [*joined.columns, *there.columns])
-    names = [free(what) for what in ("candidate", "instant", "any")]
-    for j, search in enumerate(_searches(options)):
-        named = there.assign(**{names[j]: there[options.time("right")]})
-        joined = distributed.join(joined, named, replace(search, suffixes=("", free("right"))))
-        joined = joined[[*options.keys("left"), *names[: j + 1]]]
-    parts = [delayed(_count_partition)(part, names, options) for part in joined.to_delayed()]
-    rights = there.to_delayed() if is_dask(there) else [there]
-    return delayed(_summarise)(options, parts, [delayed(_left_out)(part, options) for part in rights])
-
-
-def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> tuple[Array, Array]:
-    view = wrap(joined)
-    ts, *found = (times(view, name, options.unit)[0] for name in (options.time("left"), *names))
-    known = ts != NAT
-    return _count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
-
-
-def _left_out(right: Frame | pd.DataFrame, options: AsOf) -> int:
+def left_out(right: Frame | pd.DataFrame, options: AsOf) -> int:
     """Return how many rows of right take no part."""
-    known = finished(wrap(right) if isinstance(right, pd.DataFrame) else right, options, "right")
+    known = finished(wrap(right), options, "right")
     return 0 if known is None else int(np.count_nonzero(~known))
 
 
-def _count(ts: Array, matches: list[Array], waiting: int, options: AsOf) -> tuple[Array, Array]:
+def count(ts: Array, matches: list[Array], waiting: int, options: AsOf) -> tuple[Array, Array]:
     """Return rows by outcome, and the ages of those that matched, from the times of what the three joins found."""
     candidate, instant, anything = matches
     found = candidate != NAT
@@ -220,7 +145,8 @@ def _count(ts: Array, matches: list[Array], waiting: int, options: AsOf) -> tupl
     return np.array(counts), age[near]
 
 
-def _summarise(options: AsOf, parts: Sequence[tuple[Array, Array]], left_out: Sequence[int]) -> AsofSummary:
+def gather(options: AsOf, parts: Sequence[tuple[Array, Array]], left_out: Sequence[int]) -> AsofSummary:
+    """Return the summary of what was counted part by part."""
     counts = np.sum([counts for counts, _ in parts], axis=0)
     age = np.sort(np.concatenate([ages for _, ages in parts]))
     quantiles = {}

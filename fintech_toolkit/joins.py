@@ -1,17 +1,15 @@
-"""As-of joins: beside each row of one feed, the latest row of another as of that time."""
+"""As-of joins: beside each row of one feed, the latest row of another as of that time; and what they matched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
-from fintech_toolkit.engines.frames import Frame, is_dask, is_stream, wrap
-from fintech_toolkit.errors import ParameterError, PipelineError
-from fintech_toolkit.joins.columns import attach
-from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.joins.search import search
+from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.asof_summary import summarise
+from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.views import is_dask, is_stream
 from fintech_toolkit.schema import AHEAD
 
 
@@ -174,39 +172,58 @@ def asof_join(
     if state is not None or idle is not None or ahead != AHEAD:
         raise ParameterError("state=, idle= and ahead= are for streams; a frame is joined from its beginning, whole.")
     if is_dask(left) or is_dask(right):
-        from fintech_toolkit.joins import distributed
+        from fintech_toolkit.engines.dask import asof
 
-        return distributed.join(left, right, options)
+        return asof.join(left, right, options)
     return join_frames(*same_sort(left, right), options)
 
 
-def same_sort(left: Any, right: Any) -> tuple[Frame, Frame]:
-    """Return the views of two frames.
+def asof_summary(
+    left: Any,
+    right: Any,
+    by: str | None = "symbol",
+    on: str = "ts",
+    left_on: str | None = None,
+    right_on: str | None = None,
+    direction: str = "backward",
+    tolerance: Any = None,
+    allow_exact_matches: bool = True,
+    unfinished: bool = False,
+    unit: str | None = None,
+) -> Any:
+    """Return what `asof_join` with these arguments matches, and why other rows do not.
+
+    Parameters
+    ----------
+    left, right, by, on, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit
+        As for `asof_join`; pandas, Arrow or Dask. Columns other than those of symbols and times are not looked at.
+
+    Returns
+    -------
+    AsofSummary
+        For Dask frames lazy: ``.compute()`` gives it. All ages come together then, 8 bytes for each row that matched.
 
     Raises
     ------
-    PipelineError
-        If they are not both pandas, or both Arrow or what offers Arrow's stream.
+    ParameterError, ColumnError, DataError, PipelineError
+        As `asof_join` does.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> quotes = pd.DataFrame({"symbol": ["A", "A"], "ts": [10, 20], "bid": [10.0, 10.1]})
+    >>> trades = pd.DataFrame({"symbol": ["A", "A", "B"], "ts": [0, 30, 0]})
+    >>> summary = ft.asof_summary(trades, quotes)
+    >>> summary.counts["matched"], summary.counts["symbol never on right"], summary.counts["no row yet"]
+    (1, 1, 1)
+    >>> summary.ages["max"]
+    Timedelta('0 days 00:00:00.000000010')
     """
-    sorts = [
-        "pandas" if isinstance(side, pd.DataFrame) else "Arrow" if hasattr(side, "__arrow_c_stream__") else "neither"
-        for side in (left, right)
-    ]
-    if sorts[0] != sorts[1] or "neither" in sorts:
-        raise PipelineError(
-            "An as-of join takes two pandas DataFrames, two Arrow tables (or what offers Arrow's stream, as Polars "
-            f"frames do), two Dask DataFrames or two streams; not {_called(left)} and {_called(right)}. "
-            "Convert one, as with Table.from_pandas(…) or .to_pandas()."
-        )
-    return wrap(left), wrap(right)
+    options = AsOf.checked(
+        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, ("", "_right"), unfinished, unit
+    )
+    if is_dask(left) or is_dask(right):
+        from fintech_toolkit.engines.dask import asof
 
-
-def _called(frame: Any) -> str:
-    return f"{type(frame).__module__.partition('.')[0]}'s {type(frame).__name__}"
-
-
-def join_frames(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> Any:
-    """Join two frames in memory."""
-    options = options.resolved(left.names, right.names)
-    options.names(left.names, right.names)
-    return attach(left, right, search(left, right, options, right_first_row), options)
+        return asof.summary(left, right, options)
+    return summarise(*same_sort(left, right), options)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.engines.frames import Frame
-from fintech_toolkit.engines.symbols import SymbolTable
-from fintech_toolkit.joins.keys import Keys, check_kinds, read_keys
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.engines.memory.keys import Keys, check_kinds, read_keys
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 

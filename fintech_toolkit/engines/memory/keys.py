@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, Frame, require, times
-from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
-from fintech_toolkit.engines.wavefront import cut, run_wavefront
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.joins.options import COMPLETE, AsOf
+from fintech_toolkit.flow.asof import COMPLETE, AsOf
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.schema import KNOWN_AT, Array
 
 

@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from fintech_toolkit.engines import wavefront
-from fintech_toolkit.engines.frames import NAT, Frame, as_times, require, times
-from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.refusals import refusal
-from fintech_toolkit.engines.sessions import session_ids
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import CHUNK, LocalCodes, Symbol, code_steps, encode
-from fintech_toolkit.engines.wavefront import cut, run_wavefront
+from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.engines.memory.refusals import refusal
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.sessions import session_ids
+from fintech_toolkit.frames.symbols import CHUNK, LocalCodes, Symbol, code_steps, encode
+from fintech_toolkit.frames.times import NAT, as_times, times
+from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
 
 NO_TIME = np.empty(0, np.int64)
 

@@ -16,21 +16,24 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from dask._task_spec import DataNode, List, Task, TaskRef
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Expr, Partitions, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
+from dask.delayed import delayed
 
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.dask_scan import symbols_of
-from fintech_toolkit.engines.frames import is_dask, wrap
-from fintech_toolkit.engines.shuffle import partitioned
+from fintech_toolkit.engines.dask import evidence, routing
+from fintech_toolkit.engines.dask.chain import symbols_of
+from fintech_toolkit.engines.dask.shuffle import partitioned
+from fintech_toolkit.engines.memory.asof import join_frames
+from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out, searches
 from fintech_toolkit.errors import PipelineError
-from fintech_toolkit.joins import routing
-from fintech_toolkit.joins.asof import join_frames
-from fintech_toolkit.joins.options import AsOf, free_name
-from fintech_toolkit.schema import KNOWN_AT
+from fintech_toolkit.flow.asof import AsOf, free_name
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import PandasFrame, is_dask, sort_of
+from fintech_toolkit.schema import KNOWN_AT, Array
 
 
 def join(left: Any, right: Any, options: AsOf) -> Any:
@@ -46,13 +49,14 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
             f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
             "see dask.dataframe.from_pandas(left, npartitions=…)."
         )
-    if not isinstance(right, pd.DataFrame) and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
+    if sort_of(right) != "pandas" and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
         raise PipelineError(f"right must be a Dask or pandas DataFrame, as left is; not {type(right).__name__}.")
     here = left.expr
     options = options.resolved(list(left.columns), list(right.columns))
-    if isinstance(right, pd.DataFrame):
+    if not is_dask(right):
         return new_collection(JoinFrame(here, right, options))
-    meta = join_frames(wrap(left._meta), wrap(right._meta), options)  # complains at once about what is wrong
+    # Complains at once about what is wrong.
+    meta = join_frames(PandasFrame(left._meta), PandasFrame(right._meta), options)
     if right.npartitions == 1:
         return new_collection(JoinFrame(here, right.expr, options))
     there, by_time = _routable(right.expr, options)
@@ -64,6 +68,30 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     sides = [RoutedJoin(here, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
     time = options.names(list(left.columns), list(right.columns))[0][options.time("left")]
     return new_collection(Nearer(*sides, options, time, matched_at))
+
+
+def summary(left: Any, right: Any, options: AsOf) -> Any:
+    """Return the summary of Dask frames, delayed."""
+    join(left, right, options)  # complains at once about what is wrong with columns
+    options = options.resolved(list(left.columns), list(right.columns))
+    joined = left[options.reads("left", list(left.columns))]
+    there = right[options.reads("right", list(right.columns))]
+    free = functools.partial(free_name, [*joined.columns, *there.columns])
+    names = [free(what) for what in ("candidate", "instant", "any")]
+    for j, search in enumerate(searches(options)):
+        named = there.assign(**{names[j]: there[options.time("right")]})
+        joined = join(joined, named, replace(search, suffixes=("", free("right"))))
+        joined = joined[[*options.keys("left"), *names[: j + 1]]]
+    parts = [delayed(_count_partition)(part, names, options) for part in joined.to_delayed()]
+    rights = there.to_delayed() if is_dask(there) else [there]
+    return delayed(gather)(options, parts, [delayed(left_out)(part, options) for part in rights])
+
+
+def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> tuple[Array, Array]:
+    view = PandasFrame(joined)
+    ts, *found = (times(view, name, options.unit)[0] for name in (options.time("left"), *names))
+    known = ts != NAT
+    return count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
 
 
 def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
@@ -98,7 +126,7 @@ class _Join(Expr):
     def _meta(self) -> pd.DataFrame:
         right = self.operand("right")
         there = right._meta if isinstance(right, Expr) else right.iloc[:0]
-        return join_frames(wrap(self.left._meta), wrap(there), self.options)
+        return join_frames(PandasFrame(self.left._meta), PandasFrame(there), self.options)
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions

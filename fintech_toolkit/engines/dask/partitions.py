@@ -19,10 +19,9 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Filter, Projection
 from dask.dataframe.dask_expr.io.io import FromMapProjectable
 
-from fintech_toolkit.engines import dtypes, evidence, versions
-from fintech_toolkit.engines.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
-from fintech_toolkit.engines.frames import is_dask
-from fintech_toolkit.engines.partition_files import (
+from fintech_toolkit.engines.dask import evidence, versions
+from fintech_toolkit.engines.dask.assignment import RULES, Rule, count_symbols, from_mapping, grown, partition_count
+from fintech_toolkit.engines.dask.partition_files import (
     File,
     Layout,
     ReadFile,
@@ -31,9 +30,11 @@ from fintech_toolkit.engines.partition_files import (
     save_version,
     write_file,
 )
-from fintech_toolkit.engines.shuffle import Balance, PartitionBySymbol, partitioned
-from fintech_toolkit.engines.symbols import Symbol, check_same_kind, encode
+from fintech_toolkit.engines.dask.shuffle import Balance, PartitionBySymbol, partitioned
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
+from fintech_toolkit.frames import dtypes
+from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode
+from fintech_toolkit.frames.views import is_dask
 from fintech_toolkit.schema import check_unit
 
 ROWS_A_FILE = 1_000_000

@@ -4,18 +4,15 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
-from fintech_toolkit.schema import UNITS, Array, whole_nanoseconds
-
-NAT = np.iinfo(np.int64).min
+from fintech_toolkit.schema import Array
 
 
 class Frame(Protocol):
@@ -29,6 +26,9 @@ class Frame(Protocol):
 
     def append(self, columns: dict[str, Array]) -> Any:
         """Return the frame with columns added at the end; masked arrays are integers that may be missing."""
+
+    def replace(self, columns: dict[str, Any]) -> Any:
+        """Return the frame with columns replaced where they stand, or else added at the end."""
 
     def take(self, rows: Array) -> Any:
         """Return the frame with only these rows."""
@@ -67,6 +67,18 @@ def wrap(frame: Any) -> Frame:
         "A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, a dict of arrays, or what offers "
         f"Arrow's stream, as Polars frames do; not {type(frame).__name__}."
     )
+
+
+def sort_of(frame: Any) -> str | None:
+    """Return whether a frame is one of pandas, or of Arrow (or offers Arrow's stream); None if it is neither."""
+    if isinstance(frame, pd.DataFrame):
+        return "pandas"
+    return "Arrow" if hasattr(frame, "__arrow_c_stream__") else None
+
+
+def is_frame(value: Any) -> bool:
+    """Whether it is a frame of any library, or a dict of arrays, and not one column."""
+    return isinstance(value, Mapping) or (hasattr(value, "columns") and getattr(value, "ndim", 2) == 2)
 
 
 def is_dask(frame: Any) -> bool:
@@ -110,6 +122,11 @@ class PandasFrame:
         result.columns.names = self.frame.columns.names
         return result
 
+    def replace(self, columns: dict[str, Any]) -> pd.DataFrame:
+        return self.frame.assign(
+            **{name: v.to_pandas().array if isinstance(v, pa.Array) else v for name, v in columns.items()}
+        )
+
     def take(self, rows: Array) -> pd.DataFrame:
         return self.frame.iloc[rows]
 
@@ -119,31 +136,66 @@ class PandasFrame:
     def join(self, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([first, second], ignore_index=True)
 
+    def rename(self, names: dict[str, str]) -> PandasFrame:
+        """Return a view of the frame with all its columns called by other names."""
+        return PandasFrame(self.frame.rename(columns=names)) if _changes(names) else self
+
+    def taker(self, rows: Array) -> Callable[[str], Any]:
+        """Return what takes a column's values at rows, exact, nulls where a row is -1."""
+        missing = rows < 0
+        return lambda name: _take(self.frame[name], rows, missing)
+
+    def kept(self) -> PandasFrame:
+        """Return a view of the frame in the form in which it is kept: as it is."""
+        return self
+
+    def concat(self, others: Sequence[pd.DataFrame]) -> Any:
+        """Return the frame and others of its sort, one after the other, index and all."""
+        import dask.dataframe as dd
+
+        # As pandas does, and categories that differ from frame to frame become their union.
+        return dd.dispatch.concat([self.frame, *others])  # type: ignore[no-untyped-call]
+
+    def types(self) -> dict[str, Any]:
+        """Return the types that another frame must have too, to follow it: none, pandas finds common ones."""
+        return {}
+
+    def to_arrow(self) -> pa.Table:
+        """Return the frame as an Arrow table, with its index."""
+        return pa.Table.from_pandas(self.frame)
+
 
 class ArrowFrame:
     """An Arrow table or record batch."""
 
-    def __init__(self, table: pa.Table | pa.RecordBatch) -> None:
-        self.table = table
-        self.names = list(table.schema.names)
-        self.rows = table.num_rows
+    def __init__(self, frame: pa.Table | pa.RecordBatch) -> None:
+        self.frame = frame
+        self.names = list(frame.schema.names)
+        self.rows = frame.num_rows
         _check_names(self.names)
 
     def column(self, name: str) -> Any:
-        return self.table.column(name)
+        return self.frame.column(name)
 
     def append(self, columns: dict[str, Array]) -> Any:
-        table = self.table
+        table = self.frame
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values))
         return table
 
+    def replace(self, columns: dict[str, Any]) -> Any:
+        table = self.frame
+        for name, values in columns.items():
+            place = table.schema.get_field_index(name)
+            table = table.append_column(name, pa.array(values)) if place < 0 else table.set_column(place, name, values)
+        return table
+
     def take(self, rows: Array) -> Any:
-        return without_views(self.table).take(pa.array(rows))
+        return without_views(self.frame).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
         table = pa.table(columns)
-        if isinstance(self.table, pa.RecordBatch):
+        if isinstance(self.frame, pa.RecordBatch):
             batches = table.combine_chunks().to_batches()
             return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
         return table
@@ -152,6 +204,37 @@ class ArrowFrame:
         tables = [part if isinstance(part, pa.Table) else pa.Table.from_batches([part]) for part in (first, second)]
         joined = pa.concat_tables(tables)
         return self.build(dict(zip(joined.schema.names, joined.columns, strict=True)))
+
+    def rename(self, names: dict[str, str]) -> ArrowFrame:
+        """Return a view of the frame with all its columns called by other names."""
+        return ArrowFrame(self.frame.rename_columns(list(names.values()))) if _changes(names) else self
+
+    def taker(self, rows: Array) -> Callable[[str], Any]:
+        """Return what takes a column's values at rows, nulls where a row is -1."""
+        table, places = without_views(self.frame), pa.array(rows, mask=rows < 0)
+
+        def take(name: str) -> Any:
+            taken = table.column(name).take(places)
+            return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+
+        return take
+
+    def kept(self) -> ArrowFrame:
+        """Return a view of the frame in the form in which it is kept: a table from which rows can be taken."""
+        table = without_views(self.frame)
+        return ArrowFrame(table if isinstance(table, pa.Table) else pa.Table.from_batches([table]))
+
+    def concat(self, others: Sequence[pa.Table]) -> pa.Table:
+        """Return the table and others, one after the other."""
+        return pa.concat_tables([self.frame, *others])
+
+    def types(self) -> dict[str, Any]:
+        """Return the types that another frame must have too, to follow it."""
+        return {field.name: field.type for field in self.frame.schema}
+
+    def to_arrow(self) -> pa.Table:
+        """Return the frame as an Arrow table."""
+        return self.frame
 
 
 def without_views(table: Any) -> Any:
@@ -166,24 +249,27 @@ class DictFrame:
     """A dict of arrays of one length."""
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
-        self.arrays = {name: _array(values, f"Column {name!r}") for name, values in arrays.items()}
-        self.names = list(self.arrays)
-        lengths = {name: len(values) for name, values in self.arrays.items()}
+        self.frame = {name: _array(values, f"Column {name!r}") for name, values in arrays.items()}
+        self.names = list(self.frame)
+        lengths = {name: len(values) for name, values in self.frame.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"The columns differ in length: {lengths}.")
         self.rows = next(iter(lengths.values()), 0)
 
     def column(self, name: str) -> Any:
-        return self.arrays[name]
+        return self.frame[name]
 
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
-        return {**self.arrays, **{name: np.ma.getdata(values) for name, values in columns.items()}}
+        return {**self.frame, **{name: np.ma.getdata(values) for name, values in columns.items()}}
+
+    def replace(self, columns: dict[str, Any]) -> dict[str, Any]:
+        return {**self.frame, **self.build(columns)}
 
     def take(self, rows: Array) -> dict[str, Any]:
         places = pa.array(rows)
         return {
             name: values.take(places if isinstance(values, pa.Array | pa.ChunkedArray) else rows)
-            for name, values in self.arrays.items()
+            for name, values in self.frame.items()
         }
 
     def build(self, columns: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +280,35 @@ class DictFrame:
 
     def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return {name: _joined(values, second[name]) for name, values in first.items()}
+
+
+Joinable = PandasFrame | ArrowFrame
+"""A frame that can be a side of a join: a dict of arrays cannot."""
+
+
+def joinable(frame: Any) -> Joinable:
+    """Return the view of a frame that has a sort (see `sort_of`)."""
+    view = wrap(frame)
+    assert isinstance(view, PandasFrame | ArrowFrame)
+    return view
+
+
+def _changes(names: dict[str, str]) -> bool:
+    return any(old != new for old, new in names.items())
+
+
+def _take(column: pd.Series[Any], rows: Array, missing: Array) -> Any:
+    """Return values of a column. A missing integer is a null, never a reason to become float64."""
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "biuf":
+        return column.array.take(rows, allow_fill=True)
+    values = column.to_numpy()
+    taken = values.take(rows, mode="clip") if len(values) else np.zeros(len(rows), values.dtype)
+    if values.dtype.kind == "f":
+        taken[missing] = np.nan
+        return taken
+    # Whether or not a row is missing today: the type of a column must not depend on that.
+    nullable = pd.arrays.BooleanArray if values.dtype.kind == "b" else pd.arrays.IntegerArray
+    return nullable(taken, missing.copy())
 
 
 def _array(values: Any, what: str) -> Any:
@@ -246,84 +361,3 @@ def _pandas_column(values: Any) -> Any:
     if not isinstance(values, pa.Array):
         return values
     return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())
-
-
-def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]:
-    """Return event times as int64 UTC nanoseconds, and their kind: aware, naive or int. Missing times are `NAT`.
-
-    Parameters
-    ----------
-    frame : Frame
-        Where the column is.
-    name : str
-        The column.
-    unit : {"s", "ms", "us", "ns"}, optional
-        The unit of integer times; by default nanoseconds, which must not look like another unit. Timestamps have a
-        unit of their own.
-
-    Raises
-    ------
-    DataError
-        If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
-    """
-    column: Any = frame.column(name)
-    what = f"Column {name!r}"
-    wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
-    remedy = "convert it with pandas.to_datetime(…, utc=True)."
-    try:
-        if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
-            column = pd.Series(column)  # in a unit that pandas has
-        if isinstance(column, pd.Series):
-            column = column.array
-        if isinstance(column, pd.arrays.DatetimeArray):
-            stamps: Any = column
-            return whole_nanoseconds(stamps.asi8, what, stamps.unit), "aware" if stamps.tz else "naive"
-        if isinstance(column, pd.arrays.NumpyExtensionArray):
-            column = column.to_numpy()
-        if isinstance(column, np.ndarray) and column.dtype.kind == "O" and len(column):
-            # Arrow would take naive times among them for UTC ones.
-            raise DataError(wrong + remedy)
-        if not isinstance(column, pa.Array | pa.ChunkedArray):
-            column = pa.array(column, from_pandas=True)
-    except (pa.ArrowException, pd.errors.OutOfBoundsDatetime, TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{wrong}{remedy} ({error})") from error
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        return whole_nanoseconds(_integers(column, what), what, kind.unit), "aware" if kind.tz else "naive"
-    if pa.types.is_integer(kind):
-        return whole_nanoseconds(_integers(column, what), what, unit), "int"
-    if pa.types.is_floating(kind):
-        remedy = "float64 cannot keep nanoseconds exact: read it as int64 (Int64 where values are missing)."
-    raise DataError(wrong + remedy)
-
-
-def _integers(column: Any, what: str) -> Array:
-    """Return an Arrow column of integers or timestamps as int64, nulls as `NAT`."""
-    if column.type == pa.uint64():
-        large = pc.fill_null(pc.greater(column, pa.scalar(np.iinfo(np.int64).max, pa.uint64())), False)
-        if pc.any(large).as_py():
-            row = pc.index(large, True).as_py()
-            raise DataError(f"{what} holds times that int64 nanoseconds cannot: {column[row]} at row {row}.")
-    values = column.cast(pa.int64())
-    return _numpy(values.fill_null(NAT) if values.null_count else values)
-
-
-def _numpy(values: Any) -> Array:
-    result: Array = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
-    return result
-
-
-def as_times(ts: Array, kind: str, unit: str | None = None, *, nullable: bool = True) -> Any:
-    """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing.
-
-    Integers come in their unit, rounded down, with nulls (pandas' Int64) if `nullable`.
-    """
-    missing = ts == NAT
-    if kind == "int":
-        ts = ts // UNITS[unit or "ns"]
-        return pd.arrays.IntegerArray(ts, missing) if nullable else ts
-    return pa.array(ts, mask=missing if missing.any() else None).cast(
-        pa.timestamp("ns", "UTC" if kind == "aware" else None)
-    )

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import NAT, ArrowFrame, Frame, times, without_views, wrap
-from fintech_toolkit.engines.state_file import read_state_file, table_to_bytes, write_state_file
-from fintech_toolkit.engines.symbols import Symbol, SymbolTable, check_same_kind, encode
+from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.keys import check_kinds, read_keys
+from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
-from fintech_toolkit.joins.asof import join_frames, same_sort
-from fintech_toolkit.joins.keys import check_kinds, read_keys
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind, encode
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
 
 IDENTITY = b"fintech_toolkit.asof_join"
@@ -42,12 +43,7 @@ class _Feed:
         """Return what is kept as one frame."""
         if len(self.frames) == 1:
             return self.frames[0]
-        if isinstance(self.frames[0], pa.Table):
-            return pa.concat_tables(self.frames)
-        import dask.dataframe as dd
-
-        # As pandas does, and categories that differ from frame to frame become their union.
-        return dd.dispatch.concat(list(self.frames))  # type: ignore[no-untyped-call]
+        return joinable(self.frames[0]).concat(self.frames[1:])
 
 
 class AsofJoin:
@@ -206,14 +202,12 @@ class AsofJoin:
 
     def _grown(self, side: str, feed: _Feed, frame: Any, other: _Feed) -> _Feed:
         view, _ = same_sort(frame, [*feed.frames[:1], *other.frames[:1], frame][0])
-        if isinstance(view, ArrowFrame):
-            table = without_views(view.table)
-            frame = table if isinstance(table, pa.Table) else pa.Table.from_batches([table])
-            view = wrap(frame)
+        view = view.kept()
+        frame = view.frame
         symbols = SymbolTable()
         if feed.frames:
-            _check_same_columns(side, view, wrap(feed.frames[0]))
-        there = wrap(other.frames[0]) if other.frames else None
+            _check_same_columns(side, view, joinable(feed.frames[0]))
+        there = joinable(other.frames[0]) if other.frames else None
         columns = [view.names, None if there is None else there.names]
         options = self.options.resolved(*(columns if side == "left" else columns[::-1]))
         keys = read_keys(view, options, symbols, side)
@@ -249,7 +243,7 @@ class AsofJoin:
             self._left = replace(self._left, frames=(waiting,))
             passed = self._passed(waiting) if not ended else np.ones(len(waiting), np.bool_)
             if passed.any():
-                answered = self._join(wrap(waiting), passed)
+                answered = self._join(joinable(waiting), passed)
         if self._right.rows >= self._enough:
             self._forget()
         return answered
@@ -262,23 +256,23 @@ class AsofJoin:
         return passed
 
     def _times(self, side: str, frame: Any) -> Array:
-        view = wrap(frame)
+        view = joinable(frame)
         return times(view, self.options.resolved(**{side: view.names}).time(side), self.options.unit)[0]
 
-    def _join(self, waiting: Frame, passed: Array) -> Any:
+    def _join(self, waiting: Joinable, passed: Array) -> Any:
         if not self._right.frames:
             raise PipelineError(
                 "No frame of the right has come, so the columns to append are not known; give it an empty one."
             )
         there = self._right.whole()
-        answered = join_frames(wrap(waiting.take(np.flatnonzero(passed))), wrap(there), self.options)
+        answered = join_frames(joinable(waiting.take(np.flatnonzero(passed))), joinable(there), self.options)
         self._left = replace(self._left, frames=(waiting.take(np.flatnonzero(~passed)),))
         self._right = replace(self._right, frames=(there,))
         return answered
 
     def _forget(self) -> None:
         """Drop the rows of the right that no row of the left can match any more."""
-        view = wrap(self._right.whole())
+        view = joinable(self._right.whole())
         table = SymbolTable()
         keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
         # A row that waits is not before any of the right's, or it would have been answered: of these it needs the last.
@@ -327,9 +321,8 @@ class AsofJoin:
         streams = {}
         for side, feed in (("left", self._left), ("right", self._right)):
             whole = feed.whole() if feed.frames else None
-            pandas = isinstance(whole, pd.DataFrame)
-            identity[side] = {"pandas": pandas, "watermark": feed.watermark, "kind": feed.kind}
-            stream = None if whole is None else table_to_bytes(pa.Table.from_pandas(whole) if pandas else whole)
+            identity[side] = {"pandas": sort_of(whole) == "pandas", "watermark": feed.watermark, "kind": feed.kind}
+            stream = None if whole is None else table_to_bytes(joinable(whole).to_arrow())
             streams[side] = pa.array([stream], pa.large_binary())
         return pa.table(streams).replace_schema_metadata({IDENTITY: json.dumps(identity).encode()})
 
@@ -341,24 +334,24 @@ class AsofJoin:
         return join
 
 
-def _check_same_columns(side: str, view: Frame, before: Frame) -> None:
+def _check_same_columns(side: str, view: Joinable, before: Joinable) -> None:
     """Raise unless a frame has the columns of those before it: together they must make one frame."""
     if view.names != before.names:
         raise ColumnError(
             f"In the {side} frame: its columns are {view.names}, those of the frames before were {before.names}."
         )
-    if isinstance(view, ArrowFrame) and isinstance(before, ArrowFrame):
-        for now, then in zip(view.table.schema, before.table.schema, strict=True):
-            if now.type != then.type:
-                raise DataError(
-                    f"In the {side} frame: column {now.name!r} is of type {now.type}, in the frames before {then.type}."
-                )
+    now = view.types()
+    for name, then in before.types().items():
+        if now[name] != then:
+            raise DataError(
+                f"In the {side} frame: column {name!r} is of type {now[name]}, in the frames before {then}."
+            )
 
 
-def _check_symbols(options: AsOf, there: Frame, symbol: Symbol) -> None:
+def _check_symbols(options: AsOf, there: Joinable, symbol: Symbol) -> None:
     """Raise if the symbols of a frame are strings and this one is not, or the other way round."""
     if options.by is not None and there.rows:
-        for known in encode(wrap(there.take(np.arange(1))).column(options.by), options.by).values[:1]:
+        for known in encode(joinable(there.take(np.arange(1))).column(options.by), options.by).values[:1]:
             check_same_kind(symbol, known)
 
 

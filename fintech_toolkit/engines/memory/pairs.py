@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.frames import is_dask, require, wrap
-from fintech_toolkit.engines.symbols import LocalCodes, Symbol, check_same_kind, encode
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, check_same_kind, encode
+from fintech_toolkit.frames.views import is_dask, require, wrap
 from fintech_toolkit.schema import Array
 
 LEG = "leg"
@@ -72,14 +71,7 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[Symbol, Symbol]], symbol: str = "
     local = encode(view.column(symbol), symbol)
     rows, pair, leg = _places(local, list(named.values()), symbol)
     keys = pa.array(list(named), pa.string()).take(pa.array(pair))
-    taken = view.take(rows)
-    if isinstance(taken, pd.DataFrame):
-        columns: dict[str, Any] = {symbol: keys.to_pandas().array, LEG: leg}
-        return taken.assign(**columns)
-    if isinstance(taken, dict):
-        return {**taken, symbol: keys.to_numpy(zero_copy_only=False), LEG: leg}
-    place = taken.schema.get_field_index(symbol)
-    return taken.set_column(place, symbol, keys).append_column(LEG, pa.array(leg))
+    return wrap(view.take(rows)).replace({symbol: keys, LEG: leg})
 
 
 def _named(pairs: Iterable[Any]) -> dict[str, Pair]:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.dask_scan import Enrich, RowScan, Scan, StateAfter
-from fintech_toolkit.engines.frames import PandasFrame, is_dask, require
-from fintech_toolkit.engines.shuffle import partitioned
+from fintech_toolkit.engines.dask import evidence
+from fintech_toolkit.engines.dask.chain import Enrich, RowScan, Scan, StateAfter
+from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
-
-if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.frames.views import PandasFrame, is_dask, require
 
 PLANS = {
     "partition-wise": "every partition by itself, where it is",
@@ -84,7 +82,7 @@ class Plan:
         )
 
 
-def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
+def explain(pipeline: Description, ddf: Any, plan: str | None = None) -> Plan:
     """Return how a pipeline would run on a Dask frame; nothing is computed.
 
     Parameters
@@ -114,7 +112,7 @@ def explain(pipeline: Pipeline, ddf: Any, plan: str | None = None) -> Plan:
     return Plan(name, choice.reason, ddf.npartitions, tuple(steps), ORDER[name] if moved else AS_THEY_WERE)
 
 
-def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = None) -> tuple[Any, Any]:
+def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None = None) -> tuple[Any, Any]:
     """Return the lazy result of a pipeline on a Dask frame, and the lazy state after it.
 
     Parameters
@@ -161,7 +159,7 @@ def apply(pipeline: Pipeline, ddf: Any, state: Any = None, plan: str | None = No
     return new_collection(result), new_collection(StateAfter(scan))
 
 
-def _check_frame(pipeline: Pipeline, ddf: Any) -> None:
+def _check_frame(pipeline: Description, ddf: Any) -> None:
     if not is_dask(ddf):
         raise PipelineError(
             f"There is a plan for Dask frames only; a {type(ddf).__module__.partition('.')[0]} {type(ddf).__name__} is "
@@ -184,7 +182,7 @@ def _as_they_are(choice: _Choice, npartitions: int) -> bool:
     return choice.order is None or choice.order == list(range(npartitions))
 
 
-def _choose(pipeline: Pipeline, frame: Any, plan: str | None) -> _Choice:
+def _choose(pipeline: Description, frame: Any, plan: str | None) -> _Choice:
     if plan is not None and (plan not in PLANS or plan == "partition-wise"):
         raise ParameterError(f"plan={plan!r} must be 'chain', 'by_symbol' or 'shuffle'.")
     if plan in ("by_symbol", "shuffle") and pipeline.symbol is None:

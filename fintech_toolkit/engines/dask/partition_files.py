@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dask.dataframe.utils import has_known_categories
 
-from fintech_toolkit.engines import dtypes, versions
-from fintech_toolkit.engines.assignment import Assignment, Rule
-from fintech_toolkit.engines.frames import NAT, PandasFrame, times
-from fintech_toolkit.engines.symbols import LocalCodes, Symbol, encode, symbol_array
+from fintech_toolkit.engines.dask import versions
+from fintech_toolkit.engines.dask.assignment import Assignment, Rule
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames import dtypes
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, encode, symbol_array
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import PandasFrame
 
 COLUMNS, SYMBOLS = "columns.arrow", "symbols.arrow"
 ROWS_A_GROUP = 1 << 18

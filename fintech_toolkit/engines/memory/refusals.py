@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.symbols import NULL
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.frames.symbols import NULL
+from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.schema import Array, check_domain
 
-if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
-
 
 def refusal(
-    pipeline: Pipeline,
+    pipeline: Description,
     state: State,
     row: int,
     keys: tuple[Array, Array],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.frames import NAT, Frame, require, times
-from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.symbols import SymbolTable
-from fintech_toolkit.joins.keys import finished, reason, symbol_codes
-from fintech_toolkit.joins.options import AsOf
+from fintech_toolkit.engines.memory.keys import finished, reason, symbol_codes
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.schema import Array
 
 
