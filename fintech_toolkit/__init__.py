@@ -10,7 +10,6 @@ from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
-from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import (
     ColumnError,
@@ -22,7 +21,7 @@ from fintech_toolkit.errors import (
 )
 from fintech_toolkit.joins import asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
-from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.pipeline import Pipeline, Run
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
-from fintech_toolkit.errors import DataError, FintechToolkitError, PipelineError, StateError
+from fintech_toolkit.errors import DataError, PipelineError, StateError
 from fintech_toolkit.frames.symbols import SymbolTable
 from fintech_toolkit.frames.times import NAT
-from fintech_toolkit.frames.views import Frame, is_dask, wrap
+from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
+    """A pipeline in progress, in memory: each frame continues from where the last one left.
 
-    `Pipeline.start` makes one. A frame that cannot be used raises and leaves the state as it was: what can be wrong
-    with it is found before the state is touched. Should something stop a step half-way all the same, such as Ctrl-C,
-    the state is neither the one before nor the one after, and the run refuses to go on.
+    A frame that cannot be used raises and leaves the state as it was: what can be wrong with it is found before the
+    state is touched. Should something stop a step half-way all the same, such as Ctrl-C, the state is neither the one
+    before nor the one after, and the run refuses to go on.
 
     Parameters
     ----------
-    pipeline : Pipeline
+    pipeline : Description
         What to run.
     state : State, optional
         Where to continue; it is copied. By default nothing was seen yet.
@@ -40,15 +40,6 @@ class Run:
     ------
     StateError
         If it is no state, or belongs to another pipeline.
-
-    Examples
-    --------
-    >>> import pandas as pd, fintech_toolkit as ft
-    >>> run = ft.Pipeline(ft.diff("price"), time=None).start()
-    >>> run(pd.DataFrame({"symbol": ["A", "B"], "price": [10.0, 20.0]}))["diff"].tolist()
-    [nan, nan]
-    >>> run(pd.DataFrame({"symbol": ["B", "A"], "price": [21.0, 13.0]}))["diff"].tolist()
-    [1.0, 3.0]
     """
 
     def __init__(self, pipeline: Pipeline, state: State | None = None) -> None:
@@ -61,7 +52,6 @@ class Run:
                 "Start that one, or start this one without a state."
             )
         self._state = state.copy() if state is not None else self._fresh()
-        self._lazy: Any = None  # the state after a Dask frame, until somebody asks for it
         self._stopped: str | None = None  # what stopped a step half-way
 
     def _fresh(self) -> State:
@@ -76,10 +66,6 @@ class Run:
     def state(self) -> State:
         """The state after the last frame; it prints as a frame by symbol.
 
-        After Dask frames, asking for it computes all of them once, and later frames continue from what came out;
-        without asking, each later frame computes those before it again. If one of them cannot be used, that raises, and
-        the state is as it was before the first of them.
-
         Raises
         ------
         StateError
@@ -90,18 +76,9 @@ class Run:
                 f"A frame stopped half-way ({self._stopped}), so the state is neither the one before it nor the one "
                 "after; start again from a state that was saved or copied."
             )
-        if self._lazy is not None:
-            lazy, self._lazy = self._lazy, None
-            try:
-                self._state = lazy.compute()
-            except FintechToolkitError:
-                raise
-            except BaseException:
-                self._lazy = lazy
-                raise
         return self._state
 
-    def __call__(self, frame: Any, *, plan: str | None = None) -> Any:
+    def __call__(self, frame: Any) -> Any:
         """Return the frame with the steps' columns appended, or the rows that the last step emitted.
 
         Raises
@@ -110,14 +87,6 @@ class Run:
             If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
             to do.
         """
-        if is_dask(frame):
-            from fintech_toolkit.engines.dask import plans as distributed
-
-            before = self.state if self._lazy is None else self._lazy
-            result, self._lazy = distributed.apply(self.pipeline, frame, state=before, plan=plan)
-            return result
-        if plan is not None:
-            raise PipelineError("plan= is for Dask frames.")
         return self._advance(self.state, wrap(frame))
 
     def peek(self, frame: Any) -> Any:
@@ -162,10 +131,8 @@ class Run:
         self._state = self._fresh()
         return rows
 
-    def whole(self, frame: Any, *, plan: str | None = None) -> Any:
+    def whole(self, frame: Any) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
-        if plan is not None:
-            raise PipelineError("plan= is for Dask frames.")
         view = wrap(frame)
         result = self._advance(self._state, view)
         return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
