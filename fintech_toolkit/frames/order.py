@@ -1,8 +1,13 @@
-"""Event times must not go backwards within a symbol; across symbols they may."""
+"""Event times must not go backwards within a symbol; across symbols they may. What is said where that is not so."""
 
 from __future__ import annotations
 
-from fintech_toolkit.frames.symbols import NULL, read_only
+from typing import Any
+
+import numpy as np
+
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, read_only
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
@@ -32,3 +37,32 @@ def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     none) and is advanced; without times (`ts` empty) only symbols are checked.
     """
     _mark(read_only(codes), read_only(ts), last, ok)
+
+
+def no_symbol(column: str | None, where: str) -> str:
+    """Say that a row has no symbol."""
+    return f"Column {column!r} has no symbol {where}; drop such rows or fill them."
+
+
+def no_time(column: str | None, where: str, symbol: Symbol | None = None) -> str:
+    """Say that a row, perhaps of a symbol, has no time."""
+    who = "" if symbol is None else f" for symbol {symbol!r}"
+    return f"Column {column!r} has no time{who} {where}; drop such rows or fill them."
+
+
+def backwards(column: str | None, symbol: Symbol | None, where: str, time: Any, remedy: str = "") -> str:
+    """Say that a row is earlier than one of its symbol before it; without a symbol, than any before it."""
+    who = "" if symbol is None else f" for symbol {symbol!r}"
+    return f"Column {column!r} goes backwards{who} {where} ({time}); sort the rows of a symbol by time{remedy}."
+
+
+def check_present(local: LocalCodes, column: str, place: str = "") -> None:
+    """Raise if a row has no symbol.
+
+    Raises
+    ------
+    DataError
+        That names the first, and the `place` of its frame if there are several.
+    """
+    if len(local.codes) and local.codes.min() < 0:
+        raise DataError(no_symbol(column, f"at row {int(np.argmin(local.codes))}{place}"))

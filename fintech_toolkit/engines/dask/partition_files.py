@@ -22,7 +22,8 @@ from fintech_toolkit.engines.dask import versions
 from fintech_toolkit.engines.dask.assignment import Assignment, Rule
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames import dtypes
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol, encode, symbol_array
+from fintech_toolkit.frames.order import check_present, no_time
+from fintech_toolkit.frames.symbols import Symbol, encode, symbol_array
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import PandasFrame
 
@@ -72,8 +73,7 @@ def _write_file(frame: pd.DataFrame, number: int, folder: Path, layout: Layout) 
     codes = np.array([rank.get(name, 0) for name in local.values], width)[local.codes]
     ts, _ = times(PandasFrame(frame[[layout.time]]), layout.time, layout.unit)
     if np.any(ts == NAT):
-        row = int(np.argmax(ts == NAT))
-        raise DataError(f"Column {layout.time!r} has no time at row {row}; drop such rows or fill them.")
+        raise DataError(no_time(layout.time, f"at row {int(np.argmax(ts == NAT))}"))
     order = np.argsort(ts, kind="stable") if np.any(ts[1:] < ts[:-1]) else np.arange(len(frame))
     order = order[np.argsort(codes[order], kind="stable")]
     columns: dict[str, Any] = {}
@@ -96,13 +96,6 @@ def _write_file(frame: pd.DataFrame, number: int, folder: Path, layout: Layout) 
         lambda path: pq.write_table(table, path, row_group_size=ROWS_A_GROUP, use_dictionary=texts),
     )
     return File(file, rows, {column.name: column.type for column in table.schema}, categories)
-
-
-def check_present(local: LocalCodes, symbol: str) -> None:
-    """Raise if a row has no symbol."""
-    if len(local.codes) and local.codes.min() < 0:
-        row = int(np.argmin(local.codes))
-        raise DataError(f"Column {symbol!r} has no symbol at row {row}; drop such rows or fill them.")
 
 
 def _symbols(names: list[Symbol], codes: Any, dtype: Any) -> pa.Array:

@@ -25,7 +25,6 @@ from fintech_toolkit.engines.dask.partition_files import (
     File,
     Layout,
     ReadFile,
-    check_present,
     load_rule,
     save_version,
     write_file,
@@ -33,6 +32,7 @@ from fintech_toolkit.engines.dask.partition_files import (
 from fintech_toolkit.engines.dask.shuffle import Balance, PartitionBySymbol, partitioned
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
 from fintech_toolkit.frames import dtypes
+from fintech_toolkit.frames.order import check_present
 from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode
 from fintech_toolkit.frames.views import is_dask
 from fintech_toolkit.schema import check_unit

@@ -25,7 +25,7 @@ from dask.utils import get_default_shuffle_method
 
 from fintech_toolkit.engines.dask.assignment import Assignment, Rule, count_symbols
 from fintech_toolkit.errors import DataError, PipelineError
-from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.order import backwards, check_present, mark_disorder, no_time
 from fintech_toolkit.frames.symbols import Symbol, encode
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import PandasFrame
@@ -54,10 +54,8 @@ def address(
         If a row has no symbol; or, unless rows are to be sorted, no time, or goes back in time within its symbol.
     """
     local = encode(frame[symbol], symbol)
-    place = f"of partition {partition}" + (f" of {side}" if side else "")
-    if len(local.codes) and local.codes.min() < 0:
-        row = int(np.argmin(local.codes))
-        raise DataError(f"Column {symbol!r} has no symbol at row {row} {place}; drop such rows or fill them.")
+    place = f" of partition {partition}" + (f" of {side}" if side else "")
+    check_present(local, symbol, place)
     rank = {name: j for j, name in enumerate(assignment.symbols)}
     codes = np.array([rank.get(name, -1) for name in local.values], np.int32)[local.codes]
     if time is not None and not sort:
@@ -79,13 +77,11 @@ def _check_order(frame: pd.DataFrame, codes: Array, symbols: list[Symbol], time:
     if ok.all():
         return
     row = int(np.argmin(ok))
-    where = f"at row {row} {place}"
+    where = f"at row {row}{place}"
     if ts[row] == NAT:
-        raise DataError(f"Column {time!r} has no time {where}; drop such rows or fill them.")
-    raise DataError(
-        f"Column {time!r} goes backwards for symbol {symbols[codes[row]]!r} {where} ({frame[time].iloc[row]}); sort "
-        "the rows of a symbol by time within each partition, or let partition_by_symbol sort them."
-    )
+        raise DataError(no_time(time, where))
+    remedy = " within each partition, or let partition_by_symbol sort them"
+    raise DataError(backwards(time, symbols[codes[row]], where, frame[time].iloc[row], remedy))
 
 
 def restore(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import COMPLETE, AsOf
-from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
 from fintech_toolkit.frames.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require
@@ -128,13 +128,18 @@ def symbol_codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
 
 def reason(by: str | None, time: str, table: SymbolTable, codes: Array, ts: Array, row: int, called: int) -> str:
     """Say what is wrong with a row's keys; it is called by number `called`."""
+    where = f"at row {called}"
     if codes[row] == NULL:
-        return f"column {by!r} has no symbol at row {called}; drop such rows or fill them."
-    who = "" if by is None else f" for symbol {table.symbols[codes[row]]!r}"
+        return _within(no_symbol(by, where))
+    symbol = None if by is None else table.symbols[codes[row]]
     if ts[row] == NAT:
-        return f"column {time!r} has no time{who} at row {called}; drop such rows or fill them."
-    now = pd.Timestamp(int(ts[row]), unit="ns")
-    return f"column {time!r} goes backwards{who} at row {called} ({now}); sort the rows of a symbol by time."
+        return _within(no_time(time, where, symbol))
+    return _within(backwards(time, symbol, where, pd.Timestamp(int(ts[row]))))
+
+
+def _within(sentence: str) -> str:
+    """Return a sentence as what follows a colon."""
+    return sentence[0].lower() + sentence[1:]
 
 
 def check_kinds(options: AsOf, left: str, right: str) -> None:

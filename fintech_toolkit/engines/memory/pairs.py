@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fintech_toolkit.errors import ColumnError, DataError, ParameterError
+from fintech_toolkit.errors import ColumnError, ParameterError
+from fintech_toolkit.frames.order import check_present
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol, check_same_kind, encode
 from fintech_toolkit.frames.views import is_dask, require, wrap
 from fintech_toolkit.schema import Array
@@ -97,10 +98,7 @@ def _is_integer(leg: Any) -> bool:
 
 def _places(local: LocalCodes, pairs: list[Pair], symbol: str) -> tuple[Array, Array, Array]:
     """Return, in the order of the ticks, the row of each, the number of its pair, and its leg."""
-    if len(local.codes) and local.codes.min() < 0:
-        raise DataError(
-            f"Column {symbol!r} has no symbol at row {int(np.argmin(local.codes))}; drop such rows or fill them."
-        )
+    check_present(local, symbol)
     for known in [value for value in local.values if value is not None][:1]:
         for pair in pairs:
             check_same_kind(pair[0] if isinstance(pair[0], str) else int(pair[0]), known)

@@ -9,6 +9,7 @@ import pandas as pd
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.frames.order import backwards, no_symbol, no_time
 from fintech_toolkit.frames.symbols import NULL
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.steps import Read
@@ -40,9 +41,9 @@ def refusal(
     """
     codes, ts = keys
     if codes[row] == NULL:
-        return f"Column {pipeline.symbol!r} has no symbol at row {row}; drop such rows or fill them."
+        return no_symbol(pipeline.symbol, f"at row {row}")
     if len(ts) and ts[row] == NAT:
-        return f"Column {pipeline.time!r} has no time at row {row}; drop such rows or fill them."
+        return no_time(pipeline.time, f"at row {row}")
     if latest is not None and ts[row] > latest[row]:
         return (
             f"Column {pipeline.time!r} at row {row} is {pd.Timestamp(int(ts[row]))}, and may be "
@@ -54,7 +55,4 @@ def refusal(
             check_domain(values[row : row + 1], read.role, f"Column {pipeline.source(read.name)!r}", row)
         except DataError as error:
             return str(error)
-    return (
-        f"Column {pipeline.time!r} goes backwards for symbol {state.symbols[codes[row]]!r} at row {row} "
-        f"({pd.Timestamp(int(ts[row]), unit='ns')}); sort the rows of a symbol by time."
-    )
+    return backwards(pipeline.time, state.symbols[codes[row]], f"at row {row}", pd.Timestamp(int(ts[row])))
