@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
@@ -60,9 +60,12 @@ __all__ = [
 
 
 Kernel.on_data = staticmethod(calls.call)
+Step.in_a_row = Pipeline
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("fintech-toolkit")
     if name.startswith("_"):
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
@@ -72,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *kernels.registry()]
+    return [*__all__, *kernels.registry(), "__version__"]

@@ -38,9 +38,9 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        import fintech_toolkit
 
-        typer.echo(version("fintech-toolkit"))
+        typer.echo(fintech_toolkit.__version__)
         raise typer.Exit
 
 

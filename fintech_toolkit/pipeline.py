@@ -96,7 +96,8 @@ class Pipeline(Description):
     """Kernels applied one after the other to the ticks of every symbol.
 
     Immutable. The same pipeline runs on a pandas frame, an Arrow table or batch, a dict of arrays, a Dask frame and a
-    live stream, and gives the same numbers to the last bit.
+    live stream, and gives the same numbers to the last bit. ``ft.midprice() | ft.ewma("mid", span=9)`` is one too; what
+    follows may be a step, or a pipeline with the same options.
 
     Parameters
     ----------

@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import fintech_toolkit
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
@@ -33,6 +35,10 @@ def pins() -> dict[str, str]:
     pairs = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines]
     assert all(pairs), "names and exact versions only"
     return {canonicalize_name(pair[1]): pair[2] for pair in pairs if pair}
+
+
+def test_the_version_is_said_in_one_place() -> None:
+    assert fintech_toolkit.__version__ == PROJECT["version"]
 
 
 def test_every_requirement_has_a_lower_bound_and_no_upper_one() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,13 +136,13 @@ def test_pipelines_compose_print_and_travel_as_json() -> None:
     both = left | right
     assert both == ft.Pipeline(ft.midprice(), ft.ewma("mid", span=9).named("fast"))
     assert ft.midprice() | right == both
+    assert ft.midprice() | ft.ewma("mid", span=9).named("fast") == both
+    assert isinstance(ft.midprice() | ft.ewma("mid", span=9), ft.Pipeline)
     assert left | ft.ewma("mid", span=9).named("fast") == both
     assert ft.Pipeline.from_json(both.to_json()) == both
     assert pickle.loads(pickle.dumps(both)) == both
     assert "ewma('mid', span=9).named('fast')" in repr(both)
     assert all(word in both._repr_html_() for word in ("midprice", "fast", "stateless"))
-    with pytest.raises(ft.PipelineError, match="do not fit together"):
-        left | ft.Pipeline(ft.midprice(), symbol="ticker")
     for text in (
         "{",
         "{}",
@@ -150,6 +152,34 @@ def test_pipelines_compose_print_and_travel_as_json() -> None:
     ):
         with pytest.raises(ft.PipelineError):
             ft.Pipeline.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("option", "mine", "theirs"),
+    [
+        ("symbol", "symbol", "ticker"),
+        ("time", "ts", None),
+        ("unit", None, "ms"),
+        ("session", None, "Europe/London"),
+        ("columns", {}, {"bid": "best_bid"}),
+    ],
+)
+def test_pipelines_in_a_row_have_the_same_options(option: str, mine: Any, theirs: Any) -> None:
+    first, second = ft.Pipeline(ft.midprice()), ft.Pipeline(ft.ewma("mid", span=9), **{option: theirs})
+    clash = re.escape(f"{option}={mine!r} and {option}={theirs!r}")
+    with pytest.raises(ft.PipelineError, match=clash):
+        first | second
+    assert getattr(ft.midprice() | second, option) == theirs
+    assert getattr(second | ft.midprice(), option) == theirs
+
+
+@pytest.mark.parametrize("other", [ft.ewma, "ewma", ["a", "list"]])
+def test_what_is_no_step_does_not_follow_one(other: Any) -> None:
+    for first in (ft.midprice(), ft.Pipeline(ft.midprice())):
+        with pytest.raises(ft.PipelineError, match=r"Step 2 is .* not a step"):
+            first | other
+    with pytest.raises(ft.PipelineError, match=r"Step 1 is .* not a step"):
+        other | ft.Pipeline(ft.midprice())
 
 
 def test_columns_are_mapped_once() -> None:

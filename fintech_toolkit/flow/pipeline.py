@@ -146,18 +146,20 @@ class Description:
         return self.columns.get(name, name)
 
     def __or__(self, other: Description | Step) -> Self:
-        """Return this pipeline followed by another one, or by a step."""
-        if isinstance(other, Step):
-            return self._with([*self.steps, other])
+        """Return this pipeline followed by another one with the same options, or by a step."""
         if not isinstance(other, Description):
-            return NotImplemented
+            return self._with([*self.steps, other])
         mine, theirs = self._options(), other._options()
-        if mine != theirs:
-            raise PipelineError(f"These pipelines do not fit together: {mine} and {theirs}.")
+        for name in OPTIONS:
+            if mine[name] != theirs[name]:
+                raise PipelineError(
+                    f"These pipelines do not fit together: {name}={mine[name]!r} and {name}={theirs[name]!r}. Make "
+                    "both with the same options, or give the steps of one of them as they are: pipeline | step."
+                )
         return self._with([*self.steps, *other.steps])
 
     def __ror__(self, step: Step) -> Self:
-        return self._with([step, *self.steps]) if isinstance(step, Step) else NotImplemented
+        return self._with([step, *self.steps])
 
     def _with(self, steps: Iterable[Step]) -> Self:
         return type(self)(*steps, **self._options())

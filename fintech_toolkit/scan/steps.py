@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,13 @@ class Step:
     given: tuple[tuple[str, Any], ...] = ()
     resolved: tuple[tuple[str, Any], ...] = ()
     names: tuple[str, ...] = ()
+
+    in_a_row: ClassVar[Callable[..., Any]]
+    """What makes a pipeline of steps: set by the facade, since a step knows none."""
+
+    def __or__(self, other: Any) -> Any:
+        """Return the pipeline of this step and the next."""
+        return NotImplemented if hasattr(other, "__ror__") else Step.in_a_row(self, other)
 
     @property
     def width(self) -> int:
