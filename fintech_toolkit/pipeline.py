@@ -6,10 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit.engines.memory import run as memory
+from fintech_toolkit.engines.memory.plan import explain
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import FintechToolkitError, PipelineError
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.frames.views import is_dask
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan
+from fintech_toolkit.frames.views import is_dask, is_stream
 from fintech_toolkit.schema import AHEAD
 
 if TYPE_CHECKING:
@@ -185,13 +187,40 @@ class Pipeline(Description):
             state = State.load(state)
         return Run(self, state)
 
-    def explain(self, frame: Any, plan: str | None = None) -> Any:
-        """Return how the pipeline would run on a Dask frame: which plan, why, and where each step runs. Nothing is
-        computed.
-        """
-        from fintech_toolkit.engines.dask import plans
+    def explain(self, frame: Any, plan: str | None = None) -> Plan:
+        """Return how the pipeline would run on a frame or a stream: by which plan, why, and where each step runs.
 
-        return plans.explain(self, frame, plan)
+        Nothing is computed. Parameters and errors are those of a call; a stream is one that `live` takes.
+
+        Examples
+        --------
+        >>> import pandas as pd, fintech_toolkit as ft
+        >>> quotes = pd.DataFrame({"symbol": ["A"], "ts": pd.to_datetime([0], utc=True), "bid": [1.0], "ask": [1.2]})
+        >>> (ft.midprice() | ft.ewma("mid", span=9)).explain(quotes)
+        Plan: one scan (1 chunk of up to 131,072 rows)
+        Why: the frame is in memory, and has 1 row.
+        How: one scan in this process, on the calling thread, a chunk after the other.
+        Rows: as they were.
+          midprice('bid', 'ask')  over all rows, needs no state
+          ewma('mid', span=9)     over all rows
+        """
+        if is_dask(frame):
+            from fintech_toolkit.engines.dask import plans
+
+            return plans.explain(self, frame, plan)
+        _refuse(plan)
+        return self._explain_live() if is_stream(frame) else explain(self, frame)
+
+    def _explain_live(self) -> Plan:
+        return Plan(
+            "live",
+            "frames come one after the other",
+            "in this process, each frame from where the last one left; of a Kafka source each partition has a state of "
+            "its own, and a batch is read and another one delivered meanwhile",
+            "frame by frame",
+            "those that the last step emits, when they are known" if self.emits else AS_THEY_WERE,
+            self.told("over each frame's rows"),
+        )
 
     def live(
         self,

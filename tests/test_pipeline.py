@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
+from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import wavefront
@@ -171,6 +172,47 @@ def test_pipelines_in_a_row_have_the_same_options(option: str, mine: Any, theirs
         first | second
     assert getattr(ft.midprice() | second, option) == theirs
     assert getattr(second | ft.midprice(), option) == theirs
+
+
+@pytest.mark.parametrize("sort", [lambda frame: frame, pa.Table.from_pandas, lambda frame: dict(frame.items())])
+def test_how_a_frame_in_memory_runs_is_told(sort: Any) -> None:
+    frame = ticks()
+    plan = features().explain(sort(frame))
+    assert (plan.name, plan.chunks) == ("one scan", "1 chunk of up to 131,072 rows")
+    assert "500 rows" in plan.reason
+    assert dict(plan.steps)["midprice('bid', 'ask')"].endswith("needs no state")
+    assert "state" not in dict(plan.steps)["ewma('log_return', halflife=5)"]
+    assert repr(plan).startswith("Plan: one scan (1 chunk of up to 131,072 rows)\nWhy: the frame is in memory")
+    assert "midprice(&#x27;bid&#x27;" in plan._repr_html_()
+    with pytest.raises(ft.ColumnError, match="no column 'bid'"):
+        features().explain(sort(frame.drop(columns="bid")))
+    with pytest.raises(ft.PipelineError, match="plan= is for Dask frames"):
+        features().explain(sort(frame), plan="chain")
+
+
+def test_chunks_that_run_side_by_side_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wavefront, "MORSEL", 100)
+    plan = features().explain(ticks(401))
+    assert plan.chunks == "5 chunks of up to 100 rows"
+    with wavefront.one_thread():
+        alone = features().explain(ticks(401))
+    assert (alone.name, alone.chunks) == ("one scan", plan.chunks)
+    assert "on the calling thread" in alone.how
+    if wavefront.threads(5) == 1:
+        pytest.skip("this machine has one core")
+    assert plan.name == "wavefront"
+    assert f"side by side on {wavefront.threads(5)} threads" in plan.how
+    assert plan.steps[0][1] == "chunks in any order, needs no state"
+    assert plan.steps[1][1] == "chunk after chunk"
+
+
+def test_how_a_stream_runs_is_told() -> None:
+    plan = features().explain(Stream())
+    assert (plan.name, plan.chunks, plan.rows) == ("live", "frame by frame", "as they were")
+    assert "where the last one left" in plan.how
+    bars = ft.Pipeline(ft.time_bars(frequency="10s"))
+    assert "emits" in bars.explain(Stream()).rows
+    assert "emits" in bars.explain(ticks()).rows
 
 
 @pytest.mark.parametrize("other", [ft.ewma, "ewma", ["a", "list"]])

@@ -141,6 +141,13 @@ class Description:
         keys = [name for name in (self.symbol, self.time) if name is not None]
         return list(dict.fromkeys([*keys, *map(self.source, self.numeric_reads)]))
 
+    def told(self, where: str, freely: str = "") -> tuple[tuple[str, str], ...]:
+        """Return for a plan each step, and where it runs: one with a state, and one that needs none."""
+        return tuple(
+            (repr(step), f"{freely or where}, needs no state" if step.kernel.stateless else where)
+            for step in self.steps
+        )
+
     def source(self, name: str) -> str:
         """Return the frame's name of a column."""
         return self.columns.get(name, name)

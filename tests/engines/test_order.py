@@ -174,17 +174,3 @@ def test_no_name_of_a_column_is_taken_on_a_cluster(client: Any) -> None:
         frame[name] = np.arange(ROWS) * 10 + j
     got = pipeline()(dd.from_pandas(frame, npartitions=3), plan="shuffle").compute()
     same(got.sort_index(), pipeline()(frame))
-
-
-@pytest.mark.parametrize(
-    ("frame", "said"),
-    [
-        (ticks(5), "a pandas DataFrame is in memory and run there"),
-        (pa.table({"symbol": ["A"]}), "a pyarrow Table is in memory"),
-        ({"symbol": ["A"]}, "a builtins dict is in memory"),
-    ],
-    ids=["pandas", "arrow", "dict"],
-)
-def test_frames_in_memory_need_no_plan(frame: Any, said: str) -> None:
-    with pytest.raises(ft.PipelineError, match=said):
-        pipeline().explain(frame)

@@ -22,7 +22,7 @@ class TestPlans:
     def test_files_in_time_order_are_chained(self, tmp_path: Path) -> None:
         dd.from_pandas(ticks(), npartitions=4).to_parquet(tmp_path, compute_kwargs={"scheduler": "sync"})
         plan = pipeline().explain(dd.read_parquet(tmp_path))
-        assert (plan.name, plan.npartitions) == ("chain", 4)
+        assert (plan.name, plan.chunks) == ("chain", "4 partitions")
         assert "Parquet statistics of 'ts'" in plan.reason
         assert "ewma" in repr(plan)
         assert "<table>" in plan._repr_html_()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from dask.dataframe.dask_expr import new_collection
@@ -17,7 +16,8 @@ from fintech_toolkit.engines.dask.chain import Enrich, RowScan, Scan, StateAfter
 from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.frames.views import PandasFrame, is_dask, require
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, count
+from fintech_toolkit.frames.views import PandasFrame, require
 
 PLANS = {
     "partition-wise": "every partition by itself, where it is",
@@ -32,54 +32,6 @@ ORDER = {
     "chain": "in order of time by partitions, within a partition as they were",
     "shuffle": "by partitions that hold symbols whole, within a partition in order of time, ties as they were",
 }
-AS_THEY_WERE = "as they were"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a pipeline runs on a Dask frame. Prints itself.
-
-    Attributes
-    ----------
-    name : {"partition-wise", "chain", "by_symbol", "shuffle"}
-        The plan.
-    reason : str
-        Why this one.
-    npartitions : int
-        How many partitions there are to scan.
-    steps : tuple of (str, str)
-        Each step, and where it runs.
-    rows : str
-        The order in which rows come back.
-    """
-
-    name: str
-    reason: str
-    npartitions: int
-    steps: tuple[tuple[str, str], ...]
-    rows: str
-
-    def __repr__(self) -> str:
-        lines = [
-            f"Plan: {self.name} ({self.npartitions} partitions)",
-            f"Why: {self.reason}.",
-            f"How: {PLANS[self.name]}.",
-            f"Rows: {self.rows}.",
-        ]
-        width = max((len(step) for step, _ in self.steps), default=0)
-        return "\n".join([*lines, *(f"  {step:<{width}}  {where}" for step, where in self.steps)])
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{escape(step)}</td><td style='text-align:left'>{escape(where)}</td></tr>"
-            for step, where in self.steps
-        )
-        return (
-            f"<p><b>{escape(self.name)}</b>, {self.npartitions} partitions: {escape(PLANS[self.name])}.<br>"
-            f"Why: {escape(self.reason)}.<br>Rows: {escape(self.rows)}.</p>"
-            f"<table><thead><tr><th style='text-align:left'>step</th><th style='text-align:left'>runs</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
 
 
 def explain(pipeline: Description, ddf: Any, plan: str | None = None) -> Plan:
@@ -104,12 +56,15 @@ def explain(pipeline: Description, ddf: Any, plan: str | None = None) -> Plan:
     _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
     name = choice.name
-    steps = []
-    for step in pipeline.steps:
-        where = "in its partition's scan" + (", needs no state" if step.kernel.stateless else "")
-        steps.append((repr(step), "partition by partition" if name == "partition-wise" else where))
     moved = name == "shuffle" or not _as_they_are(choice, ddf.npartitions)
-    return Plan(name, choice.reason, ddf.npartitions, tuple(steps), ORDER[name] if moved else AS_THEY_WERE)
+    return Plan(
+        name,
+        choice.reason,
+        PLANS[name],
+        count(ddf.npartitions, "partition"),
+        ORDER[name] if moved else AS_THEY_WERE,
+        pipeline.told("in its partition's scan"),
+    )
 
 
 def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None = None) -> tuple[Any, Any]:
@@ -160,11 +115,6 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
 
 
 def _check_frame(pipeline: Description, ddf: Any) -> None:
-    if not is_dask(ddf):
-        raise PipelineError(
-            f"There is a plan for Dask frames only; a {type(ddf).__module__.partition('.')[0]} {type(ddf).__name__} is "
-            "in memory and run there, from the first row to the last."
-        )
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
         raise PipelineError(f"Of Dask's collections a pipeline takes a DataFrame, not {type(ddf).__name__}.")
     for name in pipeline.reads:

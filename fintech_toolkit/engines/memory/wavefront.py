@@ -36,6 +36,12 @@ def cut(rows: int, size: int, first: int = 0) -> list[slice]:
     return [slice(start, min(start + size, end)) for start in range(first, end, size)] or [slice(first, first)]
 
 
+def threads(chunks: int) -> int:
+    """Return on how many threads a wavefront runs."""
+    most: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return min(chunks, most)
+
+
 def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:
     """Run every step on every chunk.
 
@@ -46,8 +52,8 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
     steps : list of (bool, callable)
         Whether the step carries state from chunk to chunk, and what it does with chunk number c.
     """
-    threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    if min(chunks, threads) == 1:
+    side_by_side = threads(chunks)
+    if side_by_side == 1:
         for c in range(chunks):
             for _, step in steps:
                 step(c)
@@ -67,6 +73,6 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
                 row[c].set_exception(error)
             raise
 
-    with ThreadPoolExecutor(min(chunks, threads)) as pool:
+    with ThreadPoolExecutor(side_by_side) as pool:
         for future in [pool.submit(process, c) for c in range(chunks)]:
             future.result()

@@ -1,0 +1,44 @@
+"""How a pipeline runs on a frame in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, count
+from fintech_toolkit.frames.views import require, wrap
+
+if TYPE_CHECKING:
+    from fintech_toolkit.flow.pipeline import Description as Pipeline
+
+
+def explain(pipeline: Pipeline, frame: Any) -> Plan:
+    """Return how a pipeline would run on a frame in memory; nothing is computed.
+
+    Raises
+    ------
+    ColumnError
+        If a column is missing.
+    """
+    view = wrap(frame)
+    for name in pipeline.reads:
+        require(view, name)
+    chunks = wavefront.cut(view.rows, wavefront.MORSEL)
+    threads = wavefront.threads(len(chunks))
+    name, how = "one scan", "one scan in this process, on the calling thread, a chunk after the other"
+    where, freely = "over all rows", ""
+    if threads > 1:
+        name = "wavefront"
+        how = (
+            f"one scan in this process, chunks side by side on {count(threads, 'thread')}: a step with a state waits "
+            "for the same step of the chunk before"
+        )
+        where, freely = "chunk after chunk", "chunks in any order"
+    return Plan(
+        name,
+        f"the frame is in memory, and has {count(view.rows, 'row')}",
+        how,
+        f"{count(len(chunks), 'chunk')} of up to {count(wavefront.MORSEL, 'row')}",
+        "those that the last step emits, the unfinished ones last" if pipeline.emits else AS_THEY_WERE,
+        pipeline.told(where, freely),
+    )
