@@ -48,7 +48,10 @@ def _is_frame_of_series(kernel: Kernel, frame: Any, keywords: dict[str, Any]) ->
     if sort_of(frame) != "pandas" or kernel.emits or len(kernel.reads) > 1 or kernel.variadic:
         return False
     own = [name for name in kernel.input_names(0) if name in CANONICAL]
-    return not any(name in frame.columns for name in ("symbol", *own)) and not {"symbol", "time"} & keywords.keys()
+    return (
+        not any(name in frame.columns for name in ("symbol", *own))
+        and not {"symbol", "time", "columns"} & keywords.keys()
+    )
 
 
 def on_frame(kernel: Kernel, frame: Any, names: tuple[str, ...], keywords: dict[str, Any]) -> Any:

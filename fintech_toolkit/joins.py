@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
@@ -16,8 +16,8 @@ from fintech_toolkit.schema import AHEAD
 def asof_join(
     left: Any,
     right: Any,
-    by: str | None = "symbol",
-    on: str = "ts",
+    symbol: str | None = "symbol",
+    time: str = "ts",
     left_on: str | None = None,
     right_on: str | None = None,
     direction: str = "backward",
@@ -29,6 +29,10 @@ def asof_join(
     state: Any = None,
     idle: str | None = None,
     ahead: str | None = AHEAD,
+    columns: Mapping[str, str] | None = None,
+    *,
+    by: Any = ...,
+    on: Any = ...,
 ) -> Any:
     """Join each row of `left` with the latest row of `right` of the same symbol as of its time.
 
@@ -37,9 +41,9 @@ def asof_join(
     `direction` says so.
 
     A frame with a column ``known_at``, which all rows have that event steps such as `time_bars` emit, is joined by that
-    column instead of `on`: the time that such a row is about (the start of a bar) is earlier than the time at which it
-    became known, and joined by it a trade would see the bar that it is itself a part of. Rows of the right that are not
-    finished (``known_at`` missing, or ``complete`` False) are left out; one of the left keeps its place and matches
+    column instead of `time`: the time that such a row is about (the start of a bar) is earlier than the time at which
+    it became known, and joined by it a trade would see the bar that it is itself a part of. Rows of the right that are
+    not finished (``known_at`` missing, or ``complete`` False) are left out; one of the left keeps its place and matches
     nothing.
 
     Parameters
@@ -48,9 +52,9 @@ def asof_join(
         Both of one sort; a Dask `left` may have a pandas `right`, and Polars frames count as Arrow tables. Rows of a
         symbol are in time order; symbols may be interleaved, or one after the other. Streams carry frames; see
         `AsofJoin`. Nothing is changed in place.
-    by : str or None
+    symbol : str or None
         The column of symbols, strings or integers; None if all rows are of one symbol.
-    on : str
+    time : str
         The column of event times, on a side that has no ``known_at``: datetimes (all aware, or all naive, of any
         resolution; compared as whole nanoseconds), or integers (see `unit`).
     left_on, right_on : str, optional
@@ -83,12 +87,16 @@ def asof_join(
     ahead : str or None
         For streams from Kafka: how far a row's time may be ahead of when its record was written. A row beyond is put
         aside, because all that follows would be late.
+    columns : mapping, optional
+        What the columns of symbols and times are called, as for a pipeline: ``{"symbol": "ticker", "ts": "time"}``.
+    by, on : str, optional
+        `symbol` and `time` as pandas calls them; instead of these.
 
     Returns
     -------
     same type as `left` (an Arrow table for a Polars frame)
-        Rows, order, index and dtypes of `left`, and the columns of `right` appended, except `by`, and its times where
-        their column has the same name on the left. Where no row matches they are NaN, NaT or null; integers and
+        Rows, order, index and dtypes of `left`, and the columns of `right` appended, except `symbol`, and its times
+        where their column has the same name on the left. Where no row matches they are NaN, NaT or null; integers and
         booleans of a pandas frame become its nullable types, whether or not every row matches, so that large integers
         stay exact and dtypes do not depend on data. Lazy for Dask frames, with `left`'s partitions.
 
@@ -163,7 +171,19 @@ def asof_join(
     4      A  00:02:10   10.1   1.0  00:01:00   10.3       00:02:10
     """
     options = AsOf.checked(
-        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, suffixes, unfinished, unit
+        symbol,
+        time,
+        left_on,
+        right_on,
+        direction,
+        tolerance,
+        allow_exact_matches,
+        suffixes,
+        unfinished,
+        unit,
+        columns,
+        by,
+        on,
     )
     if is_stream(left):
         from fintech_toolkit.live.join import join
@@ -181,8 +201,8 @@ def asof_join(
 def asof_summary(
     left: Any,
     right: Any,
-    by: str | None = "symbol",
-    on: str = "ts",
+    symbol: str | None = "symbol",
+    time: str = "ts",
     left_on: str | None = None,
     right_on: str | None = None,
     direction: str = "backward",
@@ -190,13 +210,19 @@ def asof_summary(
     allow_exact_matches: bool = True,
     unfinished: bool = False,
     unit: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    by: Any = ...,
+    on: Any = ...,
 ) -> Any:
     """Return what `asof_join` with these arguments matches, and why other rows do not.
 
     Parameters
     ----------
-    left, right, by, on, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit
+    left, right, symbol, time, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit, columns
         As for `asof_join`; pandas, Arrow or Dask. Columns other than those of symbols and times are not looked at.
+    by, on : str, optional
+        As for `asof_join`.
 
     Returns
     -------
@@ -220,7 +246,19 @@ def asof_summary(
     Timedelta('0 days 00:00:00.000000010')
     """
     options = AsOf.checked(
-        by, on, left_on, right_on, direction, tolerance, allow_exact_matches, ("", "_right"), unfinished, unit
+        symbol,
+        time,
+        left_on,
+        right_on,
+        direction,
+        tolerance,
+        allow_exact_matches,
+        ("", "_right"),
+        unfinished,
+        unit,
+        columns,
+        by,
+        on,
     )
     if is_dask(left) or is_dask(right):
         from fintech_toolkit.engines.dask import asof

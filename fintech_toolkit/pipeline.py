@@ -118,13 +118,16 @@ class Pipeline(Description):
         Start every state afresh with each trading day of a time zone: ``"America/New_York"``, or, where the day does
         not start at midnight, ``"America/Chicago 17:00"``.
     columns : mapping, optional
-        Names in the frame of columns that the steps know by other names, such as ``{"bid": "best_bid"}``.
+        Names in the frame of columns that the steps know by other names, such as ``{"bid": "best_bid"}``. ``{"symbol":
+        "ticker", "ts": "time"}`` says the same as ``symbol="ticker", time="time"``.
 
     Raises
     ------
     PipelineError
         If there is no step, one is not a step, or they do not fit together: two give the same column, one stands after
         an event step or reads another type than an earlier one gives.
+    ParameterError
+        If `columns` is no mapping of names, or contradicts `symbol` or `time`.
 
     Examples
     --------

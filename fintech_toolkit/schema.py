@@ -1,13 +1,14 @@
 """The canonical columns of market data: their names, types and meaning.
 
-Kernels read columns by these names unless told otherwise; a frame that uses other names is mapped once, with
-``Pipeline(..., columns={"bid": "best_bid"})``.
+Kernels, joins and partitions read columns by these names unless told otherwise. A frame that uses other names is mapped
+with ``columns={"symbol": "ticker", "ts": "time", "bid": "best_bid"}``, the same wherever it goes: each takes from it
+what it reads. ``symbol="ticker", time="time"`` says the same of the two that tell whose and when a row is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -73,6 +74,46 @@ def dtype_of(column: str) -> np.dtype[np.generic]:
     """Return the dtype in which kernels see a column; float64 unless the schema says otherwise."""
     known = CANONICAL.get(column)
     return np.dtype(known.dtype if known else "f8")
+
+
+def column_names(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what canonical columns are called, checked.
+
+    Raises
+    ------
+    ParameterError
+        If that is not a mapping of names to names.
+    """
+    names = dict(columns) if isinstance(columns, Mapping) else {}
+    if not isinstance(columns, Mapping | None) or not all(
+        isinstance(text, str) for pair in names.items() for text in pair
+    ):
+        raise ParameterError(f"columns={columns!r} must say what columns are called: {{'bid': 'best_bid'}}.")
+    return names
+
+
+def key_columns(symbol: Any, time: Any, columns: Mapping[str, str] | None) -> tuple[Any, Any]:
+    """Return what the columns of symbols and times are called, which `columns` may say as well.
+
+    Raises
+    ------
+    ParameterError
+        If they contradict each other.
+
+    Examples
+    --------
+    >>> key_columns("symbol", "ts", {"ts": "time", "bid": "best_bid"})
+    ('symbol', 'time')
+    """
+    names, found = column_names(columns), []
+    for option, canonical, given in (("symbol", "symbol", symbol), ("time", "ts", time)):
+        name = names.get(canonical, given)
+        if given not in (canonical, name):
+            raise ParameterError(
+                f"{option}={given!r} and columns={{{canonical!r}: {name!r}}} contradict each other; give one of them."
+            )
+        found.append(name)
+    return found[0], found[1]
 
 
 def outside_domain(values: Array, read: str) -> Array | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fintech_toolkit.errors import ColumnError, ParameterError, did_you_mean
-from fintech_toolkit.schema import KNOWN_AT, check_unit, nanoseconds
+from fintech_toolkit.schema import KNOWN_AT, check_unit, column_names, key_columns, nanoseconds
 
 DIRECTIONS = ("backward", "forward", "nearest")
 COMPLETE = "complete"
@@ -35,8 +35,8 @@ class AsOf:
     @classmethod
     def checked(
         cls,
-        by: str | None,
-        on: str,
+        symbol: str | None,
+        time: str,
         left_on: str | None,
         right_on: str | None,
         direction: str,
@@ -45,6 +45,9 @@ class AsOf:
         suffixes: Sequence[str],
         unfinished: bool,
         unit: str | None,
+        columns: Mapping[str, str] | None = None,
+        by: Any = ...,
+        on: Any = ...,
     ) -> AsOf:
         """Return the options as a user gives them.
 
@@ -58,8 +61,11 @@ class AsOf:
                 f"direction={direction!r} must be 'backward', 'forward' or 'nearest'. "
                 f"{did_you_mean(str(direction), DIRECTIONS)}"
             )
+        by, on = _keys(symbol, time, columns, by, on)
         if not (by is None or isinstance(by, str)) or not isinstance(on, str) or by == on:
-            raise ParameterError(f"by={by!r} and on={on!r} must name one column of symbols (or None) and one of times.")
+            raise ParameterError(
+                f"symbol={by!r} and time={on!r} must name one column of symbols (or None) and one of times."
+            )
         for name, column in (("left_on", left_on), ("right_on", right_on)):
             if not (column is None or isinstance(column, str)) or (column is not None and column == by):
                 raise ParameterError(f"{name}={column!r} must name a column of times, or be left out.")
@@ -140,6 +146,20 @@ class AsOf:
                 f"Right's column {KNOWN_AT!r} needs a suffix, because it is not that of the result's rows."
             )
         return ours, theirs
+
+
+def _keys(symbol: Any, time: Any, columns: Mapping[str, str] | None, by: Any, on: Any) -> tuple[Any, Any]:
+    """Return what the columns of symbols and times are called; `by` and `on` are pandas' names of these options."""
+    names = column_names(columns)
+    for alias, called, option, given, canonical in (
+        ("by", by, "symbol", symbol, "symbol"),
+        ("on", on, "time", time, "ts"),
+    ):
+        if called is not ... and (given != canonical or canonical in names):
+            said = f"{option}={given!r}" if given != canonical else f"columns={columns!r}"
+            raise ParameterError(f"{alias}={called!r} and {said} say the same thing twice; give one of them.")
+    symbol, time = key_columns(symbol, time, columns)
+    return symbol if by is ... else by, time if on is ... else on
 
 
 def free_name(names: Iterable[Any], what: str) -> str:

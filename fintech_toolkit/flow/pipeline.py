@@ -13,7 +13,7 @@ from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.scan import Scan
 from fintech_toolkit.scan.steps import Read, Step
-from fintech_toolkit.schema import KNOWN_AT, check_unit, parse_session
+from fintech_toolkit.schema import KNOWN_AT, check_unit, column_names, key_columns, parse_session
 
 FORMAT = 2
 
@@ -36,6 +36,7 @@ class Description:
         session: str | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> None:
+        symbol, time = key_columns(symbol, time, columns)
         for option, name in (("symbol", symbol), ("time", time)):
             if name is not None and not isinstance(name, str):
                 raise PipelineError(f"{option}={name!r} must be the name of a column, or None.")
@@ -53,7 +54,7 @@ class Description:
         self.time = time
         self.unit = unit
         self.session = session
-        self.columns = _checked_names(columns)
+        self.columns = column_names(columns)
         self._check()
 
     def _check(self) -> None:
@@ -252,15 +253,6 @@ class Description:
             for step in self.steps
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _checked_names(columns: Mapping[str, str] | None) -> dict[str, str]:
-    names = dict(columns) if isinstance(columns, Mapping) else None
-    if columns is not None and (
-        names is None or not all(isinstance(text, str) for pair in names.items() for text in pair)
-    ):
-        raise PipelineError(f"columns={columns!r} must say what columns are called: {{'bid': 'best_bid'}}.")
-    return names or {}
 
 
 def _not_a_step(given: Any) -> str:

@@ -23,6 +23,7 @@ from fintech_toolkit.live.config import KafkaConfig
 from fintech_toolkit.live.messages import raise_first
 from fintech_toolkit.live.schema import to_table as arrow_table
 from fintech_toolkit.live.writer import BATCH, Writer
+from fintech_toolkit.schema import key_columns
 
 
 class FrameSink(Sink):  # type: ignore[misc]
@@ -246,6 +247,8 @@ class to_table(FrameSink):  # a node is named as its method
         Most rows to keep; older ones are dropped.
     symbol : str
         Column that `snapshot` selects by.
+    columns : mapping, optional
+        What it is called, as for a pipeline: ``{"symbol": "ticker"}``.
     **kwargs
         For `streamz.Stream`.
 
@@ -266,11 +269,18 @@ class to_table(FrameSink):  # a node is named as its method
     0      A  4.0
     """
 
-    def __init__(self, upstream: Any, maxlen: int = 100_000, symbol: str = "symbol", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        upstream: Any,
+        maxlen: int = 100_000,
+        symbol: str = "symbol",
+        columns: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         if maxlen < 1:
             raise ParameterError(f"maxlen={maxlen}: it is at least 1")
         self.maxlen = maxlen
-        self._symbol = symbol
+        self.symbol, _ = key_columns(symbol, "ts", columns)
         self._lock = threading.Lock()
         self._frames: deque[pd.DataFrame] = deque()
         self._rows = 0
@@ -298,5 +308,5 @@ class to_table(FrameSink):  # a node is named as its method
             rows = self._frames[0] if self._frames else pd.DataFrame()
         rows = rows.iloc[-self.maxlen :]
         if symbol is not None and len(rows):
-            rows = rows[rows[self._symbol] == symbol]
+            rows = rows[rows[self.symbol] == symbol]
         return rows.reset_index(drop=True)

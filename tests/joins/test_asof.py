@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,48 @@ def test_symbols_may_be_integers_or_categories_with_unused_levels() -> None:
 def test_without_symbols_all_rows_are_of_one() -> None:
     left, right = LEFT.drop(columns="symbol"), RIGHT.drop(columns="symbol")
     assert_array_equal(ft.asof_join(left, right, by=None)["bid"].to_numpy(), [11, 12])
+
+
+NAMES = {"symbol": "ticker", "ts": "time", "bid": "not looked at"}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"symbol": "ticker", "time": "time"},
+        {"columns": NAMES},
+        {"symbol": "ticker", "columns": NAMES},
+        {"by": "ticker", "on": "time"},
+        {"by": "ticker", "time": "time"},
+    ],
+    ids=str,
+)
+def test_symbol_and_time_are_called_as_in_pipelines_and_as_in_pandas(how: dict[str, Any]) -> None:
+    left, right = (frame.rename(columns={"symbol": "ticker", "ts": "time"}) for frame in (LEFT, RIGHT))
+    expected = ft.asof_join(LEFT, RIGHT).rename(columns={"symbol": "ticker", "ts": "time"})
+    assert_frame_equal(ft.asof_join(left, right, **how), expected)
+    assert ft.asof_summary(left, right, **how).counts == ft.asof_summary(LEFT, RIGHT).counts
+    join = ft.AsofJoin(**how)
+    join.right(right)
+    assert join.options == ft.AsofJoin("ticker", "time").options
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"symbol": "a", "by": "b"}, "by='b' and symbol='a' say the same thing twice"),
+        ({"symbol": None, "by": "b"}, "by='b' and symbol=None say the same thing twice"),
+        ({"time": "a", "on": "b"}, "on='b' and time='a' say the same thing twice"),
+        ({"columns": {"ts": "a"}, "on": "b"}, "on='b' and columns={'ts': 'a'} say the same thing twice"),
+        ({"columns": {"symbol": "a"}, "by": None}, "by=None and columns={'symbol': 'a'} say the same thing twice"),
+        ({"columns": {"ts": "a"}, "time": "b"}, "time='b' and columns={'ts': 'a'} contradict each other"),
+        ({"columns": ["ts"]}, "columns=['ts'] must say what columns are called"),
+        ({"symbol": "ts"}, "symbol='ts' and time='ts' must name one column of symbols"),
+    ],
+)
+def test_what_is_said_twice_is_an_error(how: dict[str, Any], said: str) -> None:
+    with pytest.raises(ft.ParameterError, match=re.escape(said)):
+        ft.asof_join(LEFT, RIGHT, **how)
 
 
 def test_columns_are_named_by_suffixes() -> None:

@@ -105,8 +105,8 @@ def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
         return right if ordered else Partitions(right, found.order), True
     if options.by is None:
         raise PipelineError(
-            f"The partitions of right are not known to be in time order: {found.why}. Without symbols (by=None) they "
-            "must be: set_index(…, sorted=True), or write it as Parquet in time order."
+            f"The partitions of right are not known to be in time order: {found.why}. Without symbols "
+            "(symbol=None) they must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
     return partitioned(_finished(right, options), options.by, time, right.npartitions, side="right"), False
 

@@ -35,7 +35,7 @@ from fintech_toolkit.frames import dtypes
 from fintech_toolkit.frames.order import check_present
 from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode
 from fintech_toolkit.frames.views import is_dask
-from fintech_toolkit.schema import check_unit
+from fintech_toolkit.schema import check_unit, key_columns
 
 ROWS_A_FILE = 1_000_000
 
@@ -47,6 +47,7 @@ def partition_by_symbol(
     symbol: str = "symbol",
     time: str | None = "ts",
     unit: str | None = None,
+    columns: Mapping[str, str] | None = None,
     assignment: Any = "balanced",
 ) -> Any:
     """Return a Dask frame in which each symbol is whole in one partition, its rows in time order. Lazy.
@@ -66,6 +67,8 @@ def partition_by_symbol(
     unit : {"s", "ms", "us", "ns"}, optional
         The unit of event times that are integers; left out, they are nanoseconds, and an error if they look like
         another unit.
+    columns : mapping, optional
+        What those two are called, as for a pipeline: ``{"symbol": "ticker", "ts": "time"}``.
     assignment : {"balanced", "hash"}, path, frame or mapping
         Which partition a symbol goes to. "balanced": so that partitions get about the same number of rows today.
         "hash": by its name and the number of partitions alone, so the same every day and on every machine (BLAKE2b of
@@ -94,6 +97,7 @@ def partition_by_symbol(
     [['A'], ['B', 'C']]
     """
     check_unit(unit)
+    symbol, time = key_columns(symbol, time, columns)
     rule = _rule(assignment, npartitions, ddf.npartitions)
     _require(ddf, symbol, time)
     return new_collection(partitioned(ddf.expr, symbol, time, rule, unit, sort=True))
@@ -106,6 +110,7 @@ def write_partitioned(
     symbol: str = "symbol",
     time: str = "ts",
     unit: str | None = None,
+    columns: Mapping[str, str] | None = None,
     npartitions: int | None = None,
     assignment: Any = "balanced",
     overwrite: bool = False,
@@ -129,6 +134,8 @@ def write_partitioned(
     unit : {"s", "ms", "us", "ns"}, optional
         The unit of event times that are integers; left out, they are nanoseconds, and an error if they look like
         another unit. They are written as they are.
+    columns : mapping, optional
+        What those two are called, as for a pipeline; they are written under the frame's names.
     npartitions : int, optional
         How many files to make; one a partition or a million rows, if left out.
     assignment : {"balanced", "hash"}, path, frame or mapping
@@ -170,6 +177,7 @@ def write_partitioned(
     2      B    3.0
     """
     check_unit(unit)
+    symbol, time = key_columns(symbol, time, columns)
     target = _folder(path)
     frame = dtypes.with_columns(frame)
     _require(frame, symbol, time)

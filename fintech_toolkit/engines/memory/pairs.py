@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,19 @@ from fintech_toolkit.errors import ColumnError, ParameterError
 from fintech_toolkit.frames.order import check_present
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol, check_same_kind, encode
 from fintech_toolkit.frames.views import is_dask, require, wrap
-from fintech_toolkit.schema import Array
+from fintech_toolkit.schema import Array, key_columns
 
 LEG = "leg"
 
 Pair = tuple[Symbol, Symbol]
 
 
-def to_pairs(frame: Any, pairs: Iterable[tuple[Symbol, Symbol]], symbol: str = "symbol") -> Any:
+def to_pairs(
+    frame: Any,
+    pairs: Iterable[tuple[Symbol, Symbol]],
+    symbol: str = "symbol",
+    columns: Mapping[str, str] | None = None,
+) -> Any:
     """Map each tick to the pairs that its symbol belongs to.
 
     A stateless step before kernels of kind `pair`: the rows of a pair ``("A", "B")`` get the symbol ``"A/B"``, and a
@@ -34,6 +39,8 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[Symbol, Symbol]], symbol: str = "
         The pairs.
     symbol : str
         The column of symbols.
+    columns : mapping, optional
+        What it is called, as for a pipeline: ``{"symbol": "ticker"}``.
 
     Returns
     -------
@@ -62,6 +69,7 @@ def to_pairs(frame: Any, pairs: Iterable[tuple[Symbol, Symbol]], symbol: str = "
     3    A/B    4.0    0
     """
     named = _named(pairs)
+    symbol, _ = key_columns(symbol, "ts", columns)
     if is_dask(frame):
         meta = to_pairs(frame._meta, named.values(), symbol)
         return frame.map_partitions(to_pairs, list(named.values()), symbol, meta=meta, enforce_metadata=False)

@@ -9,10 +9,10 @@ from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, count
 from fintech_toolkit.frames.views import require, wrap
 
 if TYPE_CHECKING:
-    from fintech_toolkit.flow.pipeline import Description as Pipeline
+    from fintech_toolkit.flow.pipeline import Description
 
 
-def explain(pipeline: Pipeline, frame: Any) -> Plan:
+def explain(pipeline: Description, frame: Any) -> Plan:
     """Return how a pipeline would run on a frame in memory; nothing is computed.
 
     Raises

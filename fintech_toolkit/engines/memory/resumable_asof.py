@@ -42,7 +42,7 @@ class AsofJoin:
 
     Parameters
     ----------
-    by, on, left_on, right_on, tolerance, allow_exact_matches, suffixes, unfinished, unit
+    symbol, time, left_on, right_on, tolerance, allow_exact_matches, suffixes, unfinished, unit, columns, by, on
         As for `asof_join`. All frames of a side have the same columns.
     direction : {"backward"}
         Matches forward are in the future of a live feed: join them when it has ended, with `asof_join`.
@@ -70,8 +70,8 @@ class AsofJoin:
 
     def __init__(
         self,
-        by: str | None = "symbol",
-        on: str = "ts",
+        symbol: str | None = "symbol",
+        time: str = "ts",
         left_on: str | None = None,
         right_on: str | None = None,
         direction: str = "backward",
@@ -80,10 +80,26 @@ class AsofJoin:
         suffixes: Sequence[str] = ("", "_right"),
         unfinished: bool = False,
         unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        by: Any = ...,
+        on: Any = ...,
     ) -> None:
         self._start(
             AsOf.checked(
-                by, on, left_on, right_on, direction, tolerance, allow_exact_matches, suffixes, unfinished, unit
+                symbol,
+                time,
+                left_on,
+                right_on,
+                direction,
+                tolerance,
+                allow_exact_matches,
+                suffixes,
+                unfinished,
+                unit,
+                columns,
+                by,
+                on,
             )
         )
 
