@@ -19,7 +19,7 @@ from fintech_toolkit.errors import (
     PipelineError,
     StateError,
 )
-from fintech_toolkit.joins import asof_join, asof_summary
+from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.pipeline import Pipeline, Run
 from fintech_toolkit.scan.declaration import Kernel
@@ -47,6 +47,7 @@ __all__ = [
     "State",
     "StateError",
     "Step",
+    "asof_explain",
     "asof_join",
     "asof_summary",
     "catalogue",

@@ -9,7 +9,8 @@ from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.asof_summary import summarise
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.frames.views import is_dask, is_stream
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
+from fintech_toolkit.frames.views import is_dask, is_stream, require
 from fintech_toolkit.schema import AHEAD
 
 
@@ -114,6 +115,7 @@ def asof_join(
 
     See Also
     --------
+    asof_explain : how it would run, and why.
     asof_summary : how many rows matched, how old the matches were, and why others did not match.
     AsofJoin : the same on frames that come one after the other.
 
@@ -265,3 +267,92 @@ def asof_summary(
 
         return asof.summary(left, right, options)
     return summarise(*same_sort(left, right), options)
+
+
+def asof_explain(
+    left: Any,
+    right: Any,
+    symbol: str | None = "symbol",
+    time: str = "ts",
+    left_on: str | None = None,
+    right_on: str | None = None,
+    direction: str = "backward",
+    tolerance: Any = None,
+    allow_exact_matches: bool = True,
+    unfinished: bool = False,
+    unit: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    by: Any = ...,
+    on: Any = ...,
+) -> Plan:
+    """Return how `asof_join` with these arguments would run, and why so. Nothing is computed.
+
+    Parameters
+    ----------
+    left, right, symbol, time, left_on, right_on, direction, tolerance, allow_exact_matches, unfinished, unit, columns
+        As for `asof_join`.
+    by, on : str, optional
+        As for `asof_join`.
+
+    Returns
+    -------
+    Plan
+        It prints itself.
+
+    Raises
+    ------
+    ParameterError, ColumnError, PipelineError
+        As `asof_join` does.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd, pandas as pd, fintech_toolkit as ft
+    >>> ticks = pd.DataFrame({"symbol": ["A", "A"], "ts": pd.to_datetime([0, 1], utc=True)})
+    >>> ft.asof_explain(dd.from_pandas(ticks, npartitions=2), ticks)
+    Plan: whole right (left 2 partitions, right one frame)
+    Why: right is in memory.
+    How: every partition of left by itself, with all of right.
+    Rows: as they were.
+    """
+    options = AsOf.checked(
+        symbol,
+        time,
+        left_on,
+        right_on,
+        direction,
+        tolerance,
+        allow_exact_matches,
+        ("", "_right"),
+        unfinished,
+        unit,
+        columns,
+        by,
+        on,
+    )
+    if is_stream(left):
+        return Plan(
+            "live",
+            "frames come one after the other",
+            "in this process; a row of left waits until right has passed its time. Of two Kafka sources each partition "
+            "is joined with the one of the same number",
+            "frame by frame",
+            "in the order in which they are answered",
+        )
+    if is_dask(left) or is_dask(right):
+        from fintech_toolkit.engines.dask import asof
+
+        return asof.explain(left, right, options)
+    views = same_sort(left, right)
+    options = options.resolved(*(view.names for view in views))
+    for side, view in zip(("left", "right"), views, strict=True):
+        for name in options.keys(side):
+            require(view, name, f" on the {side}")
+    rows = [how_many(view.rows, "row") for view in views]
+    return Plan(
+        "one scan",
+        "both frames are in memory",
+        "one scan in this process over both sides in order of time, its state the last row of each symbol of right",
+        f"left {rows[0]}, right {rows[1]}",
+        AS_THEY_WERE,
+    )

@@ -58,12 +58,12 @@ class Plan:
         return head + (f"<table><thead>{titles}</thead><tbody>{rows}</tbody></table>" if rows else "")
 
 
-def count(number: int, what: str) -> str:
+def how_many(number: int, what: str) -> str:
     """Say how many of a thing there are.
 
     Examples
     --------
-    >>> count(1, "partition"), count(4_000, "partition")
+    >>> how_many(1, "partition"), how_many(4_000, "partition")
     ('1 partition', '4,000 partitions')
     """
     return f"{number:,} {what}{'' if number == 1 else 's'}"

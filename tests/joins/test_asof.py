@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
+from streamz import Stream
 
 import fintech_toolkit as ft
 from tests.joins.feeds import Options, best, feed, feeds, options
@@ -216,6 +217,17 @@ def test_symbols_may_be_integers_or_categories_with_unused_levels() -> None:
 def test_without_symbols_all_rows_are_of_one() -> None:
     left, right = LEFT.drop(columns="symbol"), RIGHT.drop(columns="symbol")
     assert_array_equal(ft.asof_join(left, right, by=None)["bid"].to_numpy(), [11, 12])
+
+
+def test_how_frames_in_memory_and_streams_are_joined_is_told() -> None:
+    for sort in (lambda frame: frame, pa.Table.from_pandas):
+        plan = ft.asof_explain(sort(LEFT), sort(RIGHT))
+        assert (plan.name, plan.chunks) == ("one scan", f"left {len(LEFT)} rows, right {len(RIGHT)} rows")
+        with pytest.raises(ft.ColumnError, match="no column 'when' on the right"):
+            ft.asof_explain(sort(LEFT), sort(RIGHT), right_on="when")
+    assert ft.asof_explain(Stream(), Stream()).name == "live"
+    with pytest.raises(ft.PipelineError, match="takes two pandas DataFrames"):
+        ft.asof_explain(LEFT, 7)
 
 
 NAMES = {"symbol": "ticker", "ts": "time", "bid": "not looked at"}

@@ -16,8 +16,9 @@ from distributed import Client
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
+from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
 from tests.joins.feeds import Options, feed
-from tests.joins.layouts import by_symbol, by_time, split, unknown
+from tests.joins.layouts import as_pandas, by_symbol, by_time, split, unknown
 
 HOW: list[Options] = [
     {},
@@ -41,6 +42,24 @@ def both() -> tuple[pd.DataFrame, pd.DataFrame]:
     left, right = feed(rng, 90, 5), feed(rng, 130, 4)
     left["symbol"] = left["symbol"].replace("S0", "only left")
     return left, right.assign(kind=pd.Categorical(rng.choice(["x", "y"], 130)))
+
+
+@pytest.mark.parametrize(
+    ("layout", "route"),
+    [(by_time, "by time"), (by_symbol, "by symbol"), (unknown, "shuffle"), (as_pandas, "whole right")],
+)
+def test_the_route_is_told(both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any], route: str) -> None:
+    left, right = by_time(both[0], 3), layout(both[1], 4)
+    plan = ft.asof_explain(left, right)
+    assert plan.name == route
+    assert plan.chunks == f"left 3 partitions, right {'one frame' if route == 'whole right' else '4 partitions'}"
+    assert ("stays where it is" in plan.how) == (layout in (by_time, by_symbol))
+    if layout is not as_pandas:
+        shuffles = [e for e in ft.asof_join(left, right).expr.walk() if isinstance(e, PartitionBySymbol)]
+        assert bool(shuffles) == (route in ("shuffle", "by symbol"))
+        assert ft.asof_explain(left, right.repartition(npartitions=1)).reason == "right is one partition"
+    with pytest.raises(ft.ColumnError, match="no column 'time' on the left"):
+        ft.asof_explain(left, right, time="time")
 
 
 @pytest.mark.parametrize("layout", [by_time, by_symbol, unknown])

@@ -14,7 +14,7 @@ import functools
 import operator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,9 +31,26 @@ from fintech_toolkit.engines.memory.asof import join_frames
 from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out, searches
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf, free_name
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.frames.times import NAT, times
-from fintech_toolkit.frames.views import PandasFrame, is_dask, sort_of
+from fintech_toolkit.frames.views import PandasFrame, is_dask, require, sort_of
 from fintech_toolkit.schema import KNOWN_AT, Array
+
+_ROUTED = "each row of left travels to the partition of right that can answer it, and the answer back"
+ROUTES = {
+    "whole right": "every partition of left by itself, with all of right",
+    "by time": f"{_ROUTED}; right stays where it is, a partition starts from the last rows of those before",
+    "by symbol": f"{_ROUTED}; right stays where it is",
+    "shuffle": f"right is shuffled by symbol; then {_ROUTED}",
+}
+
+
+class _Route(NamedTuple):
+    """By which route rows are answered, why, and right with partitions that can be addressed so."""
+
+    name: str
+    reason: str
+    right: Any
 
 
 def join(left: Any, right: Any, options: AsOf) -> Any:
@@ -44,22 +61,17 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     PipelineError
         If they are something else.
     """
-    if not is_dask(left) or getattr(left, "ndim", 0) != 2:
-        raise PipelineError(
-            f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
-            "see dask.dataframe.from_pandas(left, npartitions=…)."
-        )
-    if sort_of(right) != "pandas" and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
-        raise PipelineError(f"right must be a Dask or pandas DataFrame, as left is; not {type(right).__name__}.")
+    _check_frames(left, right)
     here = left.expr
     options = options.resolved(list(left.columns), list(right.columns))
     if not is_dask(right):
         return new_collection(JoinFrame(here, right, options))
     # Complains at once about what is wrong.
     meta = join_frames(PandasFrame(left._meta), PandasFrame(right._meta), options)
-    if right.npartitions == 1:
-        return new_collection(JoinFrame(here, right.expr, options))
-    there, by_time = _routable(right.expr, options)
+    route = _route(right, options)
+    if route.name == "whole right":
+        return new_collection(JoinFrame(here, route.right, options))
+    there, by_time = route.right, route.name == "by time"
     if options.direction != "nearest":
         return new_collection(RoutedJoin(here, there, options, by_time))
     matched_at = free_name([*left.columns, *right.columns, *meta.columns], "matched_at")
@@ -68,6 +80,29 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     sides = [RoutedJoin(here, there, replace(options, direction=d), by_time) for d in ("backward", "forward")]
     time = options.names(list(left.columns), list(right.columns))[0][options.time("left")]
     return new_collection(Nearer(*sides, options, time, matched_at))
+
+
+def explain(left: Any, right: Any, options: AsOf) -> Plan:
+    """Return by which route a Dask frame would be joined with a Dask or pandas frame; nothing is computed."""
+    _check_frames(left, right)
+    options = options.resolved(list(left.columns), list(right.columns))
+    for side, frame in (("left", left), ("right", right)):
+        for name in options.keys(side):
+            require(PandasFrame(getattr(frame, "_meta", frame)), name, f" on the {side}")
+    route = _route(right, options)
+    theirs = how_many(right.npartitions, "partition") if is_dask(right) else "one frame"
+    chunks = f"left {how_many(left.npartitions, 'partition')}, right {theirs}"
+    return Plan(route.name, route.reason, ROUTES[route.name], chunks, AS_THEY_WERE)
+
+
+def _check_frames(left: Any, right: Any) -> None:
+    if not is_dask(left) or getattr(left, "ndim", 0) != 2:
+        raise PipelineError(
+            f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
+            "see dask.dataframe.from_pandas(left, npartitions=…)."
+        )
+    if sort_of(right) != "pandas" and (not is_dask(right) or getattr(right, "ndim", 0) != 2):
+        raise PipelineError(f"right must be a Dask or pandas DataFrame, as left is; not {type(right).__name__}.")
 
 
 def summary(left: Any, right: Any, options: AsOf) -> Any:
@@ -94,21 +129,27 @@ def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> t
     return count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
 
 
-def _routable(right: Any, options: AsOf) -> tuple[Any, bool]:
-    """Return right with partitions that can be addressed, and whether they are in time order, or else by symbol."""
-    if evidence.by_symbol(right, options.by).holds:
-        return right, False
+def _route(right: Any, options: AsOf) -> _Route:
+    if not is_dask(right):
+        return _Route("whole right", "right is in memory", right)
+    right = right.expr
+    if right.npartitions == 1:
+        return _Route("whole right", "right is one partition", right)
+    apart = evidence.by_symbol(right, options.by)
+    if apart.holds:
+        return _Route("by symbol", apart.why, right)
     time = options.time("right")
     found = evidence.time_order(right, time)
     if found.order is not None:
         ordered = found.order == list(range(right.npartitions))
-        return right if ordered else Partitions(right, found.order), True
+        return _Route("by time", found.why, right if ordered else Partitions(right, found.order))
     if options.by is None:
         raise PipelineError(
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols "
             "(symbol=None) they must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    return partitioned(_finished(right, options), options.by, time, right.npartitions, side="right"), False
+    shuffled = partitioned(_finished(right, options), options.by, time, right.npartitions, side="right")
+    return _Route("shuffle", f"{found.why}; {apart.why}", shuffled)
 
 
 def _finished(right: Any, options: AsOf) -> Any:

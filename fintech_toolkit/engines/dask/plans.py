@@ -16,7 +16,7 @@ from fintech_toolkit.engines.dask.chain import Enrich, RowScan, Scan, StateAfter
 from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, count
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.frames.views import PandasFrame, require
 
 PLANS = {
@@ -61,7 +61,7 @@ def explain(pipeline: Description, ddf: Any, plan: str | None = None) -> Plan:
         name,
         choice.reason,
         PLANS[name],
-        count(ddf.npartitions, "partition"),
+        how_many(ddf.npartitions, "partition"),
         ORDER[name] if moved else AS_THEY_WERE,
         pipeline.told("in its partition's scan"),
     )

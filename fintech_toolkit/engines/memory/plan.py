@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit.engines.memory import wavefront
-from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, count
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.frames.views import require, wrap
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ def explain(pipeline: Description, frame: Any) -> Plan:
     if threads > 1:
         name = "wavefront"
         how = (
-            f"one scan in this process, chunks side by side on {count(threads, 'thread')}: a step with a state waits "
-            "for the same step of the chunk before"
+            f"one scan in this process, chunks side by side on {how_many(threads, 'thread')}: a step with a state "
+            "waits for the same step of the chunk before"
         )
         where, freely = "chunk after chunk", "chunks in any order"
     return Plan(
         name,
-        f"the frame is in memory, and has {count(view.rows, 'row')}",
+        f"the frame is in memory, and has {how_many(view.rows, 'row')}",
         how,
-        f"{count(len(chunks), 'chunk')} of up to {count(wavefront.MORSEL, 'row')}",
+        f"{how_many(len(chunks), 'chunk')} of up to {how_many(wavefront.MORSEL, 'row')}",
         "those that the last step emits, the unfinished ones last" if pipeline.emits else AS_THEY_WERE,
         pipeline.told(where, freely),
     )
