@@ -183,7 +183,7 @@ def _run_live(
         with _stage(console, "Live", "starting the embedded broker and the dashboard"):
             from streamz import Stream
 
-            from fintech_toolkit.dashboards import live_dashboard, serve
+            from fintech_toolkit.dashboards import live_dashboard, quote_panels, serve
             from fintech_toolkit.live import EmbeddedBroker
 
             broker = stack.enter_context(EmbeddedBroker())
@@ -199,10 +199,9 @@ def _run_live(
                 return live_dashboard(
                     table,
                     source,
+                    quote_panels(price_unit="% of par", size_unit="face value"),
                     title="Bond quotes, live",
                     status=lambda: status,
-                    price_unit="% of par",
-                    size_unit="face value",
                 )
 
             address = stack.enter_context(serve(dashboard, port=port, title="fintech_toolkit demo"))

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from streamz import Stream
 
 import data_generators
-from fintech_toolkit.dashboards import live_dashboard, serve
+from fintech_toolkit.dashboards import live_dashboard, quote_panels, serve
 from fintech_toolkit.demo import build_pipeline
 from fintech_toolkit.live import EmbeddedBroker
 from tests.browser import COLORED, DRAWN, complaints, wait_until
@@ -69,7 +69,12 @@ def feed(broker: EmbeddedBroker) -> Iterator[Feed]:
 def address(feed: Feed) -> Iterator[str]:
     def dashboard() -> Any:
         return live_dashboard(
-            feed.table, feed.source, title="Test of quotes", status=lambda: f"{feed.sent} <sent>", points=POINTS
+            feed.table,
+            feed.source,
+            quote_panels(),
+            title="Test of quotes",
+            status=lambda: f"{feed.sent} <sent>",
+            points=POINTS,
         )
 
     with serve(dashboard) as address:
@@ -101,7 +106,7 @@ def symbol_of(page: Page) -> str:
 def is_drawn(page: Page) -> bool:
     """Whether all three plots have lines on their canvas, and nothing is waited for."""
     colored = page.evaluate(COLORED)
-    waiting = page.get_by_text("Waiting for the first quotes").count()
+    waiting = page.get_by_text("Waiting for the first rows").count()
     return len(colored) == 3 and min(colored) > 500 and not waiting
 
 
@@ -117,7 +122,7 @@ def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browse
             stream.emit(enriched.iloc[:1_000])
 
     def dashboard() -> Any:
-        made = live_dashboard(table, feed.source, points=POINTS, frames_per_second=100)
+        made = live_dashboard(table, feed.source, quote_panels(), points=POINTS, frames_per_second=100)
         if moment == "page made":
             arrives()
         return made
@@ -135,7 +140,7 @@ def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browse
             page.on("websocket", lambda ws: ws.on("framereceived", lambda text: len(text) > 10_000 and arrives()))
         page.goto(address)
         if moment == "after":
-            expect(page.get_by_text("Waiting for the first quotes")).to_be_visible()
+            expect(page.get_by_text("Waiting for the first rows")).to_be_visible()
             arrives()
         wait_until(lambda: is_drawn(page), page, 15)
         rows = enriched.iloc[:1_000]
@@ -152,7 +157,7 @@ def test_ten_pages_that_load_at_once_while_rows_flow(feed: Feed, browser: Browse
         while feed.sent < 6_000:
             feed.send(50)
 
-    with serve(lambda: live_dashboard(feed.table, feed.source, points=POINTS)) as address:
+    with serve(lambda: live_dashboard(feed.table, feed.source, quote_panels(), points=POINTS)) as address:
         flowing = threading.Thread(target=flow)
         flowing.start()
         pages = [browser.new_page() for _ in range(10)]
@@ -170,7 +175,7 @@ def test_ten_pages_that_load_at_once_while_rows_flow(feed: Feed, browser: Browse
 
 
 def test_plots_follow_the_feed_and_the_symbol(page: Page, feed: Feed):
-    expect(page.get_by_text("Waiting for the first quotes")).to_be_visible()
+    expect(page.get_by_text("Waiting for the first rows")).to_be_visible()
 
     feed.send(2_000)
     first = symbol_of(page)
@@ -219,7 +224,7 @@ def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browse
     frames = []
 
     def dashboard() -> Any:
-        return live_dashboard(feed.table, feed.source, status=lambda: frames.append(1) or "")
+        return live_dashboard(feed.table, feed.source, quote_panels(), status=lambda: frames.append(1) or "")
 
     with serve(dashboard) as address:
         page = browser.new_page()

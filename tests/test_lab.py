@@ -24,7 +24,7 @@ CELLS = [
 import threading, time
 import data_generators
 from streamz import Stream
-from fintech_toolkit.dashboards import live_dashboard
+from fintech_toolkit.dashboards import live_dashboard, quote_panels
 from fintech_toolkit.demo import build_pipeline
 import fintech_toolkit.live
 
@@ -34,7 +34,7 @@ enriched = build_pipeline()(data_generators.sample("quotes", rows=4_000, symbols
 enriched.to_parquet("enriched.parquet")
 stream = Stream()
 table = stream.to_table(4_000)
-live_dashboard(table, source, points=300, frames_per_second=20)
+live_dashboard(table, source, quote_panels(), points=300, frames_per_second=20)
 """,
     f"""
 # The kernel is idle while they come: so many frames, so close to each other, that browser and kernel talk at once.
@@ -97,8 +97,8 @@ def test_all_plots_show_the_last_rows_when_the_feed_has_ended(lab: str, browser:
 
     wait_until(lambda: shows(page), page)
     flow = last["ofi_mean"].to_numpy()
-    np.testing.assert_array_equal(page.evaluate(DRAWN, "buying"), np.clip(flow, 0, None))
+    np.testing.assert_array_equal(page.evaluate(DRAWN, "above 0: ofi_mean"), np.clip(flow, 0, None))
     wait_until(lambda: sum(pixels > 500 for pixels in page.evaluate(COLORED)) == 3, page)
-    assert page.get_by_text("Waiting for the first quotes").count() == 0
+    assert page.get_by_text("Waiting for the first rows").count() == 0
     page.close()
     assert heard == []

@@ -1,7 +1,8 @@
-"""Plots of enriched quotes, and a dashboard of a live feed."""
+"""Panels of enriched ticks, as plots and as the dashboard of a live feed."""
 
 from fintech_toolkit.dashboards.live import live_dashboard
-from fintech_toolkit.dashboards.plots import quote_plots
+from fintech_toolkit.dashboards.panels import Panel, quote_panels
+from fintech_toolkit.dashboards.plots import plot_panels
 from fintech_toolkit.dashboards.server import serve
 
-__all__ = ["live_dashboard", "quote_plots", "serve"]
+__all__ = ["Panel", "live_dashboard", "plot_panels", "quote_panels", "serve"]

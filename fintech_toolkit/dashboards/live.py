@@ -1,18 +1,22 @@
-"""The dashboard of a live feed: its quotes, their features, and how the feed itself is doing."""
+"""The dashboard of a live feed: panels of a symbol's rows, and how the feed itself is doing."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import panel as pn
 from bokeh.models.widgets.markups import Div
 
-from fintech_toolkit.dashboards.plots import QuoteFigures, bokeh_pane, plot_data
+from fintech_toolkit.dashboards.panels import Panel
+from fintech_toolkit.dashboards.plots import TIME, Figures, bokeh_pane, checked, plot_data
+from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.schema import key_columns
 
 _FONT = ":host, .bk-input, select { font-family: system-ui, 'Helvetica Neue', Arial, sans-serif; color: #222; }"
 _SMALL = "font-size:13px;color:#5b6570"
@@ -36,31 +40,37 @@ class _Page(pn.Column):
 def live_dashboard(
     table: Any,
     source: Any,
+    panels: Sequence[Panel],
     *,
-    title: str = "Live quotes",
+    time: str = "ts",
+    columns: Mapping[str, str] | None = None,
+    title: str = "Live",
     status: Callable[[], str] | None = None,
-    price_unit: str = "price",
-    size_unit: str = "size",
     points: int = 2_000,
     frames_per_second: float = 5.0,
 ) -> pn.Column:
     """Return a dashboard of a live feed, for one visitor.
 
-    It shows mid and spread with their EWMA and the order-flow imbalance of a symbol that one picks, and the health,
-    rate, lag and counts of the feed.
+    It shows the panels of a symbol that one picks, and the health, rate, lag and counts of the feed. If the rows lack a
+    column of a panel, it says so.
 
     Parameters
     ----------
     table : to_table
-        The sink ``stream.to_table(…)`` with the last enriched rows; they have the columns that `quote_plots` reads.
+        The sink ``stream.to_table(…)`` with the last enriched rows; its ``symbol=`` names the column of symbols.
     source : from_kafka_frames
         Where the rows come from; its `health`, `rate`, `lag` and `counts` are shown.
+    panels : list of Panel
+        What to draw, such as ``[Panel(("mid", "ewma"), "trend", unit="price")]``; those of enriched quotes are
+        `quote_panels`.
+    time : str
+        The column of event times, with a zone.
+    columns : mapping, optional
+        What it is called, as for a pipeline: ``{"ts": "time"}``.
     title : str
         Heading of the page.
     status : callable, optional
         Gives a line to show below the heading, asked for at every frame.
-    price_unit, size_unit : str
-        What prices and sizes are counted in, for the labels of the axes.
     points : int
         Most points in a plot: the last ones of the symbol.
     frames_per_second : float
@@ -72,10 +82,17 @@ def live_dashboard(
     panel.Column
         It updates itself for as long as a browser shows it: served (see `serve`), or in a notebook after
         ``panel.extension(inline=True)``. All plots and numbers of an update reach the browser together.
+
+    Raises
+    ------
+    ParameterError
+        If `panels` are none.
     """
+    panels = checked(panels)
+    _, time = key_columns("symbol", time, columns)
     lock = threading.RLock()
     head = Div(syncable=False, stylesheets=[_FONT], sizing_mode="stretch_width")
-    plots = QuoteFigures(price_unit, size_unit)
+    plots = Figures(panels)
     plots.layout.visible = False
     picker = pn.widgets.Select(  # type: ignore[no-untyped-call]
         label="Symbol", options=[], width=150, stylesheets=[_FONT]
@@ -91,18 +108,27 @@ def live_dashboard(
 
     def update() -> None:
         with lock, _one_message(page):
-            head.text = _head(title, source, status() if status is not None else "", bool(picker.options))
-            quotes = table.snapshot()
-            if not len(quotes):
-                return
-            known = quotes["symbol"].value_counts()
-            if new := set(known.index) - set(picker.options):
-                picker.param.update(options=sorted({*picker.options, *new}), value=picker.value or known.index[0])
-                head.text = _head(title, source, status() if status is not None else "", True)
-            data = plot_data(quotes[quotes["symbol"] == picker.value].iloc[-points:])
-            if len(data["ts"]) and not _same(data, plots.source.data):
-                plots.source.data = data
-                plots.layout.visible = True
+            lines = [] if status is None else [status()]
+            rows = table.snapshot()
+            try:
+                if len(rows):
+                    show(rows)
+                else:
+                    lines.append("Waiting for the first rows …")
+            except (ColumnError, DataError) as error:
+                lines.append(str(error))
+            head.text = _head(title, source, lines)
+
+    def show(rows: pd.DataFrame) -> None:
+        if table.symbol not in rows:
+            raise ColumnError(f"There is no column {table.symbol!r}; to_table(symbol=…) says what symbols are called.")
+        known = rows[table.symbol].value_counts()
+        if new := set(known.index) - set(picker.options):
+            picker.param.update(options=sorted({*picker.options, *new}), value=picker.value or known.index[0])
+        data = plot_data(rows[rows[table.symbol] == picker.value].iloc[-points:], panels, time)
+        if len(data[TIME]) and not _same(data, plots.source.data):
+            plots.source.data = data
+            plots.layout.visible = True
 
     picker.param.watch(lambda _: update(), "value")
     update()
@@ -116,7 +142,7 @@ def live_dashboard(
     return page
 
 
-def _head(title: str, source: Any, status: str, quotes: bool) -> str:
+def _head(title: str, source: Any, lines: list[str]) -> str:
     counts, health = source.counts, source.health
     numbers = {
         "Rate": f"{source.rate:,.0f} /s",
@@ -126,7 +152,6 @@ def _head(title: str, source: Any, status: str, quotes: bool) -> str:
         "Rejected": f"{counts.rejected:,}",
     }
     color = "#c8463c" if health.died else "#5b6570"
-    lines = [status, "" if quotes else "Waiting for the first quotes …"]
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start'>"
         f"<div style='width:440px'><div style='font-size:22px;font-weight:600'>{escape(title)}</div>"

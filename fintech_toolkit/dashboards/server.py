@@ -24,7 +24,7 @@ def serve(app: Callable[[], Any], *, port: int = 0, title: str = "fintech_toolki
     Parameters
     ----------
     app : callable
-        Makes the app for a visitor, as ``lambda: live_dashboard(table, source)``.
+        Makes the app for a visitor, as ``lambda: live_dashboard(table, source, panels)``.
     port : int
         Port to listen on; 0 takes one that is free.
     title : str
