@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
+from fintech_toolkit.authoring import event_kernel, tick_kernel, window_kernel
 from fintech_toolkit.engines.pairs import to_pairs
 from fintech_toolkit.engines.runner import Run
 from fintech_toolkit.engines.state import State
@@ -14,6 +15,7 @@ from fintech_toolkit.errors import (
     ColumnError,
     DataError,
     FintechToolkitError,
+    KernelError,
     ParameterError,
     PipelineError,
     StateError,
@@ -41,6 +43,7 @@ __all__ = [
     "DataError",
     "FintechToolkitError",
     "Kernel",
+    "KernelError",
     "ParameterError",
     "Pipeline",
     "PipelineError",
@@ -52,15 +55,19 @@ __all__ = [
     "asof_summary",
     "catalogue",
     "configure_workers",
+    "event_kernel",
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",
+    "tick_kernel",
     "to_pairs",
+    "window_kernel",
     "write_partitioned",
 ]
 
 
 Kernel.on_frame = staticmethod(calls.call)
+Kernel.on_declared = staticmethod(kernels.declare)
 
 
 def __getattr__(name: str) -> Any:
@@ -68,9 +75,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
         return getattr(import_module("fintech_toolkit.engines.partitions"), name)
-    # The registry is the only list of kernels.
-    return kernels.get(name)
+    # The registry is the only list of kernels, beside the user's own.
+    return kernels.find(name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *kernels.registry()]
+    return [*__all__, *kernels.registry(), *kernels.offered()]

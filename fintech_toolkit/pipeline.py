@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -300,16 +300,7 @@ class Pipeline:
 
     def to_json(self) -> str:
         """Return the pipeline as JSON, from which `from_json` makes it again."""
-        steps = [
-            {
-                "kernel": step.kernel.name,
-                "columns": step.columns,
-                "parameters": step.parameters,
-                "resolved": dict(step.resolved),
-                "names": step.names,
-            }
-            for step in self.steps
-        ]
+        steps = [step.to_dict() for step in self.steps]
         return json.dumps({"format": FORMAT, **self._options(), "steps": steps}, sort_keys=True, allow_nan=False)
 
     @classmethod
@@ -318,8 +309,8 @@ class Pipeline:
 
         Raises
         ------
-        PipelineError
-            If the text is not such a pipeline.
+        PipelineError, KernelError
+            If the text is not such a pipeline, or a kernel of the user's own is not loaded; nothing is imported for it.
         """
         try:
             data = json.loads(text)
@@ -329,7 +320,8 @@ class Pipeline:
                 )
             steps = []
             for step in data["steps"]:
-                made = kernels.get(step["kernel"]).step(*step["columns"], **step["parameters"])
+                kernel = kernels.loaded(step["kernel"], step.get("digest"))
+                made = kernel.step(*step["columns"], **step["parameters"])
                 made = made.with_resolved(step["resolved"])
                 steps.append(made.named(*step["names"]) if step["names"] else made)
             options = {name: data[name] for name in OPTIONS}
@@ -349,8 +341,11 @@ class Pipeline:
         return hash(self.identity)
 
     def __reduce__(self) -> Any:
-        # A pipeline travels as its names and parameters, never as compiled code.
-        return Pipeline.from_json, (self.to_json(),)
+        # A pipeline travels as its names and parameters, never as compiled code; kernels of the user's own beside it.
+        return _arrived, (self.identity, tuple(step.kernel for step in self.steps if step.kernel.own))
+
+    def __dask_tokenize__(self) -> str:
+        return self.identity
 
     def __repr__(self) -> str:
         options = [f"{name}={value!r}" for name, value in self._options().items() if value != OPTIONS[name]]
@@ -376,6 +371,12 @@ class Pipeline:
             for step in self.steps
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+@lru_cache(maxsize=64)
+def _arrived(text: str, own: tuple[Kernel, ...]) -> Pipeline:
+    """Return the pipeline that has travelled here; kernels are known from when they have arrived."""
+    return Pipeline.from_json(text)
 
 
 def _checked_names(columns: Mapping[str, str] | None) -> dict[str, str]:

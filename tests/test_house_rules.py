@@ -25,6 +25,7 @@ ROOMS = (
     {"errors"},
     {"schema"},
     {"scan"},
+    {"authoring"},
     {"kernels"},
     {"engines"},
     {"pipeline"},

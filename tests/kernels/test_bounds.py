@@ -90,7 +90,7 @@ def test_no_value_leads_out_of_bounds(tmp_path: Path) -> None:
 
 UNCHECKED = """
 import numpy as np
-from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 @tick_kernel(reads="leg", gives="y", state=[("last", "2f8")], source="definition")
