@@ -12,7 +12,7 @@ import pyarrow as pa
 from fintech_toolkit.engines import wavefront
 from fintech_toolkit.engines.frames import NAT, Frame, as_times, is_dask, require, times, wrap
 from fintech_toolkit.engines.order import mark_disorder
-from fintech_toolkit.engines.refusals import refusal
+from fintech_toolkit.engines.refusals import declared_anew, refusal
 from fintech_toolkit.engines.sessions import session_ids
 from fintech_toolkit.engines.state import State
 from fintech_toolkit.engines.symbols import CHUNK, Symbol, SymbolTable, code_steps
@@ -65,7 +65,7 @@ class Run:
         if state is not None and state.identity != pipeline.identity:
             raise StateError(
                 f"This state belongs to another pipeline:\n  {state.identity}\nnot to\n  {pipeline.identity}\n"
-                "Start that one, or start this one without a state."
+                f"{declared_anew(state.identity, pipeline.identity)}Start that one, or start this one without a state."
             )
         self._state = state.copy() if state is not None else self._fresh()
         self._lazy: Any = None  # the state after a Dask frame, until somebody asks for it
