@@ -29,6 +29,7 @@ from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
 if TYPE_CHECKING:
+    from fintech_toolkit.checking import check_kernel
     from fintech_toolkit.engines.partitions import (
         partition_by_symbol,
         partition_of,
@@ -54,6 +55,7 @@ __all__ = [
     "asof_join",
     "asof_summary",
     "catalogue",
+    "check_kernel",
     "configure_workers",
     "event_kernel",
     "partition_by_symbol",
@@ -74,7 +76,8 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
-        return getattr(import_module("fintech_toolkit.engines.partitions"), name)
+        module = "checking" if name == "check_kernel" else "engines.partitions"
+        return getattr(import_module(f"fintech_toolkit.{module}"), name)
     # The registry is the only list of kernels, beside the user's own.
     return kernels.find(name)
 

@@ -32,6 +32,7 @@ ROOMS = (
     {"calls"},
     {"joins"},
     {"live"},
+    {"checking"},
     {"dashboards"},
     {"__init__"},
     {"doctor", "demo"},

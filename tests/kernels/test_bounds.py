@@ -25,7 +25,7 @@ import sys
 import numpy as np
 from fintech_toolkit import kernels
 from fintech_toolkit.scan.scan import NO_SESSION, Scan
-from tests.kernels import draw
+from fintech_toolkit.checking.ticks import dtypes_of, ticks
 
 share, shares, seed = map(int, sys.argv[1:])
 random = np.random.default_rng(seed)
