@@ -40,7 +40,10 @@ def digest_of(kernel: Kernel) -> str:
     seen: set[int] = set()
     for role in ROLES:
         if (function := getattr(kernel, role)) is not None:
-            fingerprint(role, function, seen, digest, apart="fintech_toolkit.")
+            try:
+                fingerprint(role, function, seen, digest, apart="fintech_toolkit.")
+            except KernelError as error:
+                raise KernelError(f"{kernel.name} cannot be compiled. {error}") from None
     return f"py{sys.version_info.major}.{sys.version_info.minor}-{digest.hexdigest()[:16]}"
 
 
@@ -83,7 +86,7 @@ def fingerprint(name: str, value: Any, seen: set[int], digest: Any, apart: str |
     seen.add(id(function))
     code = function.__code__
     if any(inspect.iscode(constant) for constant in code.co_consts):
-        raise KernelError(f"{function.__qualname__} has a function or a comprehension within; kernels are plain.")
+        raise KernelError(f"{function.__qualname__} has a function or a comprehension within; write a loop.")
     constants = code.co_consts[1:] if code.co_consts[:1] == (function.__doc__,) else code.co_consts
     digest.update(code.co_code + repr((constants, code.co_names, code.co_varnames)).encode())
     loaded = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from fintech_toolkit.errors import KernelError
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.diagnosis import diagnosed
 from fintech_toolkit.scan.fingerprint import fingerprint
 from fintech_toolkit.scan.parameters import Window
 from fintech_toolkit.scan.slots import (
@@ -329,5 +331,8 @@ def _compile(
         return _compiled[name]
     namespace["__name__"] = kernel.function.__module__
     exec(compile(render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    _compiled[name] = compile_cached(namespace[name], signature)
+    try:
+        _compiled[name] = compile_cached(namespace[name], signature)
+    except (NumbaError, UnsupportedBytecodeError, LookupError, AttributeError, NameError) as error:
+        raise diagnosed(kernel, error) from None
     return _compiled[name]
