@@ -80,7 +80,8 @@ def read_state_file(
         data = Path(path).expanduser().read_bytes()
     try:
         _check_seal(data)
-        table = pq.read_table(pa.BufferReader(data))
+        # On this thread alone: one of Arrow's that lets go of the bytes just as the process ends aborts it.
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)
         return parse(table, table.schema.metadata or {})
     except KernelError as error:  # the file is whole; it is the kernel that is not there
         raise StateError(f"{path} cannot be read yet. {error}") from error

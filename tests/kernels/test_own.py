@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,11 @@ def test_kernels_of_the_library_are_written_as_ever() -> None:
     )
 
 
+def test_a_kernel_of_the_library_travels_as_its_name() -> None:
+    assert pickle.loads(pickle.dumps(ft.ewma)) is ft.ewma
+    assert b"halflife" not in pickle.dumps(ft.ewma)
+
+
 def test_a_name_of_the_library_is_refused() -> None:
     def ewma(x: float) -> float:
         return x
@@ -232,11 +238,6 @@ def test_a_digest_is_of_all_that_numbers_depend_on() -> None:
     digests = [digest(CELL.replace(was, becomes), SCALE=2.0) for was, becomes in changes]
     digests += [digest(CELL, SCALE=scale) for scale in (2, 2.5, (2.0,), np.float32(2.0))]
     assert len({same, *digests}) == 1 + len(digests)
-
-
-def faulty(write: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a function that cannot be compiled; its faulty line is the one with the comment."""
-    return write
 
 
 COUNT = 0
