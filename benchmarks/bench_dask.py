@@ -146,7 +146,7 @@ def run(
     import dask
     import dask.dataframe as dd
 
-    from fintech_toolkit.engines.partitions import read_partitioned, write_partitioned
+    from fintech_toolkit.engines.dask.partitions import read_partitioned, write_partitioned
 
     steps = pipeline()
     found = []

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
 from fintech_toolkit.authoring import event_kernel, tick_kernel, window_kernel
-from fintech_toolkit.engines.pairs import to_pairs
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
-from fintech_toolkit.engines.workers import configure_workers
+from fintech_toolkit.engines.dask.workers import configure_workers
+from fintech_toolkit.engines.memory.asof_summary import AsofSummary
+from fintech_toolkit.engines.memory.pairs import to_pairs
+from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import (
     ColumnError,
     DataError,
@@ -20,17 +21,15 @@ from fintech_toolkit.errors import (
     PipelineError,
     StateError,
 )
-from fintech_toolkit.joins.asof import asof_join
-from fintech_toolkit.joins.resumable import AsofJoin
-from fintech_toolkit.joins.summary import AsofSummary, asof_summary
+from fintech_toolkit.joins import asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
-from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.pipeline import Pipeline, Run
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
 if TYPE_CHECKING:
     from fintech_toolkit.checking import check_kernel
-    from fintech_toolkit.engines.partitions import (
+    from fintech_toolkit.engines.dask.partitions import (
         partition_by_symbol,
         partition_of,
         read_partitioned,
@@ -68,7 +67,7 @@ __all__ = [
 ]
 
 
-Kernel.on_frame = staticmethod(calls.call)
+Kernel.on_data = staticmethod(calls.call)
 Kernel.on_declared = staticmethod(kernels.declare)
 
 
@@ -76,7 +75,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
-        module = "checking" if name == "check_kernel" else "engines.partitions"
+        module = "checking" if name == "check_kernel" else "engines.dask.partitions"
         return getattr(import_module(f"fintech_toolkit.{module}"), name)
     # The registry is the only list of kernels, beside the user's own.
     return kernels.find(name)

@@ -1,4 +1,4 @@
-"""Kernels called on frames, and on arrays of several symbols: a pipeline of one step."""
+"""Kernels called on arrays; and on frames, and arrays of several symbols: a pipeline of one step."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
+from fintech_toolkit.frames.views import is_frame, sort_of
 from fintech_toolkit.pipeline import Pipeline
 from fintech_toolkit.scan.arrays import compute, default_times, labelled, labels_of, result_type, unique
-from fintech_toolkit.scan.declaration import Kernel, is_frame
+from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.schema import CANONICAL, Array
 
@@ -19,11 +20,12 @@ OPTIONS = [p.name for p in inspect.signature(Pipeline).parameters.values() if p.
 
 
 def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Return what a kernel gives for a frame, or for arrays whose symbols are given (see `Kernel` for the rules)."""
+    """Return what a kernel gives for arrays, with or without symbols, or for a frame (see `Kernel` for the rules)."""
     if all(isinstance(value, str) for value in (*columns, keywords.get("symbol"))):
         return kernel.step(*columns, **keywords)
     if not columns or not is_frame(columns[0]):
-        return by_symbol(kernel, columns, dict(keywords))
+        series = keywords.get("symbol") is None
+        return compute(kernel, columns, keywords) if series else by_symbol(kernel, columns, dict(keywords))
     frame, names = columns[0], columns[1:]
     named = [keywords[name] for name in kernel.input_names(1) if name in keywords]
     if all(isinstance(name, str) for name in (*names, *named)):
@@ -36,14 +38,14 @@ def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> 
                     f"it: {kernel.name}(frame, 'mid', symbol='ticker')."
                 ) from None
         return on_frame(kernel, frame, names, dict(keywords))
-    if not all(isinstance(column, pd.DataFrame) for column in columns if is_frame(column)):
+    if not all(sort_of(column) == "pandas" for column in columns if is_frame(column)):
         raise ColumnError(f"{kernel.name}: with a frame, give the names of its columns: {kernel.name}(frame, 'mid').")
     return by_symbol(kernel, columns, dict(keywords)) if "symbol" in keywords else compute(kernel, columns, keywords)
 
 
 def _is_frame_of_series(kernel: Kernel, frame: Any, keywords: dict[str, Any]) -> bool:
     """Whether each column of a frame is a series: a pandas frame that has neither symbols nor the kernel's column."""
-    if not isinstance(frame, pd.DataFrame) or kernel.emits or len(kernel.reads) > 1 or kernel.variadic:
+    if sort_of(frame) != "pandas" or kernel.emits or len(kernel.reads) > 1 or kernel.variadic:
         return False
     own = [name for name in kernel.input_names(0) if name in CANONICAL]
     return not any(name in frame.columns for name in ("symbol", *own)) and not {"symbol", "time"} & keywords.keys()

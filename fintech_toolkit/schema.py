@@ -6,9 +6,11 @@ Kernels read columns by these names unless told otherwise; a frame that uses oth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
@@ -221,3 +223,24 @@ def looks_like(unit: str, value: np.int64, where: str = "") -> str:
         f"looks like {_CALLED[unit]}: {value}{where} would be {there} UTC; say unit={unit!r}, or unit='ns' if these "
         "are nanoseconds."
     )
+
+
+def parse_session(session: str) -> tuple[str, int]:
+    """Return the zone, and the local time of day (ns) at which a session begins.
+
+    Examples
+    --------
+    >>> parse_session("America/Chicago 17:00")
+    ('America/Chicago', 61200000000000)
+    """
+    match = re.fullmatch(r"(\S+?)(?: (\d\d):(\d\d))?", session) if isinstance(session, str) else None
+    if match is None:
+        raise ParameterError(
+            f"session={session!r} must be a time zone, with a time if not midnight: 'America/Chicago 17:00'."
+        )
+    zone, hours, minutes = match.groups()
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ParameterError(f"session={session!r}: there is no time zone {zone!r}.") from None
+    return zone, (int(hours or 0) * 60 + int(minutes or 0)) * 60_000_000_000

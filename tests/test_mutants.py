@@ -43,10 +43,10 @@ def order(values):
 @pytest.fixture
 def population(tmp_path: Path) -> Population:
     """The mutants of a package of one module."""
-    folder = tmp_path / PACKAGE / "engines"
+    folder = tmp_path / PACKAGE / "engines" / "memory"
     folder.mkdir(parents=True)
     (folder / "sums.py").write_text(SOURCE)
-    return Population(tmp_path, ["engines/sums.py"], tmp_path)
+    return Population(tmp_path, ["engines/memory/sums.py"], tmp_path)
 
 
 def changes(mutants: list[Mutant]) -> set[tuple[str, str]]:
@@ -87,15 +87,18 @@ def test_a_sample_has_one_mutant_of_a_place_and_depends_on_the_seed_alone(popula
 
 
 def test_a_known_mutant_is_told_by_what_it_changes(population: Population) -> None:
-    wanted = Known("engines/sums.py", "clip", "kept += 1", "kept += 0")
+    wanted = Known("engines/memory/sums.py", "clip", "kept += 1", "kept += 0")
     found = population.find(wanted)
     assert (found.where, found.was, found.becomes, found.area) == ("clip", "kept += 1", "kept += 0", "engines")
-    anything = Known("engines/sums.py", "clip", "kept += 1")
+    anything = Known("engines/memory/sums.py", "clip", "kept += 1")
     assert {mutant.becomes for mutant in everything(population) if anything.is_like(mutant)} >= {"kept += 2", "pass"}
-    for other in (Known("engines/sums.py", "order", "kept += 1"), Known("engines/sum.py", "clip", "kept += 1")):
+    for other in (
+        Known("engines/memory/sums.py", "order", "kept += 1"),
+        Known("engines/memory/sum.py", "clip", "kept += 1"),
+    ):
         assert not other.is_like(found)
     with pytest.raises(LookupError, match=r"no 'kept \+= 1' in clip any more"):
-        population.find(Known("engines/sums.py", "clip", "kept += 1", "kept += 3"))
+        population.find(Known("engines/memory/sums.py", "clip", "kept += 1", "kept += 3"))
 
 
 @pytest.mark.parametrize("operator", [DropStatement, DropCopy])
@@ -112,8 +115,9 @@ def test_every_module_has_tests_that_are_nearest() -> None:
         paths = [test.partition("::")[0] for test in tests if test.startswith(("tests/", PACKAGE))]
         assert paths
         assert all((ROOT / path).is_file() for path in paths), paths
-    assert nearest("engines/wavefront.py")[1:] == NEAREST["engines/wavefront.py"]
-    assert nearest("engines/brand_new.py") == ("fintech_toolkit/engines/brand_new.py", *NEAREST["engines/*"])
+    assert nearest("engines/memory/wavefront.py")[1:] == NEAREST["engines/memory/wavefront.py"]
+    brand_new = "engines/memory/brand_new.py"
+    assert nearest(brand_new) == (f"{PACKAGE}/{brand_new}", *NEAREST["engines/memory/*"])
 
 
 def test_what_is_known_of_mutants_is_of_the_code_as_it_is() -> None:

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import wavefront
+from fintech_toolkit.engines.memory import wavefront
 from tests.frames import ticks
 
 

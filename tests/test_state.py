@@ -20,8 +20,8 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.state import IDENTITY, TIME_KIND
-from fintech_toolkit.engines.state_file import write_state_file
+from fintech_toolkit.engines.memory.state import IDENTITY, TIME_KIND
+from fintech_toolkit.engines.memory.state_file import write_state_file
 from tests.frames import ticks
 
 

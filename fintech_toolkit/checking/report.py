@@ -13,7 +13,7 @@ import pandas as pd
 from fintech_toolkit.checking import contract
 from fintech_toolkit.checking.contract import Case
 from fintech_toolkit.checking.ticks import drawn, dtypes_of, ticks
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import KernelError
 from fintech_toolkit.pipeline import Pipeline
 from fintech_toolkit.scan.declaration import Kernel

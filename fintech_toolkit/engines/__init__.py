@@ -1,1 +1,1 @@
-"""How a pipeline runs: on arrays and frames in memory, on Dask, live. All drive the same scans."""
+"""How pipelines and joins run: in memory, and on Dask. All drive the same scans."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -142,8 +142,8 @@ class Batch:
     _dead_letters: DeadLetters | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
 
-    def parts(self, frame: Any) -> Iterator[tuple[int, pd.DataFrame]]:
-        """Yield each partition of a frame that came of this batch, and its rows; partitions without rows too.
+    def parts(self, frame: Any) -> tuple[Any, dict[int, int]]:
+        """Return a frame that came of this batch, ordered by partition, and how many of its rows each partition has.
 
         Raises
         ------
@@ -151,8 +151,7 @@ class Batch:
             If the frame's index does not say which rows they are.
         """
         if len(self.offsets) == 1 and isinstance(frame, pd.DataFrame):
-            yield next(iter(self.offsets)), frame
-            return
+            return frame, dict.fromkeys(self.offsets, len(frame))
         try:
             partition = self.partition[frame.index.to_numpy()]
         except (AttributeError, IndexError, TypeError):
@@ -160,10 +159,12 @@ class Batch:
                 f"A {type(frame).__name__} came down the stream whose index does not say which records of topic "
                 f"{self.topic!r} its rows are; nodes before a pipeline keep the index of their frames."
             ) from None
-        for number in self.offsets:
-            rows = np.flatnonzero(partition == number)
-            whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
-            yield number, frame.iloc[rows[0] : rows[-1] + 1] if whole else frame.iloc[rows]
+        if (partition[1:] < partition[:-1]).any():  # a node has moved rows
+            order = np.argsort(partition, kind="stable")
+            frame, partition = frame.iloc[order], partition[order]
+        numbers = sorted(self.offsets)
+        ends = np.searchsorted(partition, numbers, side="right")
+        return frame, dict(zip(numbers, np.diff(ends, prepend=0).tolist(), strict=True))
 
     def latest(self, rows: pd.DataFrame, ahead: int) -> npt.NDArray[np.int64]:
         """Return the latest time that each row may have, `ahead` nanoseconds after its message was written."""

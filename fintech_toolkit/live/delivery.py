@@ -45,9 +45,10 @@ class Delivery:
         """Send a frame down the stream, and return the future of all sinks having finished with it."""
         if self._time is not None and len(frame):
             times = frame[self._time].to_numpy("M8[ns]").view(np.int64)
-            for number in batch.offsets:
-                of_it = times[batch.partition == number] if len(batch.offsets) > 1 else times
-                self.watermarks[number] = max(self.watermarks.get(number, 0), int(of_it.max(initial=0)))
+            starts = np.flatnonzero(np.diff(batch.partition, prepend=-1))  # records come by partition
+            latest = np.maximum.reduceat(times, starts).tolist()
+            for number, time in zip(batch.partition[starts].tolist(), latest, strict=True):
+                self.watermarks[number] = max(self.watermarks.get(number, 0), time)
         return asyncio.run_coroutine_threadsafe(self._emit(frame, batch), self._source.loop.asyncio_loop)
 
     async def _emit(self, frame: pd.DataFrame, batch: Batch) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from streamz import Stream
 
-from fintech_toolkit.engines.frames import wrap
+from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
+from fintech_toolkit.engines.memory.sift import sift
 from fintech_toolkit.errors import PipelineError, StateError
-from fintech_toolkit.joins.options import AsOf
-from fintech_toolkit.joins.resumable import AsofJoin
-from fintech_toolkit.joins.sift import sift
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.live.batch import Batch, Feed, batch_of, with_batch
 from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
 from fintech_toolkit.live.writer import LiveError
@@ -144,8 +144,11 @@ class AsofJoinNode(KeepsState):
                 raise LiveError(f"topic {batch.topic!r}: batch {batch.id} is not begun, because one before it failed")
             after: dict[int, AsofJoin] = {}
             answers: list[tuple[int, Any]] = []
-            for number, rows in batch.parts(frame):
-                after[number] = self._taken(side, number, rows, batch, answers)
+            frame, counts = batch.parts(frame)
+            start = 0
+            for number, count in counts.items():
+                after[number] = self._taken(side, number, frame.iloc[start : start + count], batch, answers)
+                start += count
             await self._send(answers, metadata, batch)
             for number, join in after.items():
                 partition = self._partitions[number]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.runner import Run
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.memory.run import Run, accept_parts
+from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on, version_at
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
-    from fintech_toolkit.pipeline import Pipeline
+    from fintech_toolkit.flow.pipeline import Description
 
 
 class PipelineNode(KeepsState):
@@ -37,7 +37,7 @@ class PipelineNode(KeepsState):
     def __init__(
         self,
         upstream: Any,
-        pipeline: Pipeline,
+        pipeline: Description,
         state: State | LiveState | None,
         ahead: str | None,
         **kwargs: Any,
@@ -71,47 +71,46 @@ class PipelineNode(KeepsState):
         """Enrich a frame and pass it on."""
         batch = batch_of(metadata)
         if batch is None:
-            enriched, rejected = self.run.accept(x)
-            if len(rejected):
-                raise DataError(f"row {rejected['row'].iloc[0]}: {rejected['reason'].iloc[0]}")
+            enriched, wrong = self.run.accept(x)
+            if len(wrong):
+                raise DataError(f"row {wrong['row'].iloc[0]}: {wrong['reason'].iloc[0]}")
             return self._emit(enriched, metadata=metadata)
-        parts = [(number, self._advance(batch, number, rows)) for number, rows in batch.parts(x)]
-        made = [(number, rows) for number, rows in parts if rows is not None and len(rows)]
-        frames = [rows for _, rows in made] or [Run(self.pipeline).accept(x.iloc[:0])[0]]
+        frame, counts = batch.parts(x)
+        before = {number: self._before(batch, number) for number in counts}
+        with_rows = [number for number, count in counts.items() if count] or list(counts)[:1]
+        limited = self._ahead is not None and self.pipeline.time is not None
+        latest = batch.latest(frame, self._ahead or 0) if limited else None
+        parts = [(before[number], counts[number]) for number in with_rows]
+        result, rows, states, rejected = accept_parts(self.pipeline, frame, parts, latest)
+        if rejected:
+            refused = frame.iloc[list(rejected)]
+            batch.reject(refused.index.tolist(), rejected.values(), refused)
+        start = 0
+        for number, after in zip(with_rows, states, strict=True):
+            end = start + counts[number]
+            self._check_homes((batch.topic, number), before[number], after, frame, slice(start, end))
+            start = end
+        for number, after in (before | dict(zip(with_rows, states, strict=True))).items():
+            self._keep(batch, (batch.topic, number), batch.offsets[number][1], after)
         if self.pipeline.emits:
-            partition = np.repeat([number for number, _ in made], [len(rows) for _, rows in made])
-            batch = batch.derived(partition)
+            batch = batch.derived(np.repeat(with_rows, rows))
             metadata = with_batch(metadata, batch)
-        whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=self.pipeline.emits)
-        return pass_on(self, whole, metadata, batch)
+        return pass_on(self, result, metadata, batch)
 
-    def _advance(self, batch: Batch, partition: int, rows: pd.DataFrame) -> Any:
-        """Return what the rows of a partition give, and keep the state after them beside that before them."""
-        place = (batch.topic, partition)
-        start, end = batch.offsets[partition]
-        versions = self._versions.get(place, {})
+    def _before(self, batch: Batch, partition: int) -> State:
+        """Return the state of a partition before a batch."""
+        start, _ = batch.offsets[partition]
+        versions = self._versions.get((batch.topic, partition), {})
         # A node before may drop the frame of a batch that is still on its way; otherwise it is the very offset.
         at = max((offset for offset in versions if offset <= start), default=None)
-        if at is None and not self.needs_state:
-            at, versions = start, {start: self._fresh()}
-        if at is None:
-            raise StateError(
-                f"topic {batch.topic!r}, partition {partition}: a batch begins at offset {start}, and the states at "
-                f"hand have seen the records before {sorted(versions)}"
-            )
-        before = after = versions[at]
-        enriched = None
-        if len(rows):
-            run = Run(self.pipeline, before)
-            limited = self._ahead is not None and self.pipeline.time is not None
-            enriched, rejected = run.accept(rows, batch.latest(rows, self._ahead or 0) if limited else None)
-            after = run.state
-            if len(rejected):
-                refused = rows.iloc[rejected["row"]]
-                batch.reject(refused.index.tolist(), rejected["reason"].tolist(), refused)
-            self._check_homes(place, before, after, rows)
-        self._keep(batch, place, end, after)
-        return enriched
+        if at is not None:
+            return versions[at]
+        if not self.needs_state:
+            return self._fresh()
+        raise StateError(
+            f"topic {batch.topic!r}, partition {partition}: a batch begins at offset {start}, and the states at "
+            f"hand have seen the records before {sorted(versions)}"
+        )
 
     def _keep(self, batch: Batch, place: Place, end: int, state: State) -> None:
         """Keep the state at an offset beside those that may still be needed."""
@@ -127,12 +126,12 @@ class PipelineNode(KeepsState):
             if versions and end not in versions:
                 self._keep(batch, place, end, versions[version_at(versions, end)])
 
-    def _check_homes(self, place: Place, before: State, after: State, rows: pd.DataFrame) -> None:
-        """Raise if a symbol comes in two partitions: each would have half of its ticks."""
+    def _check_homes(self, place: Place, before: State, after: State, frame: pd.DataFrame, rows: slice) -> None:
+        """Raise if a symbol of some rows comes in two partitions: each would have half of its ticks."""
         if self.pipeline.symbol is None:
             found = after.symbols
         elif self._shared:
-            found = rows[self.pipeline.symbol].dropna().unique().tolist()
+            found = frame[self.pipeline.symbol].iloc[rows].dropna().unique().tolist()
         else:
             found = after.symbols[len(before.table) :]
         for symbol in found:

@@ -53,11 +53,11 @@ class Records:
         """Return the records that messages of a topic are."""
         return cls(
             topic,
-            np.fromiter((message.partition() for message in messages), np.int64, len(messages)),
-            np.fromiter((message.offset() for message in messages), np.int64, len(messages)),
-            np.fromiter((message.timestamp()[1] for message in messages), np.int64, len(messages)),
-            [message.key() for message in messages],
-            [message.value() for message in messages],
+            np.fromiter(map(Message.partition, messages), np.int64, len(messages)),
+            np.fromiter(map(Message.offset, messages), np.int64, len(messages)),
+            np.fromiter((sent for _, sent in map(Message.timestamp, messages)), np.int64, len(messages)),
+            list(map(Message.key, messages)),
+            list(map(Message.value, messages)),
         )
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class Records:
 
     def sizes(self) -> Numbers:
         """Return how many bytes the values have."""
-        return np.fromiter((0 if value is None else len(value) for value in self.values), np.int64, len(self))
+        return np.fromiter(map(len, [value or b"" for value in self.values]), np.int64, len(self))
 
     def _at(self, places: npt.NDArray[np.intp]) -> Records:
         order = places.tolist()

@@ -31,7 +31,10 @@ _TYPES: dict[str, pa.DataType] = {
 _OPTIONAL, _UNIT = b"optional", b"unit"
 _NOT_NULLABLE = re.compile(r"u?int\d+|bool|datetime64.*")
 # Strings too: a column of nulls alone would else come out as objects.
-_TO_PANDAS: dict[pa.DataType, Any] = {pa.string(): pd.StringDtype(na_value=float("nan"))}
+_TO_PANDAS: dict[pa.DataType, Any] = {
+    pa.string(): pd.StringDtype(na_value=float("nan")),
+    TIME: pd.DatetimeTZDtype("ns", "UTC"),
+}
 _TO_PANDAS_NULLABLE = _TO_PANDAS | {_TYPES[name]: pd.api.types.pandas_dtype(name) for name in [*_NULLABLE, "boolean"]}
 
 
@@ -116,11 +119,15 @@ def times_of_integers(column: pa.ChunkedArray, field: pa.Field) -> tuple[pa.Chun
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Return a decoded table as a pandas frame, nullable integers and booleans in pandas' nullable dtypes."""
-    columns = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        dtypes = _TO_PANDAS_NULLABLE if field.nullable else _TO_PANDAS
-        columns[field.name] = column.to_pandas(types_mapper=dtypes.get)
-    return pd.DataFrame(columns)
+    table = table.combine_chunks()  # a message each
+    return pd.DataFrame({f.name: _pandas_column(f, c) for f, c in zip(table.schema, table.columns, strict=True)})
+
+
+def _pandas_column(field: pa.Field, column: pa.ChunkedArray) -> Any:
+    dtype = (_TO_PANDAS_NULLABLE if field.nullable else _TO_PANDAS).get(field.type)
+    if dtype is not None:
+        return dtype.__from_arrow__(column)
+    return column.to_pandas() if pa.types.is_dictionary(field.type) else column.to_numpy()
 
 
 def to_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
@@ -132,11 +139,19 @@ def to_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
         If a column holds values that have no common Arrow type, or times without a zone.
     """
     if isinstance(frame, pd.DataFrame):
-        try:
-            frame = pa.Table.from_pandas(frame, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise DataError(f"the frame cannot be written: {'; '.join(map(str, error.args))}") from error
+        columns = [_arrow_column(name, column.array) for name, column in frame.items()]
+        frame = pa.table(columns, names=list(map(str, frame.columns)))
     for field in frame.schema:
         if pa.types.is_timestamp(field.type) and field.type.tz is None:
             raise DataError(f"column {field.name!r} has times without a zone: use .dt.tz_localize('UTC')")
     return frame
+
+
+def _arrow_column(name: Any, values: Any) -> Any:
+    if isinstance(values, pd.arrays.NumpyExtensionArray):
+        values = values.to_numpy()
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        reason = "; ".join(map(str, error.args))
+        raise DataError(f"the frame cannot be written: column {name!r}: {reason}") from error

@@ -76,8 +76,8 @@ class Kernel:
     oracles: list[Function] = field(default_factory=list, repr=False)
     twins: dict[str, Kernel] = field(default_factory=dict, repr=False)
 
-    on_frame: ClassVar[Callable[[Kernel, tuple[Any, ...], dict[str, Any]], Any]]
-    """What a call with a frame, or with `symbol=`, does: set by the facade, since kernels know no frames."""
+    on_data: ClassVar[Callable[[Kernel, tuple[Any, ...], dict[str, Any]], Any]]
+    """What a call with arrays or a frame does: set by the facade, since a declaration knows neither."""
     on_declared: ClassVar[Callable[[Kernel], None]]
     """What is done about a kernel of the user's own when it is declared: set by the facade too, which knows all."""
     known: ClassVar[dict[tuple[str, str], Kernel]] = {}
@@ -282,14 +282,10 @@ class Kernel:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
         self.check_unchanged()
-        if keywords.get("symbol") is not None or (columns and is_frame(columns[0])):
-            return Kernel.on_frame(self, columns, keywords)
         named = [keywords[name] for name in self._read_keywords() if name in keywords]
-        if all(isinstance(value, str) for value in (*columns, *named)):
+        if keywords.get("symbol") is None and all(isinstance(value, str) for value in (*columns, *named)):
             return self.step(*columns, **keywords)
-        from fintech_toolkit.scan.arrays import compute
-
-        return compute(self, columns, keywords)
+        return Kernel.on_data(self, columns, keywords)
 
     def _read_keywords(self) -> list[str]:
         return [name.split(":")[0] for name in self.reads if not name.startswith("*")] + ["ts"]
@@ -332,11 +328,6 @@ class Kernel:
             if keywords.get(name) is not None
         }
         return Step(self.variant(given), tuple(bound), tuple(given.items()), tuple(resolved.items()))
-
-
-def is_frame(value: Any) -> bool:
-    """Whether it is a frame of any library, or a dict of arrays, and not one column."""
-    return isinstance(value, Mapping) or (hasattr(value, "columns") and getattr(value, "ndim", 2) == 2)
 
 
 def _arrived(values: dict[str, Any], digest: str) -> Kernel:

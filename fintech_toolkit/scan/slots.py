@@ -70,7 +70,7 @@ def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
     """Return the pool, or a copy that has at least `needed` slots."""
     if slots.shape[0] >= needed:
         return slots
-    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
+    larger = np.zeros(max(needed, 2 * slots.shape[0]), slots.dtype)
     larger[: slots.shape[0]] = slots
     return larger
 

@@ -14,9 +14,9 @@ from dask._task_spec import Alias, Task, TaskRef
 from distributed import Client, LocalCluster, SchedulerPlugin
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import backpressure, distributed
-from fintech_toolkit.engines.backpressure import hold_back
-from fintech_toolkit.engines.dask_scan import ScanTasks
+from fintech_toolkit.engines.dask import backpressure, plans
+from fintech_toolkit.engines.dask.backpressure import hold_back
+from fintech_toolkit.engines.dask.chain import ScanTasks
 from tests.engines.ticks import pipeline, same, ticks
 
 PARTITIONS, ROWS = 40, 80_000  # of 5 MB each: 200 MB, and the workers keep 50 MB each before they spill
@@ -238,7 +238,7 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     graph = dict(days[-1].optimize().__dask_graph__())
     last = next(found for found in expr.walk() if isinstance(found, ScanTasks))
     chain = [last]
-    while isinstance(chain[0].operand("state"), distributed.StateAfter):
+    while isinstance(chain[0].operand("state"), plans.StateAfter):
         chain.insert(0, chain[0].operand("state").scan)
     scans = [(tasks._name, number) for tasks in chain for number in range(tasks.npartitions)]
     assert len(scans) == 18

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.versions import LOCK, POINTER
+from fintech_toolkit.engines.dask.versions import LOCK, POINTER
 
 ROWS = 1_000
 

@@ -99,7 +99,7 @@ def test_the_hash_is_the_same_in_every_process() -> None:
     """Known answers: a change would move every symbol of every data set there is."""
     code = (
         "import pandas as pd, fintech_toolkit as ft\n"
-        "from fintech_toolkit.engines.assignment import hashed\n"
+        "from fintech_toolkit.engines.dask.assignment import hashed\n"
         "print([hashed(symbol, 1000) for symbol in ['AAPL', 'US912810TM09', '', 'é', 0, -5, 2**63]])"
     )
     for seed in ("0", "12345"):

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import write_partitioned
-from fintech_toolkit.engines.versions import POINTER, new_version
+from fintech_toolkit.engines.dask.partitions import write_partitioned
+from fintech_toolkit.engines.dask.versions import POINTER, new_version
 from tests.engines.test_datasets import ROWS, check_whole, numbered, read
 
 

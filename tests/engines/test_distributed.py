@@ -15,7 +15,7 @@ import pytest
 from distributed import Client, Event, LocalCluster
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import PLANS, parts_of, pipeline, prepared, refuse, same, ticks
 
 
@@ -195,9 +195,9 @@ def test_a_day_that_misses_symbols_keeps_their_state() -> None:
 
 
 def test_result_and_state_are_one_scan() -> None:
-    from fintech_toolkit.engines import distributed
+    from fintech_toolkit.engines.dask import plans
 
-    out, state = distributed.apply(pipeline(), dd.from_pandas(ticks(), npartitions=3))
+    out, state = plans.apply(pipeline(), dd.from_pandas(ticks(), npartitions=3))
     graph = dask.base.collections_to_expr((out[["ewma"]], state)).optimize().__dask_graph__()
     assert sum(str(key[0]).startswith("scantasks") for key in graph if isinstance(key, tuple)) == 3
 

@@ -16,7 +16,7 @@ from dask.dataframe.dask_expr.io import ReadParquet
 from distributed import Client
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import distributed
+from fintech_toolkit.engines.dask import plans
 from tests.engines.ticks import PLANS, prepared, ticks
 
 ROWS, NPARTITIONS = 600, 5
@@ -325,7 +325,7 @@ class TestWithTheState:
     @pytest.mark.parametrize("take", [lambda f: f, lambda f: f[[A]], lambda f: f[A] - f[B], lambda f: f[f[A] > 0][B]])
     def test_in_one_compute(self, plan: str, where: str, take: Any, source: Any) -> None:
         frame = ticks(ROWS, symbols=12)
-        out, state = distributed.apply(steps(plan), source(plan, where), plan=plan)
+        out, state = plans.apply(steps(plan), source(plan, where), plan=plan)
         run = steps(plan).start()
         whole = run(frame)
         got, after = dask.compute(take(out), state, scheduler="sync")

@@ -13,8 +13,8 @@ from dask.sizeof import sizeof
 from distributed import Client
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import dask_scan, distributed
-from fintech_toolkit.engines.state import State
+from fintech_toolkit.engines.dask import chain, plans
+from fintech_toolkit.engines.memory.state import State
 from tests.engines.ticks import parts_of, pipeline, prepared, same, ticks
 
 ROWS = 600
@@ -141,7 +141,7 @@ class TestCopies:
     """A state that lies in a worker's memory is never changed, and is copied once a partition."""
 
     def scanned(self, state: State | None, frame: pd.DataFrame) -> State:
-        return dask_scan.scan_partition(frame, state, pipeline(), frame.iloc[:0], 1, flush=False)[1]
+        return chain.scan_partition(frame, state, pipeline(), frame.iloc[:0], 1, flush=False)[1]
 
     def test_a_scan_that_is_done_again_sees_the_same_state(self) -> None:
         frame = ticks(ROWS, symbols=40)
@@ -185,7 +185,7 @@ class TestCopies:
         copies = []
         copy = State.copy
         monkeypatch.setattr(State, "copy", lambda state: copies.append(1) or copy(state))
-        lazy = distributed.apply(pipeline(), dd.from_pandas(ticks(ROWS), npartitions=6))
+        lazy = plans.apply(pipeline(), dd.from_pandas(ticks(ROWS), npartitions=6))
         dask.compute(*lazy)
         assert len(copies) == 5  # the first partition has no state to copy
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines import evidence
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask import evidence
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import parts_of, pipeline, same, ticks
 
 ROWS = 400
@@ -67,7 +67,7 @@ OPERATIONS: dict[str, tuple[Callable[[Any], Any], bool, bool]] = {
     "merge": (lambda f: f.merge(pd.DataFrame({"venue": ["X", "Y"], "fee": [1.0, 2.0]}), on="venue"), False, False),
     "midprice": (ft.Pipeline(ft.midprice().named("other")), True, True),
     "a chain": (lambda f: ft.Pipeline(ft.diff("bid"))(f, plan="chain"), True, True),
-    "bars": (lambda f: ft.Pipeline(ft.time_bars(frequency="1min"))(f, plan="chain"), False, False),
+    "bars": (lambda f: ft.Pipeline(ft.time_bars(frequency="1min"))(f, plan="chain"), False, True),
     "pairs": (lambda f: ft.to_pairs(f, [("S000", "S001")]), True, False),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ import pytest
 from streamz import Stream
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.frames import ticks
 
 ROWS = 900

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import PLANS, parts_of, pipeline, prepared, same, ticks
 
 ROWS = 400

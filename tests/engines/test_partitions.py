@@ -15,8 +15,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol, read_partitioned, write_partitioned
-from fintech_toolkit.engines.versions import POINTER
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol, read_partitioned, write_partitioned
+from fintech_toolkit.engines.dask.versions import POINTER
 from tests.engines.ticks import pipeline, refuse, same, ticks
 
 

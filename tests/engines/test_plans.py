@@ -12,7 +12,7 @@ from dask.dataframe.dask_expr.io import ReadParquet
 from dask.dataframe.utils import assert_eq
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.engines.ticks import parts_of, pipeline, same, ticks
 
 

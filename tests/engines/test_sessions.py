@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.sessions import parse_session, session_ids
+from fintech_toolkit.frames.sessions import session_ids
+from fintech_toolkit.schema import parse_session
 
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia", "Europe/London"]
 BEGINS = ["", " 00:00", " 17:00", " 09:15", " 23:59"]

@@ -11,7 +11,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.symbols import (
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
+from fintech_toolkit.frames.symbols import (
     NULL,
     SymbolTable,
     check_same_kind,
@@ -19,7 +20,6 @@ from fintech_toolkit.engines.symbols import (
     encode,
     read_only,
 )
-from fintech_toolkit.engines.wavefront import cut, run_wavefront
 
 NAMES: list[Any] = ["B", None, "A", "B", None, "C", "A"]
 NUMBERS: list[Any] = [2, None, 1, 2, None, 3, 1]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 
 ROWS = 4_000
 PLANS = ["chain", "by_symbol", "shuffle"]

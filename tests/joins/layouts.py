@@ -9,7 +9,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 
 
 def split(frame: pd.DataFrame, partitions: int) -> list[pd.DataFrame]:

@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.joins import keys
+from fintech_toolkit.engines.memory import keys
 from tests.joins.feeds import Options, best, feed
 from tests.joins.layouts import LAYOUTS, by_time, unknown
 

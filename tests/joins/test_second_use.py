@@ -16,7 +16,7 @@ from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
-from fintech_toolkit.joins import resumable
+from fintech_toolkit.engines.memory import resumable_asof
 from tests.joins.feeds import Options
 from tests.joins.layouts import LAYOUTS, by_time
 
@@ -160,11 +160,11 @@ def test_columns_of_a_result_share_nothing() -> None:
 def test_after_a_flush_it_starts_afresh(
     both: tuple[pd.DataFrame, pd.DataFrame], arrow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resumable, "FEW", 4)
+    monkeypatch.setattr(resumable_asof, "FEW", 4)
     left, right = (pa.Table.from_pandas(frame) for frame in both) if arrow else both
     join = ft.AsofJoin(tolerance="5ns")
     first = through(join, left, right)
-    assert (join.pending, join._right.rows, join._enough) == (0, 0, 4)
+    assert (join.pending, join._right.rows, join._last.symbols) == (0, 0, [])
     assert join.flush() is None
     assert through(join, left, right).equals(first)  # times begin again, which without a flush would be late
     assert first.equals(ft.asof_join(left, right, tolerance="5ns"))

@@ -13,7 +13,7 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import PipelineError, StateError
-from tests.live.topics import SECONDS, Topic, consume_all, wait_until
+from tests.live.topics import SECONDS, Topic, consume_all, ends, wait_until
 
 QUOTES = {"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64"}
 TRADES = {"symbol": "str", "ts": "datetime64[ns, UTC]", "price": "float64", "id": "int64"}
@@ -52,6 +52,12 @@ class Joined:
         self.quotes = Stream.from_kafka_frames(quotes, config, schema=QUOTES, **how)
         self.node = ft.asof_join(self.trades, self.quotes, state=state, idle=idle)
         self.frames = self.node.sink_to_list()
+        self._places = lambda: ends(servers, trades) | ends(servers, quotes)
+
+    def wait_for_all(self) -> None:
+        """Return once the join has seen all records that are in its topics now."""
+        places = self._places()
+        wait_until(lambda: self.node.state.offsets.items() >= places.items())
 
     def start(self) -> None:
         self.trades.start()
@@ -86,8 +92,7 @@ def test_two_topics_of_four_partitions_give_the_answers_of_the_batch(kafka_broke
     joined.start()
     put(kafka_broker, left, trades)
     put(kafka_broker, right, quotes)
-    wait_until(lambda: joined.trades.counts.received + joined.quotes.counts.received > 2_000)
-    wait_until(lambda: sum(joined.trades.lag.values()) + sum(joined.quotes.lag.values()) == 0)
+    joined.wait_for_all()
     joined.stop()
     joined.node.flush()
     same(joined.rows, ft.asof_join(trades, quotes))
@@ -115,8 +120,7 @@ def test_restarted_in_the_middle_it_gives_the_answers_of_the_batch(
     second.start()
     put(kafka_broker, left, trades.iloc[1_200:])
     put(kafka_broker, right, quotes.iloc[900:])
-    wait_until(lambda: len(first.rows) + len(second.rows) > 1_500)
-    wait_until(lambda: sum(second.trades.lag.values()) + sum(second.quotes.lag.values()) == 0)
+    second.wait_for_all()
     second.stop()
     second.node.flush()
     rows = pd.concat([first.rows, second.rows], ignore_index=True)
@@ -133,8 +137,7 @@ def test_a_side_that_is_ahead_is_paused_until_the_other_comes(kafka_broker: str,
     wait_until(lambda: "waits for topic" in str(joined.trades.health))
     assert joined.node.state[left, 0].pending < 250_000 - 40_000
     put(kafka_broker, right, quotes)
-    wait_until(lambda: sum(joined.trades.lag.values()) == 0 and joined.trades.counts.received > 0)
-    wait_until(lambda: sum(joined.quotes.lag.values()) == 0)
+    joined.wait_for_all()
     joined.stop()
     assert not joined.trades.health.held
     joined.node.flush()
@@ -180,7 +183,7 @@ def test_rows_that_cannot_be_joined_are_put_aside_with_their_reason(kafka_broker
     joined.start()
     put(kafka_broker, left, sent.astype({"symbol": "str"}))
     put(kafka_broker, right, quotes)
-    wait_until(lambda: joined.quotes.counts.received == 300 and sum(joined.trades.lag.values()) == 0)
+    joined.wait_for_all()
     joined.stop()
     joined.node.flush()
     same(joined.rows, ft.asof_join(trades, quotes))

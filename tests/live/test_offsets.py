@@ -17,6 +17,7 @@ from fintech_toolkit.live import LiveError
 from fintech_toolkit.live.codecs import encode_json
 from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
+from tests.live.workers import home, put
 
 
 def test_offsets_are_committed_after_the_sinks_and_reading_goes_on_there(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -200,3 +201,19 @@ def test_a_source_can_be_started_again(kafka_broker: str, kafka_topic: Topic) ->
         source.start()  # which changes nothing
         assert source.wait(SECONDS)
     pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), ticks(10), check_exact=True)
+
+
+def test_the_watermark_is_the_time_that_the_slowest_partition_has_reached(
+    kafka_broker: str, kafka_topic: Topic
+) -> None:
+    topic, frame = kafka_topic(partitions=3), ticks(600)
+    put(kafka_broker, topic, frame, 3)
+    source = Stream.from_kafka_frames(
+        topic, {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group=topic, batch_size=50, until="latest"
+    )
+    assert source.health.watermark is None
+    source.sink(lambda _: None)
+    source.start()
+    source.wait(SECONDS)
+    homes = frame["symbol"].map(lambda symbol: home(symbol, 3))
+    assert source.health.watermark == frame["ts"].groupby(homes).max().min()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
@@ -61,6 +61,18 @@ def committed(servers: str, group: str, topic: str) -> dict[int, int]:
     (future,) = admin.list_consumer_group_offsets(request).values()
     found = future.result(timeout=SECONDS).topic_partitions
     return {entry.partition: entry.offset for entry in found if entry.topic == topic and entry.offset >= 0}
+
+
+def ends(servers: str, topic: str) -> dict[tuple[str, int], int]:
+    """Where each partition of a topic ends that holds records, as the broker says it."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "ends"})
+    found = {}
+    for number in consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=SECONDS)
+        if end:
+            found[topic, number] = end
+    consumer.close()
+    return found
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

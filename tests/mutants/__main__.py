@@ -88,7 +88,7 @@ def main(
     sample: Annotated[int, typer.Option(help="How many mutants to try.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="The same seed draws the same mutants of the same code.")] = 1,
     only: Annotated[
-        list[str] | None, typer.Option(help="A module such as engines/order.py; all are drawn from if left out.")
+        list[str] | None, typer.Option(help="A module such as frames/order.py; all are drawn from if left out.")
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="Those few that are known to be killed, and must be.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Write the score into CONTRIBUTING.md.")] = False,

@@ -1,0 +1,212 @@
+"""A frame as the steps of a pipeline see it: read once, and run through by one state, or by several, a stretch each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.engines.memory.refusals import refusal
+from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
+from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.sessions import session_ids
+from fintech_toolkit.frames.symbols import CHUNK, LocalCodes, Symbol, code_steps, encode
+from fintech_toolkit.frames.times import NAT, as_times, times
+from fintech_toolkit.frames.views import Frame, require
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.scan.steps import Read
+from fintech_toolkit.scan.values import MISSING, as_values
+from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
+
+if TYPE_CHECKING:
+    from fintech_toolkit.flow.pipeline import Description
+
+NO_TIME = np.empty(0, np.int64)
+
+
+class Ticks:
+    """The rows of a frame on their way through a pipeline.
+
+    The columns are read once (`read_numbers`, `read_times`). Then each state reads the keys of its stretch of rows and
+    says which of them it cannot use (`read_keys`), and is advanced over it (`advance`).
+
+    Attributes
+    ----------
+    ok : ndarray of bool
+        Which rows can be used, as far as they have been looked at.
+    """
+
+    def __init__(self, pipeline: Description, view: Frame) -> None:
+        self.pipeline = pipeline
+        self.view = view
+        self.ok = np.ones(view.rows, np.bool_)
+        self._codes = np.zeros(view.rows, np.uint32)
+        self._ts = NO_TIME
+        self._kind: str | None = None
+        self._latest: Array | None = None
+        self._sources: dict[Read, Array] = {}
+        self._encoded: LocalCodes | None = None
+        self._outputs: dict[str, Array] = {}
+        self._work: list[tuple[Scan, list[Array], list[Array]]] = []
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        pipeline, view = self.pipeline, self.view
+        for name in pipeline.numeric_reads:
+            require(view, pipeline.source(name))
+        if pipeline.emits:
+            return
+        for name in pipeline.gives:
+            if name in view.names:
+                raise ColumnError(
+                    f"The frame already has a column {name!r}; rename the step's output with .named('…')."
+                )
+
+    def read_numbers(self, *, refuse: bool) -> None:
+        """Read the columns of numbers; a value that a column may not have raises, or is refused."""
+        for read in self.pipeline.source_reads:
+            name = self.pipeline.source(read.name)
+            what = f"Column {name!r}"
+            values = as_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
+            self._sources[read] = values
+            if not refuse:
+                check_domain(values, read.role, what)
+            elif (outside := outside_domain(values, read.role)) is not None:
+                self.ok &= ~outside
+
+    def read_times(self, latest: Array | None = None) -> None:
+        """Read the event times; those after the latest that a row may have are refused."""
+        pipeline = self.pipeline
+        if pipeline.time is None:
+            return
+        require(self.view, pipeline.time, " for event times; without one, say time=None if rows are in order")
+        self._ts, self._kind = times(self.view, pipeline.time, pipeline.unit)
+        if latest is not None:
+            self._latest = latest
+            self.ok &= self._ts <= latest
+
+    def encode_symbols(self) -> None:
+        """Encode the column of symbols at once, because several states will read keys of it."""
+        if self.pipeline.symbol is not None:
+            require(self.view, self.pipeline.symbol)
+            self._encoded = encode(self.view.column(self.pipeline.symbol), self.pipeline.symbol)
+
+    def read_keys(self, state: State, at: slice) -> Array:
+        """Give the symbols of some rows their codes in a state, refuse rows that are out of order, and return the last
+        times after them.
+
+        The state learns symbols and the kind of times, which is to be undone should the rows not be used after all.
+        """
+        pipeline, view, codes, ts, ok = self.pipeline, self.view, self._codes, self._ts, self.ok
+        if pipeline.time is not None:
+            if state.time_kind not in (None, self._kind):
+                raise DataError(
+                    f"Column {pipeline.time!r} has {self._kind} times, the frames before had {state.time_kind} ones."
+                )
+            state.time_kind = self._kind
+        if pipeline.symbol is not None:
+            require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
+        elif at.stop > at.start:
+            state.table.add("")
+        chunks = cut(at.stop - at.start, CHUNK, at.start)
+        last = [state.last.copy()]
+
+        def check_order(c: int) -> None:
+            if len(state.table) > len(last[0]):
+                more = max(len(state.table), 2 * len(last[0])) - len(last[0])
+                last[0] = np.concatenate([last[0], np.full(more, NAT)])
+            rows = chunks[c]
+            mark_disorder(codes[rows], ts[rows], last[0], ok[rows])
+
+        steps: list[tuple[bool, Callable[[int], None]]] = [(True, check_order)]
+        if pipeline.symbol is not None:
+            column = view.column(pipeline.symbol)
+            steps = [*code_steps(column, pipeline.symbol, state.table, chunks, codes, self._encoded), *steps]
+        run_wavefront(len(chunks), steps)
+        return last[0][: len(state.table)]
+
+    def refusal(self, state: State, row: int) -> str:
+        """Return why a row cannot be used, by the state that has read its keys."""
+        return refusal(self.pipeline, state, row, (self._codes, self._ts), self._latest, self._sources)
+
+    def prepare(self) -> None:
+        """Find what the steps need besides columns and keys; after it nothing can be wrong with the frame."""
+        pipeline = self.pipeline
+        self._known_at = self._ts
+        if KNOWN_AT in self.view.names and pipeline.time is not None and pipeline.emits:
+            # When each tick was known: for a bar that is not its time, the start, but what its own step said.
+            self._known_at = times(self.view, KNOWN_AT, pipeline.unit)[0]
+        self._sessions = session_ids(self._ts, pipeline.session) if pipeline.session else NO_SESSION
+        for scan in pipeline.scans:
+            inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.step.reads]
+            room = scan.outputs(self.view.rows)
+            self._work.append((scan, inputs, room))
+            self._outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
+
+    def advance(self, state: State, last: Array, at: slice) -> Any:
+        """Run the steps over rows that can all be used; `last` are the last times after them.
+
+        Returns
+        -------
+        frame or None
+            The rows that the last step emitted, if that is what it does.
+        """
+        state.last = last
+        chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
+        symbols = len(state.table)
+        emitted: list[Emitted | None] = [None] * len(chunks)
+        steps = []
+        for s, (scan, inputs, room) in enumerate(self._work):
+
+            def step(
+                c: int,
+                s: int = s,
+                scan: Scan = scan,
+                inputs: Sequence[Array] = inputs,
+                room: Sequence[Array] = room,
+            ) -> None:
+                at = chunks[c]
+                sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
+                keys = self._codes[at], self._sessions[at], self._ts[at]
+                rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
+                if isinstance(rows, Emitted):
+                    emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
+
+            steps.append((not scan.kernel.stateless, step))
+        run_wavefront(len(chunks), steps)
+        if not self.pipeline.emits:
+            return None
+        known = [rows for rows in emitted if rows is not None]
+        known_at = self._known_at[np.concatenate([rows.at for rows in known])]
+        found, codes = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
+        return emitted_rows(self.pipeline, state, self.view, found, codes, known_at)
+
+    def enriched(self) -> Any:
+        """Return the frame with the steps' columns appended, when all its rows have been run through."""
+        for name in self.pipeline.nullable:
+            self._outputs[name] = np.ma.masked_equal(self._outputs[name], MISSING, copy=False)
+        return self.view.append(self._outputs)
+
+
+def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
+    """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
+    kind = state.time_kind or "aware"
+    result: dict[str, Any] = {}
+    if pipeline.symbol is not None:
+        result[pipeline.symbol] = _symbol_array(state.symbols, codes)
+    for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
+        values = np.ascontiguousarray(rows[given])
+        result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
+    if pipeline.time is not None:
+        result[KNOWN_AT] = as_times(known_at, kind, pipeline.unit)
+    return view.build(result)
+
+
+def _symbol_array(symbols: list[Symbol], codes: Array) -> Any:
+    integers = len(symbols) > 0 and isinstance(symbols[0], int)
+    return pa.array(symbols, pa.int64() if integers else pa.string()).take(pa.array(codes))

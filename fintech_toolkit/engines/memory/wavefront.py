@@ -1,0 +1,71 @@
+"""Steps over chunks, side by side: a step of a chunk waits only for the same step of the chunk before.
+
+No chunk waits for a chunk behind it, so threads that take the chunks in order cannot block each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from numba.core import config
+
+MORSEL = 131_072
+"""Rows of a chunk: its columns stay in a core's cache from step to step."""
+
+
+_busy: ContextVar[bool] = ContextVar("busy", default=False)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run wavefronts on the calling thread: where somebody else, such as Dask, already keeps all cores busy."""
+    token = _busy.set(True)
+    try:
+        yield
+    finally:
+        _busy.reset(token)
+
+
+def cut(rows: int, size: int, first: int = 0) -> list[slice]:
+    """Cut so many rows from the first on into chunks; a few are one."""
+    end = first + rows
+    return [slice(start, min(start + size, end)) for start in range(first, end, size)] or [slice(first, first)]
+
+
+def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:
+    """Run every step on every chunk.
+
+    Parameters
+    ----------
+    chunks : int
+        How many chunks.
+    steps : list of (bool, callable)
+        Whether the step carries state from chunk to chunk, and what it does with chunk number c.
+    """
+    if chunks == 1:
+        for _, step in steps:
+            step(0)
+        return
+    done: list[list[Future[None]]] = [[Future() for _ in range(chunks)] for _ in steps]
+
+    def process(c: int) -> None:
+        s = 0
+        try:
+            for s, (stateful, step) in enumerate(steps):
+                if stateful and c > 0:
+                    done[s][c - 1].result()
+                step(c)
+                done[s][c].set_result(None)
+        except BaseException as error:
+            for row in done[s:]:
+                row[c].set_exception(error)
+            raise
+
+    threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(min(chunks, threads)) as pool:
+        for future in [pool.submit(process, c) for c in range(chunks)]:
+            future.result()

@@ -1,0 +1,1 @@
+"""What is to be computed, as pure data: it knows no engine."""

@@ -1,0 +1,98 @@
+"""Event times of a frame as int64 UTC nanoseconds, and back in the form in which they came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.views import Frame
+from fintech_toolkit.schema import UNITS, Array, whole_nanoseconds
+
+NAT = np.iinfo(np.int64).min
+"""A time that is missing."""
+
+
+def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]:
+    """Return event times as int64 UTC nanoseconds, and their kind: aware, naive or int. Missing times are `NAT`.
+
+    Parameters
+    ----------
+    frame : Frame
+        Where the column is.
+    name : str
+        The column.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of integer times; by default nanoseconds, which must not look like another unit. Timestamps have a
+        unit of their own.
+
+    Raises
+    ------
+    DataError
+        If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
+    """
+    column: Any = frame.column(name)
+    what = f"Column {name!r}"
+    wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
+    remedy = "convert it with pandas.to_datetime(…, utc=True)."
+    try:
+        if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
+            column = pd.Series(column)  # in a unit that pandas has
+        if isinstance(column, pd.Series):
+            column = column.array
+        if isinstance(column, pd.arrays.DatetimeArray):
+            stamps: Any = column
+            return whole_nanoseconds(stamps.asi8, what, stamps.unit), "aware" if stamps.tz else "naive"
+        if isinstance(column, pd.arrays.NumpyExtensionArray):
+            column = column.to_numpy()
+        if isinstance(column, np.ndarray) and column.dtype.kind == "O" and len(column):
+            # Arrow would take naive times among them for UTC ones.
+            raise DataError(wrong + remedy)
+        if not isinstance(column, pa.Array | pa.ChunkedArray):
+            column = pa.array(column, from_pandas=True)
+    except (pa.ArrowException, pd.errors.OutOfBoundsDatetime, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{wrong}{remedy} ({error})") from error
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return whole_nanoseconds(_integers(column, what), what, kind.unit), "aware" if kind.tz else "naive"
+    if pa.types.is_integer(kind):
+        return whole_nanoseconds(_integers(column, what), what, unit), "int"
+    if pa.types.is_floating(kind):
+        remedy = "float64 cannot keep nanoseconds exact: read it as int64 (Int64 where values are missing)."
+    raise DataError(wrong + remedy)
+
+
+def _integers(column: Any, what: str) -> Array:
+    """Return an Arrow column of integers or timestamps as int64, nulls as `NAT`."""
+    if column.type == pa.uint64():
+        large = pc.fill_null(pc.greater(column, pa.scalar(np.iinfo(np.int64).max, pa.uint64())), False)
+        if pc.any(large).as_py():
+            row = pc.index(large, True).as_py()
+            raise DataError(f"{what} holds times that int64 nanoseconds cannot: {column[row]} at row {row}.")
+    values = column.cast(pa.int64())
+    return _numpy(values.fill_null(NAT) if values.null_count else values)
+
+
+def _numpy(values: Any) -> Array:
+    result: Array = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
+    return result
+
+
+def as_times(ts: Array, kind: str, unit: str | None = None, *, nullable: bool = True) -> Any:
+    """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing.
+
+    Integers come in their unit, rounded down, with nulls (pandas' Int64) if `nullable`.
+    """
+    missing = ts == NAT
+    if kind == "int":
+        ts = ts // UNITS[unit or "ns"]
+        return pd.arrays.IntegerArray(ts, missing) if nullable else ts
+    return pa.array(ts, mask=missing if missing.any() else None).cast(
+        pa.timestamp("ns", "UTC" if kind == "aware" else None)
+    )
