@@ -133,11 +133,12 @@ def list_kernels(
 @kernels.command()
 def show(name: Annotated[str, typer.Argument(help="A kernel's name, such as ewma.")]) -> None:
     """Show a kernel's definition, parameters, outputs, source and an example."""
-    from fintech_toolkit.kernels import registry
+    from fintech_toolkit.kernels import find
 
-    found = registry().get(name)
-    if found is None:
-        raise ParameterError(f"There is no kernel {name!r}. {did_you_mean(name, registry())}")
+    try:
+        found = find(name)
+    except AttributeError as error:
+        raise ParameterError(str(error)) from None
     console = Console()
     console.print(Text.assemble((found.name, "bold green"), f"{inspect.signature(found)}  ", (found.family, "dim")))
     for part in _render(found.__doc__ or ""):

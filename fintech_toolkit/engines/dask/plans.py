@@ -147,15 +147,15 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
     _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
     name = choice.name
-    frame, text = ddf.expr, pipeline.to_json()
+    frame = ddf.expr
     flush = state is None and pipeline.emits
     if name == "shuffle":
         frame = partitioned(frame, pipeline.symbol, pipeline.time, frame.npartitions)
     if not _as_they_are(choice, frame.npartitions):
         frame = ClearDivisions(Partitions(frame, choice.order))
     kind = Scan if pipeline.emits else RowScan
-    scan = kind(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
-    result = Enrich(frame, text) if name == "partition-wise" else scan
+    scan = kind(frame, pipeline, state, name not in ("by_symbol", "shuffle"), flush)
+    result = Enrich(frame, pipeline) if name == "partition-wise" else scan
     return new_collection(result), new_collection(StateAfter(scan))
 
 
