@@ -34,6 +34,10 @@ class PipelineError(FintechToolkitError, ValueError):
     """Steps do not fit together, or a pipeline is asked for what it cannot do."""
 
 
+class LiveError(FintechToolkitError):
+    """Kafka, or a record that came from it, stopped a live stream; the message says where and why."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names the known name nearest to `name`, or lists what there is.
 

@@ -5,14 +5,15 @@ Importing it registers ``Stream.from_kafka_frames``, ``.to_kafka_frames``, ``.to
 
 from __future__ import annotations
 
-from fintech_toolkit.live.batch import Batch, Counts
+from fintech_toolkit.errors import LiveError
+from fintech_toolkit.live.batch import Batch
 from fintech_toolkit.live.broker import EmbeddedBroker
 from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.counts import Counts
 from fintech_toolkit.live.health import Health
 from fintech_toolkit.live.sinks import to_function, to_kafka_frames, to_table
 from fintech_toolkit.live.source import from_kafka_frames
 from fintech_toolkit.live.states import LiveState
-from fintech_toolkit.live.writer import LiveError
 
 __all__ = [
     "Batch",

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fintech_toolkit.live.batch import Batch, Counter, Feed
+from fintech_toolkit.live.batch import Batch, Feed
 from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
+from fintech_toolkit.live.counts import Counter
 from fintech_toolkit.live.dead_letters import DeadLetters
 from fintech_toolkit.live.membership import Membership, Position
 from fintech_toolkit.live.records import Records

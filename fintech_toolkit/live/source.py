@@ -18,9 +18,9 @@ from streamz import Source, Stream
 from streamz.core import convert_interval
 
 from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Counter, Counts
 from fintech_toolkit.live.codecs import DECODERS
 from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.live.counts import Counter, Counts
 from fintech_toolkit.live.dead_letters import DeadLetters
 from fintech_toolkit.live.delivery import Delivery
 from fintech_toolkit.live.health import Health
