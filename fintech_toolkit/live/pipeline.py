@@ -16,7 +16,7 @@ from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, chec
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
-    from fintech_toolkit.flow.pipeline import Description as Pipeline
+    from fintech_toolkit.flow.pipeline import Description
 
 
 class PipelineNode(KeepsState):
@@ -37,7 +37,7 @@ class PipelineNode(KeepsState):
     def __init__(
         self,
         upstream: Any,
-        pipeline: Pipeline,
+        pipeline: Description,
         state: State | LiveState | None,
         ahead: str | None,
         **kwargs: Any,

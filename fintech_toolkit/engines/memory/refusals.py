@@ -27,7 +27,7 @@ def refusal(
 
     Parameters
     ----------
-    pipeline, state : Pipeline, State
+    pipeline, state : Description, State
         What looked at it, and the state that knows its symbol.
     row : int
         Its position in the frame.

@@ -19,7 +19,7 @@ from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 if TYPE_CHECKING:
-    from fintech_toolkit.flow.pipeline import Description as Pipeline
+    from fintech_toolkit.flow.pipeline import Description
 
 
 class Run:
@@ -42,7 +42,7 @@ class Run:
         If it is no state, or belongs to another pipeline.
     """
 
-    def __init__(self, pipeline: Pipeline, state: State | None = None) -> None:
+    def __init__(self, pipeline: Description, state: State | None = None) -> None:
         self.pipeline = pipeline
         if not isinstance(state, State | None):
             raise StateError(f"A run starts from a State or the path of a saved one, not {type(state).__name__}.")
@@ -173,14 +173,14 @@ class Run:
 
 
 def accept_parts(
-    pipeline: Pipeline, frame: Any, parts: Sequence[tuple[State, int]], latest: Array | None = None
+    pipeline: Description, frame: Any, parts: Sequence[tuple[State, int]], latest: Array | None = None
 ) -> tuple[Any, list[int], list[State], dict[int, str]]:
     """Do what `Run.accept` does for several states at once: each is advanced over the rows of the frame that follow
     those of the one before.
 
     Parameters
     ----------
-    pipeline : Pipeline
+    pipeline : Description
         What to run.
     frame : frame
         As for a call.
@@ -211,7 +211,7 @@ def accept_parts(
 
 
 def _read(
-    pipeline: Pipeline, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
+    pipeline: Description, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
 ) -> tuple[Ticks, list[tuple[Array, slice]], dict[int, str]]:
     """Read the rows of a frame that can be used, each stretch by its state.
 

@@ -24,7 +24,7 @@ from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 
 if TYPE_CHECKING:
-    from fintech_toolkit.flow.pipeline import Description as Pipeline
+    from fintech_toolkit.flow.pipeline import Description
 
 NO_TIME = np.empty(0, np.int64)
 
@@ -41,7 +41,7 @@ class Ticks:
         Which rows can be used, as far as they have been looked at.
     """
 
-    def __init__(self, pipeline: Pipeline, view: Frame) -> None:
+    def __init__(self, pipeline: Description, view: Frame) -> None:
         self.pipeline = pipeline
         self.view = view
         self.ok = np.ones(view.rows, np.bool_)
@@ -193,7 +193,7 @@ class Ticks:
         return self.view.append(self._outputs)
 
 
-def emitted_rows(pipeline: Pipeline, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
+def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
     """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
     kind = state.time_kind or "aware"
     result: dict[str, Any] = {}
