@@ -15,9 +15,9 @@ from distributed.utils import sync
 from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import message_schema, to_frame, to_table
 from fintech_toolkit.live import LiveError
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 from tests.kafka import create_topic
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
 
@@ -159,7 +159,7 @@ def test_nothing_is_committed_before_its_dead_letters_are_delivered(kafka_broker
 def test_a_slow_first_frame_is_not_overtaken(
     kafka_broker: str, kafka_topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fintech_toolkit.live.sinks.BATCH", 50)
+    monkeypatch.setattr("fintech_toolkit.kafka.sinks.BATCH", 50)
     topic, frame = kafka_topic(), ticks(1_000, symbols=1)
     sink = Stream().to_kafka_frames(topic, {"bootstrap.servers": kafka_broker}, key="symbol")
 

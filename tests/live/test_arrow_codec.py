@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.live.arrow_codec import arrow_messages
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
+from fintech_toolkit.kafka.arrow_codec import arrow_messages
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow
+from fintech_toolkit.kafka.message_schema import message_schema, to_frame, to_table
 
 NANOSECONDS = 1723161240123456789
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})

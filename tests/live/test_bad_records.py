@@ -11,9 +11,9 @@ import pytest
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.kafka.codecs import encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import to_table
 from fintech_toolkit.live import Counts
-from fintech_toolkit.live.codecs import encode_arrow, encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, consume_all, produce, ticks
 
 GOOD = ticks(200, symbols=3)

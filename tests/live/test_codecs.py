@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError, ParameterError
-from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.json_codec import json_messages
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
+from fintech_toolkit.kafka.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.json_codec import json_messages
+from fintech_toolkit.kafka.message_schema import message_schema, to_frame, to_table
 
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})
 GOOD = b'{"symbol": "AAA", "ts": "2024-08-08T23:54:00.123456789Z", "bid": 1.5, "id": 9223372036854775807}'
@@ -382,8 +382,8 @@ def test_schemas_of_other_types_are_refused(columns: dict[str, str], message: st
 
 def test_a_leading_null_does_not_end_the_process() -> None:
     code = (
-        "from fintech_toolkit.live.codecs import JsonDecoder\n"
-        "from fintech_toolkit.live.schema import message_schema\n"
+        "from fintech_toolkit.kafka.codecs import JsonDecoder\n"
+        "from fintech_toolkit.kafka.message_schema import message_schema\n"
         "print(JsonDecoder(message_schema({'a': float})).decode([b'null', b'{\"a\": 1}']).rejected)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

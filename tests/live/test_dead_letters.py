@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from fintech_toolkit.kafka.codecs import encode_arrow
+from fintech_toolkit.kafka.dead_letters import DeadLetters
+from fintech_toolkit.kafka.records import Record, Records
 from fintech_toolkit.live import KafkaConfig, LiveError
-from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.records import Record, Records
 from tests.live.topics import SECONDS, Topic, consume_all, produce
 
 

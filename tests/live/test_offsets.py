@@ -13,9 +13,9 @@ from confluent_kafka.admin import AdminClient
 from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import to_table
 from fintech_toolkit.live import LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
 from tests.live.workers import home, put
 

@@ -18,9 +18,9 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import message_schema, to_frame, to_table
 from fintech_toolkit.live import Batch, Counts, LiveError
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 from tests.live.topics import (
     SCHEMA,
     SECONDS,
@@ -176,7 +176,7 @@ def test_one_frame_is_encoded_while_another_is_delivered_and_their_order_is_kept
         return messages
 
     sink._encoder = watched
-    from fintech_toolkit.live.writer import Writer
+    from fintech_toolkit.kafka.writer import Writer
 
     flush = Writer.flush
 

@@ -12,9 +12,9 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import to_table
 from fintech_toolkit.live import Batch, Counts, LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, by_symbol, committed, consume_all, produce, ticks
 
 

@@ -15,9 +15,9 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import StateError
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import to_table
 from fintech_toolkit.live import Counts, LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks
 from tests.live.workers import assert_values, features, home, put, wait_until

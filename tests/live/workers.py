@@ -21,8 +21,8 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 import fintech_toolkit.live  # registers the nodes
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import to_table
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, SECONDS
 

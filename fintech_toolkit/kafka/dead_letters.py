@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.errors import LiveError
-from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.records import Record
-from fintech_toolkit.live.schema import to_table
-from fintech_toolkit.live.writer import HEADER_OVERHEAD, Writer
+from fintech_toolkit.kafka.codecs import encode_arrow
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.message_schema import to_table
+from fintech_toolkit.kafka.records import Record
+from fintech_toolkit.kafka.writer import HEADER_OVERHEAD, Writer
 
 _REASON_BYTES = 1_000
 

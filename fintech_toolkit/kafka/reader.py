@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fintech_toolkit.live.batch import Batch, Feed
-from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
-from fintech_toolkit.live.counts import Counter
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.membership import Membership, Position
-from fintech_toolkit.live.records import Records
-from fintech_toolkit.live.schema import to_frame
+from fintech_toolkit.engines.live.batch import Batch, Feed
+from fintech_toolkit.kafka.codecs import ArrowDecoder, JsonDecoder
+from fintech_toolkit.kafka.counts import Counter
+from fintech_toolkit.kafka.dead_letters import DeadLetters
+from fintech_toolkit.kafka.membership import Membership, Position
+from fintech_toolkit.kafka.message_schema import to_frame
+from fintech_toolkit.kafka.records import Records
 
 _DEPTH = 2  # batches on their way through nodes and sinks while the next is read and decoded
 _FEW = 1_000  # records, before it is known how large they are

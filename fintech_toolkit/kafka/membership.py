@@ -14,11 +14,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from fintech_toolkit.engines.live.states import KeepsState
 from fintech_toolkit.errors import LiveError, ParameterError
-from fintech_toolkit.live.records import Records, collector_paused
-from fintech_toolkit.live.resumption import Committed, Resumption, commit_metadata, resume
-from fintech_toolkit.live.states import KeepsState
-from fintech_toolkit.live.writer import logger
+from fintech_toolkit.kafka.records import Records, collector_paused
+from fintech_toolkit.kafka.resumption import Committed, Resumption, commit_metadata, resume
+from fintech_toolkit.kafka.writer import logger
 
 _DEFAULTS = {
     "isolation.level": "read_committed",

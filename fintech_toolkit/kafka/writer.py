@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from fintech_toolkit.errors import LiveError
-from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.kafka.config import KafkaConfig
 
 logger = logging.getLogger("fintech_toolkit.live")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fintech_toolkit.engines.live.states import KeepsState, Place, version_at
 from fintech_toolkit.errors import StateError
-from fintech_toolkit.live.states import KeepsState, Place, version_at
 
 _METADATA = re.compile(r"since=(?P<since>\d+)( from=(?P<origin>\S+))?")
 

@@ -5,15 +5,15 @@ Importing it registers ``Stream.from_kafka_frames``, ``.to_kafka_frames``, ``.to
 
 from __future__ import annotations
 
+from fintech_toolkit.engines.live.batch import Batch
+from fintech_toolkit.engines.live.states import LiveState
 from fintech_toolkit.errors import LiveError
-from fintech_toolkit.live.batch import Batch
-from fintech_toolkit.live.broker import EmbeddedBroker
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.counts import Counts
-from fintech_toolkit.live.health import Health
-from fintech_toolkit.live.sinks import to_function, to_kafka_frames, to_table
-from fintech_toolkit.live.source import from_kafka_frames
-from fintech_toolkit.live.states import LiveState
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.counts import Counts
+from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker
+from fintech_toolkit.kafka.health import Health
+from fintech_toolkit.kafka.sinks import to_function, to_kafka_frames, to_table
+from fintech_toolkit.kafka.source import from_kafka_frames
 
 __all__ = [
     "Batch",
