@@ -13,7 +13,7 @@ import pyarrow as pa
 from fintech_toolkit.errors import LiveError
 from fintech_toolkit.kafka.codecs import encode_arrow
 from fintech_toolkit.kafka.config import KafkaConfig
-from fintech_toolkit.kafka.message_schema import to_table
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.kafka.records import Record
 from fintech_toolkit.kafka.writer import HEADER_OVERHEAD, Writer
 
@@ -78,7 +78,7 @@ class DeadLetters:
             If there is no topic for dead letters.
         """
         where = {"topic": topic, "partition": str(partition), "offset": str(first_offset)}
-        (value,) = encode_arrow(to_table(rows).slice(row, 1)) if rows is not None else (b"",)
+        (value,) = encode_arrow(arrow_table(rows).slice(row, 1)) if rows is not None else (b"",)
         self._queue(where, reason, None, value)
 
     def flush(self, timeout: float) -> bool:

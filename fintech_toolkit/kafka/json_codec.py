@@ -302,8 +302,8 @@ def encode_json(table: pa.Table) -> list[bytes]:
     Examples
     --------
     >>> import pandas as pd
-    >>> from fintech_toolkit.kafka.message_schema import to_table
-    >>> encode_json(to_table(pd.DataFrame({"symbol": ["AAA"], "bid": [0.1], "ask": [float("nan")]})))
+    >>> from fintech_toolkit.kafka.message_schema import arrow_table
+    >>> encode_json(arrow_table(pd.DataFrame({"symbol": ["AAA"], "bid": [0.1], "ask": [float("nan")]})))
     [b'{"symbol":"AAA","bid":0.1,"ask":null}']
     """
     encoded = json_messages(table, None, sys.maxsize)

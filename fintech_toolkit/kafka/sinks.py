@@ -20,7 +20,7 @@ from fintech_toolkit.engines.live.batch import Batch, batch_of
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
 from fintech_toolkit.kafka.codecs import ENCODERS, Messages
 from fintech_toolkit.kafka.config import KafkaConfig
-from fintech_toolkit.kafka.message_schema import to_table as arrow_table
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.kafka.messages import raise_first
 from fintech_toolkit.kafka.writer import BATCH, Writer
 

@@ -44,7 +44,7 @@ class Feed(Protocol):
         """Stop because of an error that no batch has brought about."""
 
 
-class Records(Protocol):
+class SentRecords(Protocol):
     """What a batch asks of the records that it was made of."""
 
     @property
@@ -52,10 +52,10 @@ class Records(Protocol):
         """When each was written, in milliseconds since 1970; not positive if that is not known."""
 
     def __getitem__(self, place: int) -> Any:
-        """Return one of them, as `DeadLetters` take it."""
+        """Return one of them, as its dead letters take it."""
 
 
-class DeadLetters(Protocol):
+class PutsAside(Protocol):
     """Where a batch puts what cannot be used."""
 
     def send(self, record: Any, reason: str, row: int | None = None, rows: pa.Table | None = None) -> None:
@@ -108,8 +108,8 @@ class Batch:
     offset: npt.NDArray[np.int64]
     feed: Feed = field(repr=False)
     replayed: bool = False
-    _origin: tuple[pa.Table, npt.NDArray[np.int64], Records] | None = field(default=None, repr=False)
-    _dead_letters: DeadLetters | None = field(default=None, repr=False)
+    _origin: tuple[pa.Table, npt.NDArray[np.int64], SentRecords] | None = field(default=None, repr=False)
+    _dead_letters: PutsAside | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
 
     def parts(self, frame: Any) -> tuple[Any, dict[int, int]]:
