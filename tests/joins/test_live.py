@@ -18,7 +18,8 @@ from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import resumable_asof
+from fintech_toolkit.engines.memory import last_rows, resumable_asof
+from fintech_toolkit.engines.memory.asof import join_frames
 from tests.joins.feeds import Options, feeds
 from tests.joins.test_asof import LEFT, RIGHT, seconds
 
@@ -40,9 +41,24 @@ def together(answers: list[Any]) -> Any:
 CUTS = st.lists(st.integers(0, 40), max_size=4)
 
 
-@given(feeds(), HOW, CUTS, CUTS, st.randoms(use_true_random=False), st.booleans())
-@settings(deadline=None, max_examples=60)
+@given(feeds(), HOW, CUTS, CUTS, st.randoms(use_true_random=False), st.booleans(), st.sampled_from([1, 5, 1_000]))
+@settings(deadline=None, max_examples=80)
 def test_is_the_join_of_the_whole(
+    both: tuple[pd.DataFrame, pd.DataFrame],
+    how: Options,
+    left_cuts: Any,
+    right_cuts: Any,
+    random: Any,
+    arrow: bool,
+    few: int,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resumable_asof, "FEW", few)
+        patch.setattr(last_rows, "FEW", few)
+        check_whole(both, how, left_cuts, right_cuts, random, arrow)
+
+
+def check_whole(
     both: tuple[pd.DataFrame, pd.DataFrame], how: Options, left_cuts: Any, right_cuts: Any, random: Any, arrow: bool
 ) -> None:
     left, right = (pa.Table.from_pandas(frame) for frame in both) if arrow else both
@@ -78,7 +94,6 @@ def test_no_answer_comes_before_it_is_final(both: tuple[pd.DataFrame, pd.DataFra
 def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resumable_asof, "FEW", 4)
     join = ft.AsofJoin()
-    join._enough = 4
     answers = []
     for second in range(60):
         one = {"symbol": ["A"], "ts": seconds(second)}
@@ -89,6 +104,33 @@ def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPa
     found = together(answers)
     assert (found["n"] == found["bid"]).all()
     assert len(found) == 60
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_an_answer_looks_at_no_more_rows_than_it_needs(arrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(here: Any, there: Any, options: Any) -> Any:
+        looked_at.append(here.rows + there.rows)
+        return join_frames(here, there, options)
+
+    monkeypatch.setattr(resumable_asof, "join_frames", counted)
+    many, rng = 20_000, np.random.default_rng(5)
+    sort = pa.Table.from_pandas if arrow else lambda frame: frame
+    right = pd.DataFrame({"symbol": [f"S{code}" for code in range(many)], "ts": np.arange(many)})
+    right = right.assign(bid=rng.normal(size=many))
+    join, answers, lefts = ft.AsofJoin(), [], []
+    join.right(sort(right))
+    for step in range(60):
+        at = many + step * 100
+        quotes = pd.DataFrame({"symbol": rng.choice(right["symbol"], 50), "ts": at + np.arange(50)})
+        right = pd.concat([right, quotes := quotes.assign(bid=rng.normal(size=50))], ignore_index=True)
+        trades = pd.DataFrame({"symbol": rng.choice(right["symbol"], 30), "ts": at + np.arange(30)})
+        lefts.append(trades)
+        answers += [join.left(sort(trades)), join.right(sort(quotes))]
+    assert max(looked_at[1:]) < 2_500
+    found, whole = together([*answers, join.flush()]), ft.asof_join(pd.concat(lefts, ignore_index=True), right)
+    np.testing.assert_array_equal(np.asarray(found["bid"]), whole["bid"])
 
 
 def test_a_quiet_side_can_promise() -> None:

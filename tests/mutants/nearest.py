@@ -106,6 +106,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/engines/test_pairs_of_any_sort.py",
         "tests/test_pipeline.py",
     ),
+    "engines/memory/feed.py": FEEDS_JOINED,
+    "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from fintech_toolkit.engines.memory.search import search
-from fintech_toolkit.engines.memory.wavefront import run_wavefront
+from fintech_toolkit.engines.memory.wavefront import MORSEL, one_thread, run_wavefront
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
@@ -51,6 +52,6 @@ def attach(left: Joinable, right: Joinable, found: Array, options: AsOf) -> Any:
         source, name = columns[c]
         taken[name] = take(source)
 
-    if columns:
+    with one_thread() if len(found) < MORSEL else nullcontext():  # of a few rows a thread costs more than it takes
         run_wavefront(len(columns), [(False, fill)])
     return left.rename(ours).append(taken)

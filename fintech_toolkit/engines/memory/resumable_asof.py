@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat
 from fintech_toolkit.engines.memory.keys import check_kinds, read_keys
+from fintech_toolkit.engines.memory.last_rows import LastRows
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
-from fintech_toolkit.errors import ColumnError, DataError, ParameterError, PipelineError
+from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind, encode
 from fintech_toolkit.frames.times import NAT, times
@@ -23,27 +25,8 @@ from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
 
 IDENTITY = b"fintech_toolkit.asof_join"
-FEW = 10_000
-"""Rows of the right that are kept without looking whether some can be forgotten."""
-
-
-@dataclass(frozen=True)
-class _Feed:
-    """What is kept of one side, the time before which nothing more will come from it, and the kind of its times."""
-
-    frames: tuple[Any, ...] = ()
-    watermark: int = int(NAT)
-    kind: str = ""
-
-    @property
-    def rows(self) -> int:
-        return sum(map(len, self.frames))
-
-    def whole(self) -> Any:
-        """Return what is kept as one frame."""
-        if len(self.frames) == 1:
-            return self.frames[0]
-        return joinable(self.frames[0]).concat(self.frames[1:])
+FEW = 1_000
+"""Rows of the right that are kept as they came, without looking which of them others have replaced."""
 
 
 class AsofJoin:
@@ -118,8 +101,8 @@ class AsofJoin:
                 "use asof_join when it has ended."
             )
         self.options = options
-        self._left, self._right = _Feed(), _Feed()
-        self._enough = FEW
+        self._left, self._right = Feed(), Feed()
+        self._last = LastRows()  # of the right
 
     @property
     def pending(self) -> int:
@@ -134,7 +117,7 @@ class AsofJoin:
     @property
     def oldest(self) -> int | None:
         """The earliest time of a row of the left that waits, in nanoseconds; None if none does."""
-        return int(self._times("left", self._left.whole()).min()) if self.pending else None
+        return min(self._left.first) if self.pending else None
 
     def watermark(self, side: str) -> int:
         """Return the latest time that a side has reached, in nanoseconds; the least int64 before its first row."""
@@ -148,9 +131,9 @@ class AsofJoin:
         """Return a join that has seen nothing of a side."""
         join = self.copy()
         if side == "left":
-            join._left = _Feed()
+            join._left = Feed()
         else:
-            join._right = _Feed()
+            join._right, join._last = Feed(), LastRows()
         return join
 
     def left(self, frame: Any) -> Any:
@@ -200,13 +183,13 @@ class AsofJoin:
         self._start(self.options)
         return rows
 
-    def _grown(self, side: str, feed: _Feed, frame: Any, other: _Feed) -> _Feed:
+    def _grown(self, side: str, feed: Feed, frame: Any, other: Feed) -> Feed:
         view, _ = same_sort(frame, [*feed.frames[:1], *other.frames[:1], frame][0])
         view = view.kept()
         frame = view.frame
         symbols = SymbolTable()
         if feed.frames:
-            _check_same_columns(side, view, joinable(feed.frames[0]))
+            check_same_columns(side, view, joinable(feed.frames[0]))
         there = joinable(other.frames[0]) if other.frames else None
         columns = [view.names, None if there is None else there.names]
         options = self.options.resolved(*(columns if side == "left" else columns[::-1]))
@@ -220,7 +203,9 @@ class AsofJoin:
             options.names(*((view.names, there.names) if side == "left" else (there.names, view.names)))
             check_kinds(options, *((keys.kind, other.kind) if side == "left" else (other.kind, keys.kind)))
             for symbol in symbols.symbols[:1]:
-                _check_symbols(options, there, symbol)
+                check_symbols(options, there, symbol)
+                for known in self._last.symbols[:1]:
+                    check_same_kind(symbol, known)
         late = np.flatnonzero(keys.ts < feed.watermark)
         if len(late):
             place = int(late[0])
@@ -234,23 +219,32 @@ class AsofJoin:
         watermark = max(feed.watermark, int(keys.ts.max())) if len(keys.ts) else feed.watermark
         if side == "right" and keys.rows is not None:
             frame = view.take(keys.rows)
-        return _Feed((*feed.frames, frame), watermark, keys.kind)
+        if not len(frame) and feed.frames:
+            return replace(feed, kind=keys.kind)
+        frames, first = self._pieces(side, frame, keys.in_time_order)
+        return Feed((*feed.frames, *frames), (*feed.first, *first), watermark, keys.kind)
+
+    def _pieces(self, side: str, frame: Any, in_time_order: bool) -> tuple[list[Any], list[int]]:
+        """Return a frame as it is to be kept, in pieces if it is long, and the earliest time of each."""
+        ts = self._times(side, frame)
+        if not in_time_order or len(ts) <= FEW:
+            return [frame], [int(ts.min(initial=NEVER))]
+        cuts = [slice(start, start + FEW) for start in range(0, len(ts), FEW)]
+        view = joinable(frame)
+        return [view.take(np.arange(len(ts))[at]) for at in cuts], [int(ts[at].min()) for at in cuts]
 
     def _answer(self, *, ended: bool = False) -> Any:
         answered = None
         if self.pending and (ended or self._right.frames):
-            waiting = self._left.whole()
-            self._left = replace(self._left, frames=(waiting,))
-            passed = self._passed(waiting) if not ended else np.ones(len(waiting), np.bool_)
-            if passed.any():
-                answered = self._join(joinable(waiting), passed)
-        if self._right.rows >= self._enough:
-            self._forget()
+            first = np.array(self._left.first)
+            due = np.flatnonzero((first < NEVER) if ended else self._passed(first))
+            if len(due):
+                answered = self._join(int(due[-1]) + 1, ended=ended)
+        self._forget()
         return answered
 
-    def _passed(self, waiting: Any) -> Array:
-        """Return which rows the right's watermark has passed; those that are not finished wait for nothing."""
-        ts = self._times("left", waiting)
+    def _passed(self, ts: Array) -> Array:
+        """Return which times the right's watermark has passed; rows that are not finished wait for nothing."""
         watermark = self._right.watermark
         passed: Array = (ts < watermark if self.options.exact else ts <= watermark) | (ts == NAT)
         return passed
@@ -259,35 +253,55 @@ class AsofJoin:
         view = joinable(frame)
         return times(view, self.options.resolved(**{side: view.names}).time(side), self.options.unit)[0]
 
-    def _join(self, waiting: Joinable, passed: Array) -> Any:
+    def _join(self, frames: int, *, ended: bool) -> Any:
+        """Answer the rows of the first frames of the left that the right's watermark has passed, or all of them."""
         if not self._right.frames:
             raise PipelineError(
                 "No frame of the right has come, so the columns to append are not known; give it an empty one."
             )
-        there = self._right.whole()
-        answered = join_frames(joinable(waiting.take(np.flatnonzero(passed))), joinable(there), self.options)
-        self._left = replace(self._left, frames=(waiting.take(np.flatnonzero(~passed)),))
-        self._right = replace(self._right, frames=(there,))
+        waiting, left = joinable(concat(self._left.frames[:frames])), self._left
+        ts = self._times("left", waiting.frame)
+        passed = np.ones(len(ts), np.bool_) if ended else self._passed(ts)
+        here = joinable(waiting.take(np.flatnonzero(passed)))
+        until = ts[passed].max(initial=NAT)
+        recent = int(np.searchsorted(self._right.first[1:], until, side="right"))
+        there = joinable(concat([*self._last.of(self._symbols(here)), *self._right.frames[: 1 + recent]]))
+        answered = join_frames(here, there, self.options)
+        kept, first = left.frames[frames:], left.first[frames:]
+        if not passed.all() or not kept:
+            kept = (waiting.take(np.flatnonzero(~passed)), *kept)
+            first = (int(ts[~passed].min(initial=NEVER)), *first)
+        self._left = replace(left, frames=kept, first=first)
         return answered
 
+    def _symbols(self, view: Joinable) -> list[Symbol]:
+        by = self.options.by
+        if by is None:
+            return [""]
+        return [symbol for symbol in encode(view.column(by), by).values if symbol is not None]
+
     def _forget(self) -> None:
-        """Drop the rows of the right that no row of the left can match any more."""
-        view = joinable(self._right.whole())
-        table = SymbolTable()
-        keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
+        """Of old rows of the right keep only each symbol's last, when there are more than a few."""
         # A row that waits is not before any of the right's, or it would have been answered: of these it needs the last.
-        since = self._left.watermark
-        old = np.flatnonzero(keys.ts < since)
-        last = np.full(len(table), -1, np.int64)
-        np.maximum.at(last, keys.codes[old], old)
-        kept = np.sort(np.concatenate([last[last >= 0], np.flatnonzero(keys.ts >= since)]))
-        self._right = replace(self._right, frames=(view.take(kept),))
-        self._enough = max(FEW, 2 * len(kept))
+        since, right = self._left.watermark, self._right
+        followed_by = (*right.first[1:], right.watermark)
+        old = next((place for place, time in enumerate(followed_by) if time >= since), len(right.frames))
+        if sum(map(len, right.frames[:old])) < FEW:
+            return
+        view, table = joinable(concat(right.frames[:old])), SymbolTable()
+        keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
+        last = np.zeros(len(table), np.int64)
+        last[keys.codes] = np.arange(view.rows)
+        self._last = self._last.updated(joinable(view.take(last)), table.symbols)
+        frames, first = right.frames[old:], right.first[old:]
+        if not frames:
+            frames, first = (view.take(last[:0]),), (NEVER,)
+        self._right = replace(right, frames=frames, first=first)
 
     def copy(self) -> AsofJoin:
         """Return a join that can be advanced without touching this one."""
         join = AsofJoin.of(self.options)
-        join._left, join._right, join._enough = self._left, self._right, self._enough
+        join._left, join._right, join._last = self._left, self._right, self._last
         return join
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -320,7 +334,8 @@ class AsofJoin:
         identity: dict[str, Any] = {"options": asdict(self.options)}
         streams = {}
         for side, feed in (("left", self._left), ("right", self._right)):
-            whole = feed.whole() if feed.frames else None
+            frames = [*(self._last.all() if side == "right" else ()), *feed.frames]
+            whole = concat(frames) if frames else None
             identity[side] = {"pandas": sort_of(whole) == "pandas", "watermark": feed.watermark, "kind": feed.kind}
             stream = None if whole is None else table_to_bytes(joinable(whole).to_arrow())
             streams[side] = pa.array([stream], pa.large_binary())
@@ -330,29 +345,16 @@ class AsofJoin:
     def _from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> AsofJoin:
         identity = json.loads(metadata[IDENTITY])
         join = cls.of(AsOf(**{**identity["options"], "suffixes": tuple(identity["options"]["suffixes"])}))
-        join._left, join._right = (_from_stream(table[side][0], identity[side]) for side in ("left", "right"))
+        join._left = join._from_stream("left", table["left"][0], identity["left"])
+        join._right = join._from_stream("right", table["right"][0], identity["right"])
         return join
 
-
-def _check_same_columns(side: str, view: Joinable, before: Joinable) -> None:
-    """Raise unless a frame has the columns of those before it: together they must make one frame."""
-    if view.names != before.names:
-        raise ColumnError(
-            f"In the {side} frame: its columns are {view.names}, those of the frames before were {before.names}."
-        )
-    now = view.types()
-    for name, then in before.types().items():
-        if now[name] != then:
-            raise DataError(
-                f"In the {side} frame: column {name!r} is of type {now[name]}, in the frames before {then}."
-            )
-
-
-def _check_symbols(options: AsOf, there: Joinable, symbol: Symbol) -> None:
-    """Raise if the symbols of a frame are strings and this one is not, or the other way round."""
-    if options.by is not None and there.rows:
-        for known in encode(joinable(there.take(np.arange(1))).column(options.by), options.by).values[:1]:
-            check_same_kind(symbol, known)
+    def _from_stream(self, side: str, stream: Any, identity: dict[str, Any]) -> Feed:
+        if not stream.is_valid:
+            return Feed((), (), identity["watermark"], identity["kind"])
+        table = pa.ipc.open_stream(stream.as_buffer()).read_all()
+        frames, first = self._pieces(side, table.to_pandas() if identity["pandas"] else table, in_time_order=False)
+        return Feed(tuple(frames), tuple(first), identity["watermark"], identity["kind"])
 
 
 def _nanoseconds(time: Any, side: str) -> int:
@@ -367,11 +369,3 @@ def _nanoseconds(time: Any, side: str) -> int:
         raise ParameterError(
             f"{side}={time!r} is not a time ({error}); give a Timestamp, or int nanoseconds since 1970."
         ) from error
-
-
-def _from_stream(stream: Any, identity: dict[str, Any]) -> _Feed:
-    frames: tuple[Any, ...] = ()
-    if stream.is_valid:
-        table = pa.ipc.open_stream(stream.as_buffer()).read_all()
-        frames = (table.to_pandas() if identity["pandas"] else table,)
-    return _Feed(frames, identity["watermark"], identity["kind"])

@@ -46,9 +46,11 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
     steps : list of (bool, callable)
         Whether the step carries state from chunk to chunk, and what it does with chunk number c.
     """
-    if chunks == 1:
-        for _, step in steps:
-            step(0)
+    threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if min(chunks, threads) == 1:
+        for c in range(chunks):
+            for _, step in steps:
+                step(c)
         return
     done: list[list[Future[None]]] = [[Future() for _ in range(chunks)] for _ in steps]
 
@@ -65,7 +67,6 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
                 row[c].set_exception(error)
             raise
 
-    threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     with ThreadPoolExecutor(min(chunks, threads)) as pool:
         for future in [pool.submit(process, c) for c in range(chunks)]:
             future.result()
