@@ -72,7 +72,7 @@ def demo(
 @app.command()
 def broker() -> None:
     """Run an embedded Kafka broker in the foreground, to try things out; what it holds is gone with it."""
-    from fintech_toolkit.live.broker import EmbeddedBroker
+    from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker
 
     with EmbeddedBroker() as embedded:
         typer.echo(f"KAFKA_BOOTSTRAP_SERVERS={embedded.bootstrap_servers}")

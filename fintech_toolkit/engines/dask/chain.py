@@ -168,7 +168,7 @@ class Enrich(Blockwise):
         return _project(self, parent, dependents)
 
 
-class Scan(Expr):
+class PartitionScan(Expr):
     """Stateful steps over partitions in time order (`chained`), or each partition's symbols for themselves.
 
     Operands
@@ -223,7 +223,7 @@ class Scan(Expr):
         return TakeFrame(ScanTasks(Sealed(self.frame), *self.operands[1:], self._meta, read_ahead()))
 
 
-class RowScan(Scan, CumulativeAggregations):
+class RowScan(PartitionScan, CumulativeAggregations):
     """A scan that gives a row for a row. To Dask it is a cumulative aggregation, which is aligned with its frame."""
 
     _is_length_preserving = True
@@ -252,7 +252,7 @@ class ScanTasks(Expr):
     sealed : Sealed
         The frame.
     pipeline, state, chained, flush
-        As those of `Scan`.
+        As those of `PartitionScan`.
     like : DataFrame
         An empty result.
     ahead : int

@@ -256,9 +256,9 @@ def _intact(states: Sequence[State]) -> Iterator[Callable[[], None]]:
     before = [(state, len(state.table), state.time_kind) for state in states]
 
     def undo() -> None:
-        for state, known, kind in before:
+        for state, known, time_kind in before:
             state.table.truncate(known)
-            state.time_kind = kind
+            state.time_kind = time_kind
 
     try:
         yield undo
