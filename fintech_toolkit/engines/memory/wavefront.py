@@ -47,7 +47,7 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
         Whether the step carries state from chunk to chunk, and what it does with chunk number c.
     """
     threads: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    if min(chunks, threads) == 1:
+    if min(chunks, threads) <= 1:
         for c in range(chunks):
             for _, step in steps:
                 step(c)
