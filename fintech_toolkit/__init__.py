@@ -6,6 +6,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
+from fintech_toolkit.authoring import event_kernel, tick_kernel, window_kernel
 from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.pairs import to_pairs
@@ -15,6 +16,7 @@ from fintech_toolkit.errors import (
     ColumnError,
     DataError,
     FintechToolkitError,
+    KernelError,
     ParameterError,
     PipelineError,
     StateError,
@@ -26,6 +28,7 @@ from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
 if TYPE_CHECKING:
+    from fintech_toolkit.checking import check_kernel
     from fintech_toolkit.engines.dask.partitions import (
         partition_by_symbol,
         partition_of,
@@ -40,6 +43,7 @@ __all__ = [
     "DataError",
     "FintechToolkitError",
     "Kernel",
+    "KernelError",
     "ParameterError",
     "Pipeline",
     "PipelineError",
@@ -51,16 +55,21 @@ __all__ = [
     "asof_join",
     "asof_summary",
     "catalogue",
+    "check_kernel",
     "configure_workers",
+    "event_kernel",
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",
+    "tick_kernel",
     "to_pairs",
+    "window_kernel",
     "write_partitioned",
 ]
 
 
 Kernel.on_data = staticmethod(calls.call)
+Kernel.on_declared = staticmethod(kernels.declare)
 Step.in_a_row = Pipeline
 
 
@@ -70,10 +79,11 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
-        return getattr(import_module("fintech_toolkit.engines.dask.partitions"), name)
-    # The registry is the only list of kernels.
-    return kernels.get(name)
+        module = "checking" if name == "check_kernel" else "engines.dask.partitions"
+        return getattr(import_module(f"fintech_toolkit.{module}"), name)
+    # The registry is the only list of kernels, beside the user's own.
+    return kernels.find(name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *kernels.registry(), "__version__"]
+    return [*__all__, *kernels.registry(), *kernels.offered(), "__version__"]

@@ -72,7 +72,7 @@ def demo(
 @app.command()
 def broker() -> None:
     """Run an embedded Kafka broker in the foreground, to try things out; what it holds is gone with it."""
-    from fintech_toolkit.live.broker import EmbeddedBroker
+    from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker
 
     with EmbeddedBroker() as embedded:
         typer.echo(f"KAFKA_BOOTSTRAP_SERVERS={embedded.bootstrap_servers}")
@@ -133,11 +133,12 @@ def list_kernels(
 @kernels.command()
 def show(name: Annotated[str, typer.Argument(help="A kernel's name, such as ewma.")]) -> None:
     """Show a kernel's definition, parameters, outputs, source and an example."""
-    from fintech_toolkit.kernels import registry
+    from fintech_toolkit.kernels import find
 
-    found = registry().get(name)
-    if found is None:
-        raise ParameterError(f"There is no kernel {name!r}. {did_you_mean(name, registry())}")
+    try:
+        found = find(name)
+    except AttributeError as error:
+        raise ParameterError(str(error)) from None
     console = Console()
     console.print(Text.assemble((found.name, "bold green"), f"{inspect.signature(found)}  ", (found.family, "dim")))
     for part in _render(found.__doc__ or ""):

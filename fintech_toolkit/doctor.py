@@ -101,7 +101,7 @@ def _kafka() -> Finding:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from fintech_toolkit.live.config import KafkaConfig
+    from fintech_toolkit.kafka.config import KafkaConfig
 
     try:
         config = KafkaConfig()

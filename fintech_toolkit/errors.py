@@ -34,6 +34,14 @@ class PipelineError(FintechToolkitError, ValueError):
     """Steps do not fit together, or a pipeline is asked for what it cannot do."""
 
 
+class KernelError(FintechToolkitError, ValueError):
+    """A kernel of the user's own cannot be declared, compiled or told from another, or is not loaded."""
+
+
+class LiveError(FintechToolkitError):
+    """Kafka, or a record that came from it, stopped a live stream; the message says where and why."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence that names the known name nearest to `name`, or lists what there is.
 

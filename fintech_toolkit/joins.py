@@ -188,7 +188,8 @@ def asof_join(
         on,
     )
     if is_stream(left):
-        from fintech_toolkit.live.join import join
+        import fintech_toolkit.live  # noqa: F401  # registers the sinks that may follow
+        from fintech_toolkit.engines.live.asof import join
 
         return join(left, right, options, state, idle, ahead)
     if state is not None or idle is not None or ahead != AHEAD:

@@ -15,7 +15,7 @@ from fintech_toolkit.frames.views import is_dask, is_stream
 from fintech_toolkit.schema import AHEAD
 
 if TYPE_CHECKING:
-    from fintech_toolkit.live.states import LiveState
+    from fintech_toolkit.engines.live.states import LiveState
 
 
 class Run(memory.Run):
@@ -250,8 +250,9 @@ class Pipeline(Description):
         PipelineNode
             A stream, whose ``state`` is a `LiveState`; of frames that come from no Kafka source, ``run.state``.
         """
-        from fintech_toolkit.live.pipeline import PipelineNode
-        from fintech_toolkit.live.states import load
+        import fintech_toolkit.live  # noqa: F401  # registers the sinks that may follow
+        from fintech_toolkit.engines.live.pipeline import PipelineNode
+        from fintech_toolkit.engines.live.states import load
 
         if isinstance(state, str | os.PathLike):
             state = load(state)

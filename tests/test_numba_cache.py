@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from fintech_toolkit.authoring import Kernel, tick_kernel
+from fintech_toolkit.errors import KernelError
 from fintech_toolkit.kernels import get
 from fintech_toolkit.scan import arithmetic, loops, slots
-from fintech_toolkit.scan.declaration import Kernel, tick_kernel
 from fintech_toolkit.scan.fingerprint import fingerprint
 
 PROCESSES = 6
@@ -120,7 +121,7 @@ def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_cannot_be_part_of_a_loops_name_is_refused() -> None:
     for used, message in ((slots, "a module"), ([1, 2], "a list")):
-        with pytest.raises(TypeError, match=message):
+        with pytest.raises(KernelError, match=message):
             fingerprint("used", used, set(), hashlib.sha256())
 
     def scaled(factor: float) -> Kernel:

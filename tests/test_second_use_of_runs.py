@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.engines.memory import wavefront
-from fintech_toolkit.scan.declaration import tick_kernel
 from tests.frames import ticks
 
 PIPELINE = ft.Pipeline(ft.midprice(), ft.ewma("mid", span=5), ft.rolling_mean("price", window="2s"))

@@ -1,1 +1,1 @@
-"""How pipelines and joins run: in memory, and on Dask. All drive the same scans."""
+"""How pipelines and joins run: in memory, on Dask, and live. All drive the same scans."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import escape
 from typing import Any, Self
 
@@ -177,16 +177,7 @@ class Description:
 
     def to_json(self) -> str:
         """Return the pipeline as JSON, from which `from_json` makes it again."""
-        steps = [
-            {
-                "kernel": step.kernel.name,
-                "columns": step.columns,
-                "parameters": step.parameters,
-                "resolved": dict(step.resolved),
-                "names": step.names,
-            }
-            for step in self.steps
-        ]
+        steps = [step.to_dict() for step in self.steps]
         return json.dumps({"format": FORMAT, **self._options(), "steps": steps}, sort_keys=True, allow_nan=False)
 
     @classmethod
@@ -195,8 +186,8 @@ class Description:
 
         Raises
         ------
-        PipelineError
-            If the text is not such a pipeline.
+        PipelineError, KernelError
+            If the text is not such a pipeline, or a kernel of the user's own is not loaded; nothing is imported for it.
         """
         try:
             data = json.loads(text)
@@ -206,7 +197,8 @@ class Description:
                 )
             steps = []
             for step in data["steps"]:
-                made = kernels.get(step["kernel"]).step(*step["columns"], **step["parameters"])
+                kernel = kernels.loaded(step["kernel"], step.get("digest"))
+                made = kernel.step(*step["columns"], **step["parameters"])
                 made = made.with_resolved(step["resolved"])
                 steps.append(made.named(*step["names"]) if step["names"] else made)
             options = {name: data[name] for name in OPTIONS}
@@ -226,8 +218,11 @@ class Description:
         return hash(self.identity)
 
     def __reduce__(self) -> Any:
-        # A pipeline travels as its names and parameters, never as compiled code.
-        return type(self).from_json, (self.to_json(),)
+        # A pipeline travels as its names and parameters, never as compiled code; kernels of the user's own beside it.
+        return _arrived, (type(self), self.identity, tuple(step.kernel for step in self.steps if step.kernel.own))
+
+    def __dask_tokenize__(self) -> str:
+        return self.identity
 
     def __repr__(self) -> str:
         options = [f"{name}={value!r}" for name, value in self._options().items() if value != OPTIONS[name]]
@@ -253,6 +248,12 @@ class Description:
             for step in self.steps
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+@lru_cache(maxsize=64)
+def _arrived(kind: type[Description], text: str, own: tuple[Kernel, ...]) -> Description:
+    """Return the pipeline that has travelled here; kernels are known from when they have arrived."""
+    return kind.from_json(text)
 
 
 def _not_a_step(given: Any) -> str:

@@ -58,12 +58,12 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
         if isinstance(error, DataError):
             raise
         raise DataError(f"{wrong}{remedy} ({error})") from error
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        return whole_nanoseconds(_integers(column, what), what, kind.unit), "aware" if kind.tz else "naive"
-    if pa.types.is_integer(kind):
+    arrow = column.type
+    if pa.types.is_timestamp(arrow):
+        return whole_nanoseconds(_integers(column, what), what, arrow.unit), "aware" if arrow.tz else "naive"
+    if pa.types.is_integer(arrow):
         return whole_nanoseconds(_integers(column, what), what, unit), "int"
-    if pa.types.is_floating(kind):
+    if pa.types.is_floating(arrow):
         remedy = "float64 cannot keep nanoseconds exact: read it as int64 (Int64 where values are missing)."
     raise DataError(wrong + remedy)
 
@@ -84,15 +84,15 @@ def _numpy(values: Any) -> Array:
     return result
 
 
-def as_times(ts: Array, kind: str, unit: str | None = None, *, nullable: bool = True) -> Any:
+def as_times(ts: Array, time_kind: str, unit: str | None = None, *, nullable: bool = True) -> Any:
     """Return int64 nanoseconds in the form in which the input had its times; `NAT` is missing.
 
     Integers come in their unit, rounded down, with nulls (pandas' Int64) if `nullable`.
     """
     missing = ts == NAT
-    if kind == "int":
+    if time_kind == "int":
         ts = ts // UNITS[unit or "ns"]
         return pd.arrays.IntegerArray(ts, missing) if nullable else ts
     return pa.array(ts, mask=missing if missing.any() else None).cast(
-        pa.timestamp("ns", "UTC" if kind == "aware" else None)
+        pa.timestamp("ns", "UTC" if time_kind == "aware" else None)
     )

@@ -1,15 +1,26 @@
-"""The kernels, found by walking this package: a new one is a function in a file of its family, and nothing else."""
+"""The kernels, found by walking this package: a new one is a function in a file of its family, and nothing else.
+
+Beside them stand the user's own, wherever they are declared. These are told apart by digests, so that no name can stand
+for other numbers than those that it stood for where a state or a pipeline was written.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 
 import pandas as pd
 
-from fintech_toolkit.errors import did_you_mean
+from fintech_toolkit.errors import KernelError, did_you_mean
 from fintech_toolkit.scan.declaration import Kernel
+
+GROUP = "fintech_toolkit.kernels"
+"""The group of entry points in which a package offers kernels, each under its name."""
+
+_own: dict[str, Kernel] = {}
 
 
 @lru_cache(maxsize=1)
@@ -52,13 +63,95 @@ def get(name: str) -> Kernel:
         raise AttributeError(f"There is no kernel {name!r}. {did_you_mean(name, registry())}") from None
 
 
+def declare(kernel: Kernel) -> None:
+    """Take note of a kernel of the user's own; it replaces one of its name, as when a cell is run again.
+
+    Raises
+    ------
+    KernelError
+        If a kernel of the library has its name.
+    """
+    for name in (kernel.name, *kernel.aliases):
+        if name in registry():
+            raise KernelError(f"{name} is a kernel of the library, ft.{name}; give yours another name.")
+        _own[name] = kernel
+
+
+def offered() -> dict[str, EntryPoint]:
+    """Return the kernels that installed packages offer; none is imported."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def own() -> dict[str, Kernel]:
+    """Return the user's own kernels by name: those declared so far, and those that packages offer."""
+    for name, point in offered().items():
+        if name not in _own:
+            _load(name, point)
+    return dict(sorted(_own.items()))
+
+
+def _load(name: str, point: EntryPoint) -> Kernel:
+    kernel = point.load()
+    if not isinstance(kernel, Kernel) or name not in (kernel.name, *kernel.aliases):
+        raise KernelError(f"The entry point {name} = {point.value} is not a kernel called {name}.")
+    declare(kernel)
+    return kernel
+
+
+def find(name: str) -> Kernel:
+    """Return a kernel of the library, or else one of the user's own.
+
+    Examples
+    --------
+    >>> find("ewma") is get("ewma")
+    True
+    """
+    if name in registry():
+        return get(name)
+    if name in _own:
+        return _own[name]
+    point = offered().get(name)
+    return _load(name, point) if point else get(name)
+
+
+def loaded(name: str, digest: str | None) -> Kernel:
+    """Return the kernel that something was written with: of the library, or one of the user's own if there is a digest.
+    Nothing of the user's is imported for that.
+
+    Raises
+    ------
+    AttributeError, KernelError
+        If it is not there, or not loaded, or it is another by now.
+    """
+    if digest is None:
+        return get(name)
+    if (name, digest) in Kernel.known:
+        return Kernel.known[name, digest]
+    declared = _own.get(name)
+    if declared is None:
+        point = offered().get(name)
+        how = f"a package offers it: import {point.module}" if point else "run its cell, or import its module"
+        raise KernelError(f"The kernel {name!r}, one of your own ({digest}), is not loaded; {how}, first.")
+    for variant in (declared, *declared.twins.values()):
+        if variant.digest == digest:
+            return variant
+    version = digest.partition("-")[0]
+    here = f"py{sys.version_info.major}.{sys.version_info.minor}"
+    why = "its code, a helper or a constant differs" if version == here else f"that was {version}, this is {here}"
+    raise KernelError(
+        f"The kernel {name!r} was {digest} where this was written; the one that is loaded is {declared.digest}: {why}. "
+        "Load the kernel as it was, or begin afresh."
+    )
+
+
 def catalogue() -> pd.DataFrame:
-    """Return the registry as a frame, one row per kernel.
+    """Return all kernels as a frame, one row per kernel: those of the library, then the user's own.
 
     Returns
     -------
     DataFrame
-        Indexed by name: family, kind, stateless, reads, gives, parameters, warmup, reference.
+        Indexed by name: family (``"own"`` for the user's), kind, stateless, reads, gives, parameters, warmup,
+        reference.
 
     Examples
     --------
@@ -77,7 +170,7 @@ def catalogue() -> pd.DataFrame:
             "warmup": kernel.warmup,
             "reference": kernel.source,
         }
-        for name, kernel in registry().items()
+        for name, kernel in (registry() | own()).items()
         if name == kernel.name
     ]
     return pd.DataFrame(rows).set_index("name")

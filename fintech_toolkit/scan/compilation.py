@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +17,17 @@ def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
 
     Without a signature the function must be called with one set of types only: Numba confuses what it cached for
     several if processes save them at the same moment.
+
+    What stands in no file, a notebook's cell or what came to a worker, is kept where IPython keeps it, or not at all.
     """
     global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
     try:
         return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
+    except (RuntimeError, OSError) as error:
+        written = os.path.exists(function.__code__.co_filename)
+        if written and "cannot cache" not in str(error):
             raise
-        if not _warned_about_cache:
+        if written and not _warned_about_cache:
             _warned_about_cache = True
             warnings.warn(
                 "Compiled kernels cannot be kept on disk, so each process compiles anew (about a second a kernel): "

@@ -1,37 +1,25 @@
-"""How a kernel is declared: one plain function of one tick, and a decorator that says the rest.
-
-A kernel's function takes its state, then one argument per column that it reads, and then, by name, whichever it
-needs of its parameters and of what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of
-the pool).
-
-- `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
-- `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
-  the function itself gives the result. The engine keeps the ring and evicts by rows or by time.
-- `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
-  (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
-- A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg``
-  (0 or 1) says whose tick it is.
-- `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
-"""
+"""How a kernel is declared: one plain function of one tick, and what else there is to say; `authoring` says how."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.errors import ColumnError, KernelError, ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.scan.documentation import CALLS, document, signature
+from fintech_toolkit.scan.fingerprint import digest_of
 from fintech_toolkit.scan.parameters import Parameter, Window, sweep_shape
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import CANONICAL, dtype_of
 
 Function = Callable[..., Any]
 Fields = tuple[tuple[Any, ...], ...]
+LIBRARY = "fintech_toolkit.kernels."
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +78,10 @@ class Kernel:
 
     on_data: ClassVar[Callable[[Kernel, tuple[Any, ...], dict[str, Any]], Any]]
     """What a call with arrays or a frame does: set by the facade, since a declaration knows neither."""
+    on_declared: ClassVar[Callable[[Kernel], None]]
+    """What is done about a kernel of the user's own when it is declared: set by the facade too, which knows all."""
+    known: ClassVar[dict[tuple[str, str], Kernel]] = {}
+    """The kernels of the user's own that this process has used, by name and digest, those replaced by now too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__wrapped__", self.function)
@@ -106,8 +98,43 @@ class Kernel:
 
     @property
     def family(self) -> str:
-        """The family, after the package that its module is in."""
-        return self.function.__module__.split(".")[2].replace("_", " ")
+        """The family, after the package that its module is in; "own" if it is the user's."""
+        return "own" if self.own else self.function.__module__.split(".")[2].replace("_", " ")
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's own, and not one of the library."""
+        return not self.function.__module__.startswith(LIBRARY)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells a kernel of the user's own from others of its name: a digest of what it is made of, taken at its
+        first use.
+        """
+        digest = digest_of(self)
+        Kernel.known.setdefault((self.name, digest), self)
+        return digest
+
+    def check_unchanged(self) -> None:
+        """Raise if a helper or a constant of the user's own kernel is no longer what it was at its first use.
+
+        Raises
+        ------
+        KernelError
+            If so: compiled code still has the old one.
+        """
+        if self.own and self.digest != digest_of(self):
+            raise KernelError(
+                f"{self.name} uses a helper or a constant that has changed since its first use; declare the kernel "
+                "again, too: run its cell, or reload its module."
+            )
+
+    def __reduce__(self) -> Any:
+        # A kernel of the library travels as its name; the user's own by value, as Dask sends functions.
+        if not self.own:
+            return self.name
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "oracles"}
+        return _arrived, (values, self.digest)
 
     @property
     def stateless(self) -> bool:
@@ -254,6 +281,7 @@ class Kernel:
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
+        self.check_unchanged()
         named = [keywords[name] for name in self._read_keywords() if name in keywords]
         if keywords.get("symbol") is None and all(isinstance(value, str) for value in (*columns, *named)):
             return self.step(*columns, **keywords)
@@ -302,67 +330,8 @@ class Kernel:
         return Step(self.variant(given), tuple(bound), tuple(given.items()), tuple(resolved.items()))
 
 
-def _tuple(value: str | Iterable[Any]) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _outputs(gives: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Read ``"name"`` or ``"name:dtype"``."""
-    return tuple((name, kind or "f8") for name, _, kind in (text.partition(":") for text in _tuple(gives)))
-
-
-def tick_kernel(*, reads: Any, gives: Any, kind: str = "tick", **rest: Any) -> Callable[[Function], Kernel]:
-    """Declare a kernel that gives a value for every tick. See `Kernel` for the keywords."""
-
-    def declare(function: Function) -> Kernel:
-        return Kernel(function, kind, _tuple(reads), _outputs(gives), **_frozen(rest))
-
-    return declare
-
-
-def window_kernel(
-    *,
-    reads: Any,
-    gives: Any,
-    enter: Function,
-    leave: Function | None = None,
-    kind: str = "window",
-    **rest: Any,
-) -> Callable[[Function], Kernel]:
-    """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
-
-    `enters` names what goes into the ring if `prepare` makes other values of the tick; `drifts=True` says that
-    entering and leaving accumulate rounding errors, so that the engine sums afresh from time to time; `memory` names
-    fields of the state that outlive the window.
-    """
-    names = _tuple(reads)
-
-    def declare(function: Function) -> Kernel:
-        rest.setdefault("enters", names)
-        return Kernel(function, kind, names, _outputs(gives), enter=enter, leave=leave, **_frozen(rest))
-
-    return declare
-
-
-def event_kernel(
-    *, reads: Any, gives: Any, flush: Function, kind: str = "event", **rest: Any
-) -> Callable[[Function], Kernel]:
-    """Declare a kernel that emits rows of its own; `flush` emits what is unfinished at the end."""
-
-    def declare(function: Function) -> Kernel:
-        return Kernel(function, kind, _tuple(reads), _outputs(gives), flush=flush, **_frozen(rest))
-
-    return declare
-
-
-def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[[Function], Kernel]:
-    """List a function of whole arrays (`kind` is plan or matrix) with the kernels."""
-
-    def declare(function: Function) -> Kernel:
-        return Kernel(function, kind, _tuple(reads), _outputs(gives), source=source)
-
-    return declare
-
-
-def _frozen(rest: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in rest.items()}
+def _arrived(values: dict[str, Any], digest: str) -> Kernel:
+    """Return the kernel that has travelled here: the one that is here by now, so that it is compiled once."""
+    kernel = Kernel(**values)
+    kernel.__dict__["digest"] = digest
+    return Kernel.known.setdefault((kernel.name, digest), kernel)

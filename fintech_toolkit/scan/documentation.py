@@ -113,10 +113,9 @@ def document(kernel: Kernel) -> str:
     lines += ["", "Other Parameters", "----------------"]
     for name, (_, kind, meaning) in calls(kernel).items():
         lines += [f"{name} : {kind}", _indented(meaning)]
-    notes = [
-        f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}.",
-        f"Source: {kernel.source}.",
-    ]
+    notes = [f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}."]
+    if kernel.source:
+        notes.append(f"Source: {kernel.source}.")
     if not kernel.emits:
         notes.append(f"Shapes: {SHAPES}")
     head, marker, tail = text.partition("\nExamples\n--------")

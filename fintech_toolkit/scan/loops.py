@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
+from fintech_toolkit.errors import KernelError
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.diagnosis import diagnosed
 from fintech_toolkit.scan.fingerprint import fingerprint
 from fintech_toolkit.scan.parameters import Window
 from fintech_toolkit.scan.slots import (
@@ -57,6 +60,8 @@ from fintech_toolkit.scan.values import MISSING
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
+_compiled: dict[str, Any] = {}
+
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
 
@@ -66,9 +71,13 @@ def _arguments(function: Callable[..., Any], positional: Iterable[str], named: d
     given = list(positional)
     names = list(inspect.signature(function).parameters)
     rest = names[len(given) :]
+    if len(names) < len(given):
+        raise KernelError(
+            f"{function.__qualname__} takes ({', '.join(names)}), and is called with {len(given)} arguments."
+        )
     unknown = [name for name in rest if name not in named]
     if unknown:
-        raise TypeError(f"{function.__qualname__} asks for {unknown}; the engine offers {sorted(named)}.")
+        raise KernelError(f"{function.__qualname__} asks for {unknown}; the engine offers {sorted(named)}.")
     return ", ".join([*given, *(named[name] for name in rest)])
 
 
@@ -252,8 +261,20 @@ def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tu
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 
+def check_functions(kernel: Kernel) -> None:
+    """Raise unless a kernel's functions take what they are called with.
+
+    Raises
+    ------
+    KernelError
+        If not.
+    """
+    _Source(kernel, 1, session=False, by_time=False).render("loop")
+
+
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
     """Return the compiled loop of a kernel over a keyed stream of ticks."""
+    kernel.check_unchanged()
     name, source, namespace = name_loop(kernel, width, session=session, by_time=by_time)
     return _compile(kernel, name, source.render, namespace, _signature(kernel, width, session, by_time))
 
@@ -306,6 +327,12 @@ def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
 def _compile(
     kernel: Kernel, name: str, render: Callable[[str], str], namespace: dict[str, Any], signature: Any = None
 ) -> Any:
+    if name in _compiled:  # a kernel like this one: its cell was run again, or it has travelled here once more
+        return _compiled[name]
     namespace["__name__"] = kernel.function.__module__
     exec(compile(render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    return compile_cached(namespace[name], signature)
+    try:
+        _compiled[name] = compile_cached(namespace[name], signature)
+    except (NumbaError, UnsupportedBytecodeError, LookupError, AttributeError, NameError) as error:
+        raise diagnosed(kernel, error) from None
+    return _compiled[name]

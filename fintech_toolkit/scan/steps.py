@@ -98,6 +98,17 @@ class Step:
             raise PipelineError(f"{self.kernel.name} gives {len(defaults)} columns; got names {names!r}.")
         return replace(self, names=tuple(names))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a pipeline's JSON says of the step; of the user's own kernels, with the digest of which it is."""
+        return {
+            "kernel": self.kernel.name,
+            "columns": self.columns,
+            "parameters": self.parameters,
+            "resolved": dict(self.resolved),
+            "names": self.names,
+            **({"digest": self.kernel.digest} if self.kernel.own else {}),
+        }
+
     def with_resolved(self, numbers: Mapping[str, Any]) -> Step:
         """Return the step with the numbers that its parameters were resolved to where it was made.
 

@@ -141,8 +141,7 @@ class TestCopies:
     """A state that lies in a worker's memory is never changed, and is copied once a partition."""
 
     def scanned(self, state: State | None, frame: pd.DataFrame) -> State:
-        text = pipeline().to_json()
-        return chain.scan_partition(frame, state, text, frame.iloc[:0], 1, flush=False)[1]
+        return chain.scan_partition(frame, state, pipeline(), frame.iloc[:0], 1, flush=False)[1]
 
     def test_a_scan_that_is_done_again_sees_the_same_state(self) -> None:
         frame = ticks(ROWS, symbols=40)

@@ -22,7 +22,7 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from tests.kernels.draw import columns_of, dtypes_of, step_of, ticks
+from fintech_toolkit.checking.ticks import columns_of, dtypes_of, step_of, ticks
 
 Frames = dict[str, pd.DataFrame]
 Composition = Callable[[Any], Any]

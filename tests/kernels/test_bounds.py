@@ -25,7 +25,7 @@ import sys
 import numpy as np
 from fintech_toolkit import kernels
 from fintech_toolkit.scan.scan import NO_SESSION, Scan
-from tests.kernels import draw
+from fintech_toolkit.checking.ticks import dtypes_of, step_of, ticks
 
 share, shares, seed = map(int, sys.argv[1:])
 random = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ scanned = [k for n, k in kernels.registry().items() if n == k.name and k.kind no
 with np.errstate(all="ignore"):
     for kernel in scanned[share::shares]:
         for case in kernel.cases:
-            scan = Scan(draw.step_of(kernel, case))
+            scan = Scan(step_of(kernel, case))
             for ts in times():
                 state = scan.fresh(SYMBOLS)
                 codes = random.integers(0, SYMBOLS, ROWS).astype(np.uint32)
@@ -90,7 +90,7 @@ def test_no_value_leads_out_of_bounds(tmp_path: Path) -> None:
 
 UNCHECKED = """
 import numpy as np
-from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 @tick_kernel(reads="leg", gives="y", state=[("last", "2f8")], source="definition")

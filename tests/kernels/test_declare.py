@@ -11,9 +11,8 @@ from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
-from fintech_toolkit.scan.declaration import plain_kernel, tick_kernel
+from fintech_toolkit.authoring import plain_kernel, tick_kernel
 from fintech_toolkit.scan.parameters import Choice, Duration, Flag, Number
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
 
 
 @plain_kernel(kind="matrix", reads="returns", gives="covariance", source="definition")
@@ -30,24 +29,29 @@ def test_a_plain_function_is_a_kernel_that_is_called_as_it_is() -> None:
 
 
 def test_a_function_that_asks_for_what_there_is_not_is_refused() -> None:
-    @tick_kernel(reads="x", gives="y", state=[("n", "i8")], source="definition")
+    declare = tick_kernel(reads="x", gives="y", state=[("n", "i8")], source="definition")
+
     def asks_too_much(s: Any, x: float, weather: float) -> float:
         return x * weather
 
-    scan = Scan(asks_too_much.step("x"))
-    with pytest.raises(TypeError, match="asks for \\['weather'\\]"):
-        scan.run(scan.fresh(1), 1, np.zeros(1, np.uint32), NO_SESSION, NO_SESSION, [np.ones(1)])
+    with pytest.raises(ft.KernelError, match="asks for \\['weather'\\]"):
+        declare(asks_too_much)
+
+    def takes_too_little(s: Any) -> float:
+        return 1.0
+
+    with pytest.raises(ft.KernelError, match=r"takes \(s\), and is called with 2 arguments"):
+        declare(takes_too_little)
 
 
 def test_two_kernels_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from fintech_toolkit.kernels.momentum import rsi
 
-    @tick_kernel(reads="x", gives="y", source="definition")
     def ewma(x: float) -> float:
         return x
 
-    object.__setattr__(ewma, "__module__", rsi.__name__)
-    monkeypatch.setattr(rsi, "ewma", ewma, raising=False)
+    ewma.__module__ = rsi.__name__
+    monkeypatch.setattr(rsi, "ewma", tick_kernel(reads="x", gives="y", source="definition")(ewma), raising=False)
     kernels.registry.cache_clear()
     try:
         with pytest.raises(TypeError, match="Two kernels are called ewma"):

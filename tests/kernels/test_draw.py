@@ -10,12 +10,12 @@ from pathlib import Path
 DIGEST = """
 import hashlib
 from fintech_toolkit import kernels
-from tests.kernels import draw
+from fintech_toolkit.checking.ticks import dtypes_of, ticks
 
 digest = hashlib.sha256()
 for name, kernel in kernels.registry().items():
     if kernel.kind not in ("plan", "matrix"):
-        drawn = draw.ticks(draw.dtypes_of(kernel), 30, seed=1, symbols=3, missing=0.1, infinite=0.1)
+        drawn = ticks(dtypes_of(kernel), 30, seed=1, symbols=3, missing=0.1, infinite=0.1)
         for column, values in drawn.items():
             digest.update(repr((name, column, values.tolist())).encode())
 print(digest.hexdigest())

@@ -12,8 +12,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
+from fintech_toolkit.authoring import event_kernel
 from fintech_toolkit.scan import slots
-from fintech_toolkit.scan.declaration import event_kernel
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, StepState
 
 MEAN = ft.rolling_mean("x", window=5)

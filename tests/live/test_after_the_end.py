@@ -15,9 +15,9 @@ from distributed.utils import sync
 from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 from fintech_toolkit.live import LiveError
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 from tests.kafka import create_topic
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
 
@@ -25,7 +25,7 @@ NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "delivery.timeout.ms": 1_000, "lo
 
 
 def put(servers: str, topic: str, frame: pd.DataFrame) -> None:
-    produce(servers, topic, list(encode_json(to_table(frame))))
+    produce(servers, topic, list(encode_json(arrow_table(frame))))
 
 
 def reader(servers: str, topic: str, **options: Any) -> Any:
@@ -127,7 +127,7 @@ def test_after_a_frame_that_kafka_refused_the_next_is_written(kafka_broker: str)
         frames.emit(ticks(1).assign(symbol="x" * 1_000))
     frames.emit(ticks(1))
     (message,) = consume_all(kafka_broker, topic, 1)
-    assert message.value() == encode_json(to_table(ticks(1)))[0]
+    assert message.value() == encode_json(arrow_table(ticks(1)))[0]
 
 
 def test_a_source_whose_sink_has_no_broker_stops_and_commits_nothing(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -146,7 +146,7 @@ def test_nothing_is_committed_before_its_dead_letters_are_delivered(kafka_broker
     admin = AdminClient({"bootstrap.servers": kafka_broker})
     for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "100"})]).values():
         made.result(timeout=SECONDS)
-    produce(kafka_broker, topic, [*encode_json(to_table(ticks(3))), b"x" * 1_000])
+    produce(kafka_broker, topic, [*encode_json(arrow_table(ticks(3))), b"x" * 1_000])
     source = reader(kafka_broker, topic, dead_letter_topic=dead, until="latest")
     received = source.sink_to_list()
     source.start()
@@ -159,7 +159,7 @@ def test_nothing_is_committed_before_its_dead_letters_are_delivered(kafka_broker
 def test_a_slow_first_frame_is_not_overtaken(
     kafka_broker: str, kafka_topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fintech_toolkit.live.sinks.BATCH", 50)
+    monkeypatch.setattr("fintech_toolkit.kafka.sinks.BATCH", 50)
     topic, frame = kafka_topic(), ticks(1_000, symbols=1)
     sink = Stream().to_kafka_frames(topic, {"bootstrap.servers": kafka_broker}, key="symbol")
 
@@ -168,19 +168,19 @@ def test_a_slow_first_frame_is_not_overtaken(
 
     sync(sink.loop, both)
     values = [message.value() for message in consume_all(kafka_broker, topic, 1_000)]
-    assert values == list(encode_json(to_table(frame)))
+    assert values == list(encode_json(arrow_table(frame)))
 
 
 def arrow(frame: pd.DataFrame) -> bytes:
-    (message,) = encode_arrow(to_table(frame))
+    (message,) = encode_arrow(arrow_table(frame))
     return message
 
 
 def test_arrow_messages_of_one_batch_may_differ_in_their_schemas_and_be_empty() -> None:
     frame = ticks(9)
     empty = pa.BufferOutputStream()
-    with pa.ipc.new_stream(empty, to_table(frame).schema) as writer:
-        writer.write_table(to_table(frame.iloc[:0]))
+    with pa.ipc.new_stream(empty, arrow_table(frame).schema) as writer:
+        writer.write_table(arrow_table(frame.iloc[:0]))
     values = [
         arrow(frame.iloc[:2]),
         empty.getvalue().to_pybytes(),

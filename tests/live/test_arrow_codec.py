@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.live.arrow_codec import arrow_messages
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
+from fintech_toolkit.kafka.arrow_codec import arrow_messages
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow
+from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 
 NANOSECONDS = 1723161240123456789
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})
@@ -47,8 +47,8 @@ def test_arrow_messages_hold_every_row_of_a_key_in_order_or_refuse_it(
     assert written == sorted(kept, key=lambda pair: (first[pair[0]], pair[1]))
     for row, reason in refused.items():
         (alone,) = encode_arrow(table.slice(row, 1))
-        bitmaps = 8 * table.num_columns  # of nulls, which a part of a frame may have more than a row alone
-        assert len(alone) + len(names[row] or "") + bitmaps > limit
+        padding = 64 * table.num_columns  # a part of a frame may have what follows it, where Arrow pads a row alone
+        assert len(alone) + len(names[row] or "") + padding > limit
         assert re.match(r"a message of [\d,]+ bytes is too large", reason)
 
 
@@ -71,7 +71,7 @@ def test_nested_categories_are_an_error_of_the_frame() -> None:
 
 def test_arrow_messages_hold_many_rows_and_stay_within_kafkas_limit() -> None:
     frame = pd.DataFrame({"symbol": ["AAA"] * 200_000, "bid": np.arange(200_000.0), "id": np.arange(200_000)})
-    messages = encode_arrow(to_table(frame))
+    messages = encode_arrow(arrow_table(frame))
     assert max(map(len, messages)) < 1_000_000
     decoder = ArrowDecoder(message_schema({"symbol": "str", "bid": "float64", "id": "int64"}))
     decoded = decoder.decode([None, *messages])
@@ -105,7 +105,7 @@ def test_arrow_messages_of_another_schema_are_rejected(frame: pd.DataFrame, reas
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=40) | st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=4)))
 def test_damaged_arrow_messages_are_rejected_or_valid(damage: bytes | tuple[int, bytes]) -> None:
-    (value,) = encode_arrow(to_table(pd.DataFrame({"symbol": ["AAA", "BBB"], "bid": [1.0, 2.0]})))
+    (value,) = encode_arrow(arrow_table(pd.DataFrame({"symbol": ["AAA", "BBB"], "bid": [1.0, 2.0]})))
     if isinstance(damage, tuple):
         at, patch = damage
         value = value[:at] + patch + value[at + len(patch) :]

@@ -11,13 +11,13 @@ import pytest
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.kafka.codecs import encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Counts
-from fintech_toolkit.live.codecs import encode_arrow, encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, consume_all, produce, ticks
 
 GOOD = ticks(200, symbols=3)
-ROW = json.loads(encode_json(to_table(GOOD.iloc[[100]]))[0])
+ROW = json.loads(encode_json(arrow_table(GOOD.iloc[[100]]))[0])
 
 
 def changed(**values: Any) -> bytes:
@@ -97,7 +97,7 @@ JSON: dict[str, bytes | None] = {
 
 
 def arrow(frame: pd.DataFrame, **columns: Any) -> bytes:
-    table = to_table(frame)
+    table = arrow_table(frame)
     for name, values in columns.items():
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
     return encode_arrow(table)[0]
@@ -112,7 +112,7 @@ ARROW: dict[str, bytes | None] = {
     "cut short": arrow(TWO)[:-20],
     "its head alone": arrow(TWO)[:100],
     "a length that lies": b"\xff\xff\xff\xff\xff\xff\xff\x7f" + arrow(TWO)[8:],
-    "a column less": encode_arrow(to_table(TWO).drop_columns(["bid"]))[0],
+    "a column less": encode_arrow(arrow_table(TWO).drop_columns(["bid"]))[0],
     "times without a zone": arrow(TWO, ts=TWO["ts"].dt.tz_localize(None)),
     "times that are strings": arrow(TWO, ts=["now", "then"]),
     "times in milliseconds": arrow(TWO, ts=[1_723_161_240_123] * 2),
@@ -130,7 +130,7 @@ def features() -> ft.Pipeline:
 def test_bad_records_cost_themselves_and_nothing_else(kafka_broker: str, kafka_topic: Topic, form: Any) -> None:
     topic, target, dead = kafka_topic(), kafka_topic(), kafka_topic()
     bad = JSON if form == "json" else ARROW
-    table = to_table(GOOD)
+    table = arrow_table(GOOD)
     good = encode_json(table) if form == "json" else [encode_arrow(table.slice(n, 1))[0] for n in range(len(GOOD))]
     sent: list[bytes | None] = [*good[:150], *bad.values(), *good[150:]]
     produce(kafka_broker, topic, sent)

@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError, ParameterError
-from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.json_codec import json_messages
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
+from fintech_toolkit.kafka.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.json_codec import json_messages
+from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})
 GOOD = b'{"symbol": "AAA", "ts": "2024-08-08T23:54:00.123456789Z", "bid": 1.5, "id": 9223372036854775807}'
@@ -254,13 +254,13 @@ def test_what_is_written_reads_back_to_the_bit(rows: list[tuple[Any, ...]], form
     frame = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in dtypes.items()})
     schema = message_schema(dtypes)
     if form == "json":
-        written = encode_json(to_table(frame))
+        written = encode_json(arrow_table(frame))
         assert len(written) == len(frame)
         for message in written:
             json.loads(message, parse_constant=pytest.fail)  # JSON as others understand it
         decoded = JsonDecoder(schema).decode(written)
     else:
-        decoded = ArrowDecoder(schema).decode(encode_arrow(to_table(frame)))
+        decoded = ArrowDecoder(schema).decode(encode_arrow(arrow_table(frame)))
     assert decoded.rejected == []
     pd.testing.assert_frame_equal(to_frame(decoded.table), frame, check_exact=True)
     signs = np.signbit(to_frame(decoded.table)["bid"].dropna())  # of zeros, which compare equal
@@ -269,13 +269,13 @@ def test_what_is_written_reads_back_to_the_bit(rows: list[tuple[Any, ...]], form
 
 def test_categories_read_back() -> None:
     frame = pd.DataFrame({"symbol": pd.Categorical(["B", "A", "B"])})
-    decoded = JsonDecoder(message_schema({"symbol": "category"})).decode(encode_json(to_table(frame)))
+    decoded = JsonDecoder(message_schema({"symbol": "category"})).decode(encode_json(arrow_table(frame)))
     assert to_frame(decoded.table)["symbol"].astype(str).tolist() == ["B", "A", "B"]
 
 
 def test_times_in_another_zone_are_written_in_utc() -> None:
     times = pd.to_datetime(["2024-08-09T01:54:00.123456789+02:00"]).tz_convert("Europe/Berlin")
-    assert encode_json(to_table(pd.DataFrame({"ts": times}))) == [b'{"ts":"2024-08-08T23:54:00.123456789Z"}']
+    assert encode_json(arrow_table(pd.DataFrame({"ts": times}))) == [b'{"ts":"2024-08-08T23:54:00.123456789Z"}']
 
 
 def test_a_row_with_a_value_that_json_cannot_say_is_refused_alone() -> None:
@@ -321,7 +321,7 @@ def test_a_row_too_large_for_a_message_is_refused_alone() -> None:
 )
 def test_what_json_cannot_say_is_an_error(column: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        encode_json(to_table(pd.DataFrame({"x": column})))
+        encode_json(arrow_table(pd.DataFrame({"x": column})))
 
 
 def test_json_messages_are_taken_up_to_a_number() -> None:
@@ -382,8 +382,8 @@ def test_schemas_of_other_types_are_refused(columns: dict[str, str], message: st
 
 def test_a_leading_null_does_not_end_the_process() -> None:
     code = (
-        "from fintech_toolkit.live.codecs import JsonDecoder\n"
-        "from fintech_toolkit.live.schema import message_schema\n"
+        "from fintech_toolkit.kafka.codecs import JsonDecoder\n"
+        "from fintech_toolkit.kafka.message_schema import message_schema\n"
         "print(JsonDecoder(message_schema({'a': float})).decode([b'null', b'{\"a\": 1}']).rejected)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException
 
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.properties import KNOWN
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.properties import KNOWN
 
 SERVERS = {"bootstrap.servers": "localhost:9092"}
 

@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from fintech_toolkit.kafka.codecs import encode_arrow
+from fintech_toolkit.kafka.dead_letters import DeadLetters
+from fintech_toolkit.kafka.records import Record, Records
 from fintech_toolkit.live import KafkaConfig, LiveError
-from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.records import Record, Records
 from tests.live.topics import SECONDS, Topic, consume_all, produce
 
 
@@ -120,10 +120,11 @@ def test_a_topic_that_takes_no_letter_at_all_is_an_error(kafka_broker: str, kafk
 def test_a_row_of_a_message_and_a_row_of_none_have_values_of_their_own(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, dead = kafka_topic(), kafka_topic()
     (message,) = records(kafka_broker, topic, [b"many rows"])
-    (row,) = encode_arrow(pa.table({"id": [7]}))
+    table = pa.table({"id": [6, 7]})
+    (row,) = encode_arrow(table.slice(1, 1))
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
-    letters.send(record(message), "not wanted", 3, row)
-    letters.send_row(topic, 2, 40, "of a window", row)
+    letters.send(record(message), "not wanted", 3, table.slice(1, 1))
+    letters.send_row(topic, 2, 40, "of a window", table, 1)
     flush(letters)
     of_message, of_none = consume_all(kafka_broker, dead, 2)
     assert (of_message.key(), of_message.value()) == (b"key", row)
@@ -138,7 +139,7 @@ def test_a_row_of_a_message_and_a_row_of_none_have_values_of_their_own(kafka_bro
 def test_without_a_topic_the_caller_gets_the_error_of_a_row_as_well() -> None:
     letters = DeadLetters(None, KafkaConfig({"bootstrap.servers": "127.0.0.1:1"}))
     with pytest.raises(LiveError, match=r"topic t, partition 2, offset 40: of a window; with dead_letter_topic="):
-        letters.send_row("t", 2, 40, "of a window", b"row")
+        letters.send_row("t", 2, 40, "of a window", pa.table({"id": [7]}), 0)
     assert letters.flush(0)
 
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 from confluent_kafka import Consumer, Producer
 
-from fintech_toolkit.live.broker import EmbeddedBroker
+from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker
 
 
 def test_what_is_produced_is_consumed() -> None:
@@ -33,7 +33,7 @@ def test_what_is_produced_is_consumed() -> None:
 def test_it_ends_when_its_owner_is_killed() -> None:
     code = "\n".join(
         [
-            "from fintech_toolkit.live.broker import EmbeddedBroker",
+            "from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker",
             "broker = EmbeddedBroker().start()",
             "print('up', flush=True)",
             "input()",

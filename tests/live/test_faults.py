@@ -85,7 +85,7 @@ def test_stopping_does_not_wait_for_a_broker_that_is_gone(
 
 
 def test_no_broker_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fintech_toolkit.live.source._CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("fintech_toolkit.kafka.source._CONNECT_SECONDS", 1.0)
     config = {"bootstrap.servers": "127.0.0.1:1"}
     source = Stream.from_kafka_frames("topic", config, schema=SCHEMA, group="g")
     source.start()

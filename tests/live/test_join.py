@@ -219,7 +219,8 @@ def test_a_side_that_ends_holds_the_other_up_no_longer(kafka_broker: str, topics
 
     def stands_still() -> bool:  # what was read before the pause has come through
         seen.append(joined.node.state[left, 0].pending if joined.node.state.kept else 0)
-        return "waits for topic" in str(joined.trades.health) and len(seen) > 100 and len(set(seen[-100:])) == 1
+        paused = "waits for topic" in str(joined.trades.health) and joined.quotes.counts.received == len(quotes)
+        return paused and len(seen) > 100 and len(set(seen[-100:])) == 1
 
     wait_until(stands_still)
     joined.quotes.stop()

@@ -135,11 +135,11 @@ def test_a_symbol_in_two_partitions_is_an_error_that_names_both(kafka_broker: st
     topic, frame = kafka_topic(partitions=2), ticks(100)
     astray = frame["symbol"].where(frame.index != 60, "S3")
     assert home("S3", 2) == 1
-    from fintech_toolkit.live.codecs import encode_json
-    from fintech_toolkit.live.schema import to_table
+    from fintech_toolkit.kafka.codecs import encode_json
+    from fintech_toolkit.kafka.message_schema import arrow_table
     from tests.live.topics import produce
 
-    values = encode_json(to_table(frame.assign(symbol=astray)))
+    values = encode_json(arrow_table(frame.assign(symbol=astray)))
     for number in (0, 1):
         rows = [value for value, symbol in zip(values, frame["symbol"], strict=True) if home(symbol, 2) == number]
         produce(kafka_broker, topic, rows, number)

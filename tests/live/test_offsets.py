@@ -13,16 +13,16 @@ from confluent_kafka.admin import AdminClient
 from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
 from tests.live.workers import home, put
 
 
 def test_offsets_are_committed_after_the_sinks_and_reading_goes_on_there(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(100)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(100)))))
     config = {"bootstrap.servers": kafka_broker}
     first = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=30)
     reached, entered = threading.Event(), []
@@ -54,7 +54,7 @@ def test_a_slow_sink_holds_the_consumer_back_and_keeps_its_place_in_the_group(
     kafka_broker: str, kafka_topic: Topic
 ) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(1_000)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(1_000)))))
     # The sink takes longer than the group would wait for a silent consumer.
     config = {"bootstrap.servers": kafka_broker, "max.poll.interval.ms": 6000, "session.timeout.ms": 6000}
     source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=100, until="latest")
@@ -86,7 +86,7 @@ def test_a_slow_sink_holds_the_consumer_back_and_keeps_its_place_in_the_group(
 
 def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic(partitions=2)
-    values = encode_json(to_table(ticks(2_000)))
+    values = encode_json(arrow_table(ticks(2_000)))
     config = {"bootstrap.servers": kafka_broker, "heartbeat.interval.ms": 300}
     sources = [
         Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, batch_size=50, member=member)
@@ -114,7 +114,7 @@ def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_to
 
 def test_lag_counts_what_is_still_to_come(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(100)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(100)))))
     source = Stream.from_kafka_frames(
         topic, {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group=topic, batch_size=10, until="latest"
     )
@@ -131,7 +131,7 @@ def test_aborted_transactions_are_not_read_and_gaps_do_not_keep_it_from_the_end(
     kafka_broker: str, kafka_topic: Topic
 ) -> None:
     topic = kafka_topic()
-    values = encode_json(to_table(ticks(6)))
+    values = encode_json(arrow_table(ticks(6)))
     producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": topic})
     producer.init_transactions(SECONDS)
     for number, keep in enumerate([True, False, True]):
@@ -155,7 +155,7 @@ def test_aborted_transactions_are_not_read_and_gaps_do_not_keep_it_from_the_end(
 
 def test_offsets_whose_records_have_expired_are_an_error(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(10)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(10)))))
     config = {"bootstrap.servers": kafka_broker}
     consumer = Consumer({**config, "group.id": topic})
     consumer.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
@@ -173,7 +173,7 @@ def test_offsets_whose_records_have_expired_are_an_error(kafka_broker: str, kafk
 
 def test_a_group_may_start_at_the_end(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(10)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(10)))))
     config = {"bootstrap.servers": kafka_broker, "auto.offset.reset": "latest"}
     source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, until="latest")
     received = source.sink_to_list()
@@ -196,7 +196,7 @@ def test_a_source_can_be_started_again(kafka_broker: str, kafka_topic: Topic) ->
     source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, until="latest")
     received = source.sink_to_list()
     for part in (ticks(10).iloc[:4], ticks(10).iloc[4:]):
-        produce(kafka_broker, topic, list(encode_json(to_table(part))))
+        produce(kafka_broker, topic, list(encode_json(arrow_table(part))))
         source.start()
         source.start()  # which changes nothing
         assert source.wait(SECONDS)

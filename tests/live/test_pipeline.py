@@ -11,9 +11,9 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Counts
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, SECONDS, consume_all, produce, ticks
 
@@ -58,7 +58,7 @@ def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic, tmp_path
     state, received = None, []
     path = tmp_path / "state.parquet"
     for part in (frame.iloc[:400], frame.iloc[400:]):
-        produce(kafka_broker, topic, list(encode_json(to_table(part))))
+        produce(kafka_broker, topic, list(encode_json(arrow_table(part))))
         source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic, until="latest")
         enriched = features().live(source, state)
         received.append(enriched.to_table())
@@ -73,7 +73,7 @@ def test_it_goes_on_from_a_state(kafka_broker: str, kafka_topic: Topic, tmp_path
 def test_rows_that_a_pipeline_refuses_become_dead_letters(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, dead = kafka_topic(), kafka_topic()
     frame = ticks(20, symbols=1)
-    values = encode_json(to_table(frame))
+    values = encode_json(arrow_table(frame))
     no_symbol = values[5].replace(b'"S0"', b"null")
     late = values[2]  # again, after later ones
     sent = [b"{oops", *values[:10], no_symbol, late, *values[10:]]

@@ -9,10 +9,10 @@ import pytest
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.engines.live.batch import Batch
+from fintech_toolkit.engines.live.states import Kept, LiveState
 from fintech_toolkit.errors import StateError
-from fintech_toolkit.live.batch import Batch
-from fintech_toolkit.live.resumption import Committed, Resumption, commit_metadata, resume
-from fintech_toolkit.live.states import Kept, LiveState
+from fintech_toolkit.kafka.resumption import Committed, Resumption, commit_metadata, resume
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, ticks
 

@@ -18,9 +18,9 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 from fintech_toolkit.live import Batch, Counts, LiveError
-from fintech_toolkit.live.codecs import ArrowDecoder, encode_arrow, encode_json
-from fintech_toolkit.live.schema import message_schema, to_frame, to_table
 from tests.live.topics import (
     SCHEMA,
     SECONDS,
@@ -47,7 +47,7 @@ def test_one_infinity_and_one_giant_become_dead_letters_and_the_rest_is_written(
 ) -> None:
     topic, target, dead = kafka_topic(), kafka_topic(), kafka_topic()
     frame = ticks(300)
-    values = encode_json(to_table(frame))
+    values = encode_json(arrow_table(frame))
     produce(kafka_broker, topic, list(values))
     source = source_of(kafka_broker, topic, dead_letter_topic=dead, batch_size=100)
     spoilt = source.map(
@@ -91,7 +91,7 @@ def test_a_row_that_cannot_be_written_has_its_own_label_whatever_the_index(
     )
     sink = Stream().to_kafka_frames(kafka_topic(), {"bootstrap.servers": kafka_broker})
     frame = pd.DataFrame({"x": [1.0, math.inf, 2.0, -math.inf]}, index=[3, 9, 4, 1])
-    for given, labels in ((frame, [9, 1]), (to_table(frame), [1, 3])):
+    for given, labels in ((frame, [9, 1]), (arrow_table(frame), [1, 3])):
         sync(sink.loop, lambda given=given: asyncio.wrap_future(_update(sink, given, [{"batch": batch}])))
         ((rows, reasons, rejected),) = seen
         assert rows == labels
@@ -176,7 +176,7 @@ def test_one_frame_is_encoded_while_another_is_delivered_and_their_order_is_kept
         return messages
 
     sink._encoder = watched
-    from fintech_toolkit.live.writer import Writer
+    from fintech_toolkit.kafka.writer import Writer
 
     flush = Writer.flush
 
@@ -190,7 +190,7 @@ def test_one_frame_is_encoded_while_another_is_delivered_and_their_order_is_kept
     for written in [_update(sink, part, []) for part in parts]:
         written.result(SECONDS)
     values = [message.value() for message in consume_all(kafka_broker, topic, 900)]
-    assert values == list(encode_json(to_table(frame)))
+    assert values == list(encode_json(arrow_table(frame)))
     sink.destroy()
 
 
@@ -204,7 +204,7 @@ def test_a_frame_that_fails_does_not_keep_the_next_from_being_written(kafka_brok
     first.result(SECONDS)
     third.result(SECONDS)
     values = [message.value() for message in consume_all(kafka_broker, topic, 5)]
-    assert values == encode_json(to_table(ticks(3))) + encode_json(to_table(ticks(2)))
+    assert values == encode_json(arrow_table(ticks(3))) + encode_json(arrow_table(ticks(2)))
     sink.destroy()
 
 
@@ -240,7 +240,7 @@ def test_a_frame_under_way_is_delivered_before_a_released_sink_closes(kafka_brok
         written.result(SECONDS)
     wait_until(lambda: held() == before)
     values = [message.value() for message in consume_all(kafka_broker, topic, 60_000)]
-    assert values == encode_json(to_table(frame))
+    assert values == encode_json(arrow_table(frame))
 
 
 def test_frames_that_are_replayed_are_not_written_again(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -264,7 +264,7 @@ def test_frames_that_are_replayed_are_not_written_again(kafka_broker: str, kafka
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_a_function_is_handed_each_frame_with_its_batch(kafka_broker: str, kafka_topic: Topic, kind: str) -> None:
     topic, frame = kafka_topic(), ticks(30)
-    produce(kafka_broker, topic, list(encode_json(to_table(frame))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(frame))))
     source = source_of(kafka_broker, topic, batch_size=10)
     seen: list[tuple[pd.DataFrame, Batch]] = []
 
@@ -303,7 +303,7 @@ def test_an_error_of_the_function_is_an_error_of_the_stream(kind: str) -> None:
 
 def test_an_infinity_without_a_topic_for_dead_letters_stops_the_source(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, [encode_arrow(to_table(ticks(5)))[0]])
+    produce(kafka_broker, topic, [encode_arrow(arrow_table(ticks(5)))[0]])
     source = source_of(kafka_broker, topic, format="arrow")
     source.map(lambda frame: frame.assign(bid=math.inf)).to_kafka_frames(
         kafka_topic(), {"bootstrap.servers": kafka_broker}

@@ -12,9 +12,9 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Batch, Counts, LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from tests.live.topics import SCHEMA, SECONDS, Topic, by_symbol, committed, consume_all, produce, ticks
 
 
@@ -44,7 +44,7 @@ def test_rows_are_in_order_of_partition_and_offset_and_say_where_they_are_from(
     kafka_broker: str, kafka_topic: Topic
 ) -> None:
     topic = kafka_topic(partitions=3)
-    values = encode_json(to_table(ticks(30)))
+    values = encode_json(arrow_table(ticks(30)))
     for partition in (2, 0, 1):
         produce(kafka_broker, topic, list(values[partition::3]), partition)
     source = Stream.from_kafka_frames(
@@ -84,7 +84,7 @@ class Watch(Stream):
 
 def test_records_that_cannot_be_decoded_become_dead_letters(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, dead = kafka_topic(), kafka_topic()
-    good = encode_json(to_table(ticks(6)))
+    good = encode_json(arrow_table(ticks(6)))
     values = [good[0], b"{oops", good[1], None, good[2], b"", good[3], b'{"symbol":"A"}', b"\xff", *good[4:]]
     produce(kafka_broker, topic, values)
     source = Stream.from_kafka_frames(
@@ -114,7 +114,7 @@ def test_records_that_cannot_be_decoded_become_dead_letters(kafka_broker: str, k
 
 def test_without_a_topic_for_dead_letters_the_caller_gets_the_error(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, [*encode_json(to_table(ticks(3))), b"{oops"])
+    produce(kafka_broker, topic, [*encode_json(arrow_table(ticks(3))), b"{oops"])
     source = Stream.from_kafka_frames(topic, {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group=topic)
     source.sink(lambda _: None)
     source.start()
@@ -125,7 +125,7 @@ def test_without_a_topic_for_dead_letters_the_caller_gets_the_error(kafka_broker
 
 def test_a_node_can_put_rows_aside(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, dead = kafka_topic(partitions=2), kafka_topic()
-    values = encode_json(to_table(ticks(10)))
+    values = encode_json(arrow_table(ticks(10)))
     produce(kafka_broker, topic, [b"{oops", *values[:5]], 0)
     produce(kafka_broker, topic, list(values[5:]), 1)
     source = Stream.from_kafka_frames(
@@ -178,7 +178,7 @@ def test_an_error_in_a_node_reaches_the_caller_and_nothing_is_committed(
     kafka_broker: str, kafka_topic: Topic, kind: str
 ) -> None:
     topic = kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(10)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(10)))))
     source = Stream.from_kafka_frames(topic, {"bootstrap.servers": kafka_broker}, schema=SCHEMA, group=topic)
 
     def fail(frame: pd.DataFrame) -> None:
@@ -201,7 +201,7 @@ def test_an_error_in_a_node_reaches_the_caller_and_nothing_is_committed(
 
 def test_a_message_that_kafka_refuses_is_an_error_of_the_stream(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, target = kafka_topic(), kafka_topic()
-    produce(kafka_broker, topic, list(encode_json(to_table(ticks(1)))))
+    produce(kafka_broker, topic, list(encode_json(arrow_table(ticks(1)))))
     config = {"bootstrap.servers": kafka_broker}
     source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group=topic)
     source.map(lambda frame: frame.assign(symbol="x" * 2_000_000)).to_kafka_frames(target, config)

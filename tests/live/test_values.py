@@ -15,9 +15,9 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import StateError
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Counts, LiveError
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks
 from tests.live.workers import assert_values, features, home, put, wait_until
@@ -288,7 +288,7 @@ def test_gaps_of_aborted_transactions_do_not_come_between_a_state_and_its_offset
     kafka_broker: str, kafka_topic: Topic, tmp_path: Path, way: str
 ) -> None:
     topic, frame = kafka_topic(), ticks(300)
-    values = encode_json(to_table(frame))
+    values = encode_json(arrow_table(frame))
     producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": topic})
     producer.init_transactions(SECONDS)
     path = tmp_path / "state.parquet"
@@ -319,7 +319,7 @@ def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error
     admin = AdminClient({"bootstrap.servers": kafka_broker})
     for made in admin.create_topics([NewTopic(dead, 1, config={"max.message.bytes": "100"})]).values():
         made.result(timeout=SECONDS)
-    values = encode_json(to_table(frame))
+    values = encode_json(arrow_table(frame))
     produce(kafka_broker, topic, [*values[:100], b"{oops", *values[100:200], b"x" * 1_000, *values[200:]])
     source = reader(kafka_broker, topic, dead_letter_topic=dead, batch_size=50)
     table = features().live(source).to_table()

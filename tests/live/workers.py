@@ -21,8 +21,8 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 import fintech_toolkit.live  # registers the nodes
-from fintech_toolkit.live.codecs import encode_json
-from fintech_toolkit.live.schema import to_table
+from fintech_toolkit.kafka.codecs import encode_json
+from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.pipeline import Pipeline
 from tests.live.topics import SCHEMA, SECONDS
 
@@ -41,7 +41,7 @@ def home(symbol: str, partitions: int) -> int:
 def put(servers: str, topic: str, frame: pd.DataFrame, partitions: int = 1) -> None:
     """Produce ticks, each symbol to its partition, and wait for their delivery."""
     producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 5})
-    for symbol, value in zip(frame["symbol"], encode_json(to_table(frame)), strict=True):
+    for symbol, value in zip(frame["symbol"], encode_json(arrow_table(frame)), strict=True):
         while True:
             try:
                 producer.produce(topic, value, key=symbol, partition=home(symbol, partitions))

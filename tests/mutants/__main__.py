@@ -70,7 +70,8 @@ def choose(population: Population, sample: int, seed: int) -> tuple[list[Mutant]
 def attempt(place: Laboratory, chosen: list[Mutant], tests: tuple[str, ...] = ()) -> Iterator[Verdict]:
     """Try mutants one after the other on these tests, or else on their nearest, with a line for each."""
     with ExitStack() as stack:
-        if not tests and any(mutant.area == "live" for mutant in chosen):
+        nearby = () if tests else {test for mutant in chosen for test in nearest(mutant.module)}
+        if any(test.startswith("tests/live/") for test in nearby):
             stack.enter_context(broker())
         for number, mutant in enumerate(chosen, 1):
             verdict = place.attempt(mutant, tests or nearest(mutant.module))

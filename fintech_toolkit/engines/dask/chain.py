@@ -14,7 +14,6 @@ import functools
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -41,12 +40,6 @@ BYTES_A_SYMBOL = 150
 CHAIN_ADVICE = " If it is the partitions that are not in order of time, plan='shuffle' merges them."
 
 
-@lru_cache(maxsize=64)
-def load(text: str) -> Description:
-    """Return the pipeline that travelled as its JSON."""
-    return Description.from_json(text)
-
-
 def result_meta(pipeline: Description, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the empty frame that has the columns and dtypes of a result."""
     if not pipeline.emits:
@@ -59,10 +52,10 @@ def result_meta(pipeline: Description, frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def enrich(frame: pd.DataFrame, pipeline: str, partition: int) -> pd.DataFrame:
+def enrich(frame: pd.DataFrame, pipeline: Description, partition: int) -> pd.DataFrame:
     """Run stateless steps."""
     with one_thread(), in_partition(partition):
-        return Run(load(pipeline)).whole(frame)
+        return Run(pipeline).whole(frame)
 
 
 @contextmanager
@@ -75,26 +68,26 @@ def in_partition(number: int, advice: str = "") -> Iterator[None]:
 
 
 def scan_partition(
-    frame: pd.DataFrame, state: State | None, pipeline: str, like: pd.DataFrame, partition: int, *, flush: bool
+    frame: pd.DataFrame, state: State | None, pipeline: Description, like: pd.DataFrame, partition: int, *, flush: bool
 ) -> tuple[pd.DataFrame, State]:
     """Advance the state over a partition; return what it gives, and the state after it."""
-    run = Run(load(pipeline), state)
+    run = Run(pipeline, state)
     with one_thread(), in_partition(partition, CHAIN_ADVICE if state is not None else ""):
         result = run(frame)
     if flush:
-        unfinished = Run(load(pipeline), run.state).flush()
+        unfinished = Run(pipeline, run.state).flush()
         result = pd.concat([result, unfinished], ignore_index=True)
-    if load(pipeline).emits and not len(result):
+    if pipeline.emits and not len(result):
         result = like  # rows that are not there cannot say of what type their symbols are
     return result, run.state
 
 
 def scan_own_symbols(
-    frame: pd.DataFrame, state: State | None, pipeline: str, like: pd.DataFrame, partition: int, *, flush: bool
+    frame: pd.DataFrame, state: State | None, pipeline: Description, like: pd.DataFrame, partition: int, *, flush: bool
 ) -> tuple[pd.DataFrame, State]:
     """Advance the states of a partition's own symbols over it."""
     if state is not None:
-        state = state.select(symbols_of(frame, load(pipeline).symbol))
+        state = state.select(symbols_of(frame, pipeline.symbol))
     return scan_partition(frame, state, pipeline, like, partition, flush=flush)
 
 
@@ -157,7 +150,7 @@ class Enrich(Blockwise):
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
-        return result_meta(load(self.pipeline), self.frame._meta)
+        return result_meta(self.pipeline, self.frame._meta)
 
     def keeps(self, column: str) -> tuple[Expr, str] | None:
         """Return the expression that has a column as it is here, partition by partition, and its name there."""
@@ -175,14 +168,13 @@ class Enrich(Blockwise):
         return _project(self, parent, dependents)
 
 
-class Scan(Expr):
+class PartitionScan(Expr):
     """Stateful steps over partitions in time order (`chained`), or each partition's symbols for themselves.
 
     Operands
     --------
     frame : Expr
-    pipeline : str
-        As JSON: what a kernel travels as.
+    pipeline : Description
     state : State, Expr or None
         Before the first row.
     chained, flush : bool
@@ -193,23 +185,23 @@ class Scan(Expr):
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
-        return result_meta(load(self.pipeline), self.frame._meta)
+        return result_meta(self.pipeline, self.frame._meta)
 
     def _divisions(self) -> tuple[Any, ...]:
         return _divisions(self.frame, self.pipeline)
 
     def keeps(self, column: str) -> tuple[Expr, str] | None:
         """Return the expression that has a column as it is here, partition by partition, and its name there."""
-        kept = [load(self.pipeline).symbol] if load(self.pipeline).emits else self.frame.columns
+        kept = [self.pipeline.symbol] if self.pipeline.emits else self.frame.columns
         return (self.frame, column) if column in kept else None
 
     def scans_by(self, symbol: str) -> bool:
         """Whether it holds, and checks as it runs, that each symbol is in one partition."""
-        return not self.chained and load(self.pipeline).symbol == symbol
+        return not self.chained and self.pipeline.symbol == symbol
 
     def emits_in_order(self, symbol: str, time: str) -> bool:
         """Whether it emits rows, those of a symbol in order of a time, from partition to partition."""
-        pipeline = load(self.pipeline)
+        pipeline = self.pipeline
         if not pipeline.emits or not self.chained or pipeline.symbol != symbol or pipeline.time is None:
             return False
         step = pipeline.scans[-1].step
@@ -231,7 +223,7 @@ class Scan(Expr):
         return TakeFrame(ScanTasks(Sealed(self.frame), *self.operands[1:], self._meta, read_ahead()))
 
 
-class RowScan(Scan, CumulativeAggregations):
+class RowScan(PartitionScan, CumulativeAggregations):
     """A scan that gives a row for a row. To Dask it is a cumulative aggregation, which is aligned with its frame."""
 
     _is_length_preserving = True
@@ -260,7 +252,7 @@ class ScanTasks(Expr):
     sealed : Sealed
         The frame.
     pipeline, state, chained, flush
-        As those of `Scan`.
+        As those of `PartitionScan`.
     like : DataFrame
         An empty result.
     ahead : int
@@ -368,8 +360,8 @@ class StateAfter(Expr):
         return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
 
 
-def _divisions(frame: Expr, pipeline: str) -> tuple[Any, ...]:
-    return (None,) * (frame.npartitions + 1) if load(pipeline).emits else frame.divisions
+def _divisions(frame: Expr, pipeline: Description) -> tuple[Any, ...]:
+    return (None,) * (frame.npartitions + 1) if pipeline.emits else frame.divisions
 
 
 def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
@@ -377,9 +369,9 @@ def _project(expr: Any, parent: Expr, dependents: Any) -> Any:
     parents = [found for reference in dependents[expr._name] if (found := reference()) is not None]
     if not all(isinstance(found, Projection | StateAfter) for found in [parent, *parents]):
         return None
-    reads = load(expr.pipeline).reads
+    reads = expr.pipeline.reads
     wanted = _convert_to_list(determine_column_projection(expr, parent, dependents, additional_columns=reads))
-    if load(expr.pipeline).emits:
+    if expr.pipeline.emits:
         wanted = [*reads, KNOWN_AT]  # rows that are not known yet make none that are
     columns = [name for name in expr.frame.columns if name in (wanted or ())]
     if columns == expr.frame.columns:

@@ -24,7 +24,7 @@ from dask.dataframe.dask_expr._shuffle import SetIndex, SetIndexBlockwise
 from dask.dataframe.dask_expr.io.io import IO, FromMapProjectable, FromPandas
 from dask.dataframe.dask_expr.io.parquet import ReadParquet, ReadParquetFSSpec, ReadParquetPyarrowFS
 
-from fintech_toolkit.engines.dask.chain import Scan
+from fintech_toolkit.engines.dask.chain import PartitionScan
 from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.errors import DataError
@@ -119,7 +119,7 @@ def order_by_symbol(frame: Any, symbol: str | None, time: str | None) -> Finding
     """
     if symbol is None or time is None or (isinstance(frame, dx.Partitions) and not _ascend(frame.partitions)):
         return Finding(False, "")
-    if isinstance(frame, Scan) and frame.emits_in_order(symbol, time):
+    if isinstance(frame, PartitionScan) and frame.emits_in_order(symbol, time):
         return Finding(True, "the rows of each symbol come in time order out of the chain before")
     symbols, times = _below(frame, symbol), _below(frame, time)
     if symbols is None or times is None or symbols[0] is not times[0]:
@@ -137,7 +137,7 @@ def by_symbol(frame: Any, symbol: str | None) -> Finding:
         return Finding(False, "there is no column of symbols")
     if isinstance(frame, PartitionBySymbol):
         return Finding(frame.symbol == symbol, f"partition_by_symbol made the partitions, by column {frame.symbol!r}")
-    if isinstance(frame, Scan) and frame.scans_by(symbol):
+    if isinstance(frame, PartitionScan) and frame.scans_by(symbol):
         return Finding(True, f"the pipeline before scans the partitions by column {symbol!r}")
     if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
         key = frame.func.partitioned_by

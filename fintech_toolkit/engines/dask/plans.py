@@ -12,7 +12,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 
 from fintech_toolkit.engines.dask import evidence
-from fintech_toolkit.engines.dask.chain import Enrich, RowScan, Scan, StateAfter
+from fintech_toolkit.engines.dask.chain import Enrich, PartitionScan, RowScan, StateAfter
 from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow.pipeline import Description
@@ -102,15 +102,15 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
     _check_frame(pipeline, ddf)
     choice = _choose(pipeline, ddf.expr, plan)
     name = choice.name
-    frame, text = ddf.expr, pipeline.to_json()
+    frame = ddf.expr
     flush = state is None and pipeline.emits
     if name == "shuffle":
         frame = partitioned(frame, pipeline.symbol, pipeline.time, frame.npartitions)
     if not _as_they_are(choice, frame.npartitions):
         frame = ClearDivisions(Partitions(frame, choice.order))
-    kind = Scan if pipeline.emits else RowScan
-    scan = kind(frame, text, state, name not in ("by_symbol", "shuffle"), flush)
-    result = Enrich(frame, text) if name == "partition-wise" else scan
+    expression = PartitionScan if pipeline.emits else RowScan
+    scan = expression(frame, pipeline, state, name not in ("by_symbol", "shuffle"), flush)
+    result = Enrich(frame, pipeline) if name == "partition-wise" else scan
     return new_collection(result), new_collection(StateAfter(scan))
 
 

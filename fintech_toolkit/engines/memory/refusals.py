@@ -1,7 +1,8 @@
-"""Why a row cannot be used."""
+"""Why a row, or a state, cannot be used."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pandas as pd
@@ -56,3 +57,17 @@ def refusal(
         except DataError as error:
             return str(error)
     return backwards(pipeline.time, state.symbols[codes[row]], f"at row {row}", pd.Timestamp(int(ts[row])))
+
+
+def declared_anew(identity: str, other: str) -> str:
+    """Return a sentence about the user's own kernels that differ between two pipelines, told by their identities; empty
+    if there is none.
+    """
+    digests = [
+        {step["kernel"]: step["digest"] for step in json.loads(text).get("steps", ()) if "digest" in step}
+        for text in (identity, other)
+    ]
+    differ = [name for name, digest in digests[0].items() if digests[1].get(name, digest) != digest]
+    if not differ:
+        return ""
+    return f"{', '.join(differ)} has been declared anew since: its code, a helper or a constant is another. "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
@@ -49,7 +50,7 @@ class Run:
         if state is not None and state.identity != pipeline.identity:
             raise StateError(
                 f"This state belongs to another pipeline:\n  {state.identity}\nnot to\n  {pipeline.identity}\n"
-                "Start that one, or start this one without a state."
+                f"{declared_anew(state.identity, pipeline.identity)}Start that one, or start this one without a state."
             )
         self._state = state.copy() if state is not None else self._fresh()
         self._stopped: str | None = None  # what stopped a step half-way
@@ -255,9 +256,9 @@ def _intact(states: Sequence[State]) -> Iterator[Callable[[], None]]:
     before = [(state, len(state.table), state.time_kind) for state in states]
 
     def undo() -> None:
-        for state, known, kind in before:
+        for state, known, time_kind in before:
             state.table.truncate(known)
-            state.time_kind = kind
+            state.time_kind = time_kind
 
     try:
         yield undo

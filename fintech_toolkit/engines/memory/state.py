@@ -157,8 +157,8 @@ class State:
     def from_file(cls, table: pa.Table, metadata: Mapping[bytes, bytes]) -> State:
         """Return what the table and metadata of such a file hold."""
         identity = metadata[IDENTITY].decode()
-        kind = metadata[TIME_KIND].decode() or None
-        return _from_table(table, identity, kind, Description.from_json(identity).scans)
+        time_kind = metadata[TIME_KIND].decode() or None
+        return _from_table(table, identity, time_kind, Description.from_json(identity).scans)
 
 
 def _gather(parts: list[tuple[StepState, Array, int]]) -> StepState:
@@ -220,7 +220,7 @@ def _arrow(values: Array) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(contiguous.reshape(-1)), contiguous.shape[1])
 
 
-def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Scan]) -> State:
+def _from_table(table: pa.Table, identity: str, time_kind: str | None, scans: list[Scan]) -> State:
     column = table["symbol"]
     if column.null_count or column.type not in (pa.string(), pa.large_string(), pa.int64(), pa.uint64()):
         raise StateError("its symbols are neither all strings nor all integers")
@@ -250,4 +250,4 @@ def _from_table(table: pa.Table, identity: str, kind: str | None, scans: list[Sc
                 )
             step.used[0] = len(step.slots)
         steps.append(step)
-    return State(identity, symbols, last.copy(), steps, kind)
+    return State(identity, symbols, last.copy(), steps, time_kind)

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fintech_toolkit.errors import StateError
+from fintech_toolkit.errors import KernelError, StateError
 
 Read = TypeVar("Read")
 
@@ -68,7 +68,7 @@ def read_state_file(
         If there is no such file.
     StateError
         If the file is damaged, cut short, or `parse` cannot make anything of it; `what` says what it should have been.
-        Or if the package for a URL is not installed.
+        Or if the package for a URL is not installed, or a kernel of the user's own is not loaded.
     """
     if "://" in os.fspath(path):
         try:
@@ -80,8 +80,11 @@ def read_state_file(
         data = Path(path).expanduser().read_bytes()
     try:
         _check_seal(data)
-        table = pq.read_table(pa.BufferReader(data))
+        # On this thread alone: one of Arrow's that lets go of the bytes just as the process ends aborts it.
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)
         return parse(table, table.schema.metadata or {})
+    except KernelError as error:  # the file is whole; it is the kernel that is not there
+        raise StateError(f"{path} cannot be read yet. {error}") from error
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AssertionError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise StateError(f"{path} is not a whole {what} ({reason}); go back to an older one.") from error

@@ -195,15 +195,15 @@ class Ticks:
 
 def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
     """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
-    kind = state.time_kind or "aware"
+    time_kind = state.time_kind or "aware"
     result: dict[str, Any] = {}
     if pipeline.symbol is not None:
         result[pipeline.symbol] = _symbol_array(state.symbols, codes)
     for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
         values = np.ascontiguousarray(rows[given])
-        result[name] = as_times(values, kind, pipeline.unit, nullable=False) if given == "ts" else values
+        result[name] = as_times(values, time_kind, pipeline.unit, nullable=False) if given == "ts" else values
     if pipeline.time is not None:
-        result[KNOWN_AT] = as_times(known_at, kind, pipeline.unit)
+        result[KNOWN_AT] = as_times(known_at, time_kind, pipeline.unit)
     return view.build(result)
 
 

@@ -53,7 +53,7 @@ def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]
         Whether the step carries state from chunk to chunk, and what it does with chunk number c.
     """
     side_by_side = threads(chunks)
-    if side_by_side == 1:
+    if side_by_side <= 1:
         for c in range(chunks):
             for _, step in steps:
                 step(c)

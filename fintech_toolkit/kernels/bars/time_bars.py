@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import event_kernel
-from fintech_toolkit.scan.parameters import Duration
-from fintech_toolkit.scan.slots import earlier, helper
+from fintech_toolkit.authoring import Duration, earlier, event_kernel, helper
 
 
 @helper

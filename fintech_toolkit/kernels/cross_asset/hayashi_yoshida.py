@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Window, checked_index, helper, window_kernel
 from fintech_toolkit.scan.arithmetic import add, value_of, watch_sum
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import Window
-from fintech_toolkit.scan.slots import checked_index, helper
 
 # Of each leg: its last log price, when that was, how many distinct times it has ticked at (2 for many), and
 # the other leg's log price as of the start of its last return and as of its end.

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Window, helper, window_kernel
 from fintech_toolkit.scan.arithmetic import add, replace, value_of, watch_sum
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import Window
-from fintech_toolkit.scan.slots import helper
 
 # `turnover` is the scale of `notional`, whose prices may be of either sign; sizes are not negative, so that the volume
 # is its own. Once all that has a size has left, too little is left of either: summed afresh, they are exactly 0.

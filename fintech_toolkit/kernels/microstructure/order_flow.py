@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.parameters import Choice
+from fintech_toolkit.authoring import Choice, tick_kernel
 
 QUOTE_RULE, TICK_RULE = 0, 1
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.authoring import tick_kernel
 
 
 @tick_kernel(

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import event_kernel
-from fintech_toolkit.scan.parameters import Duration
-from fintech_toolkit.scan.slots import advance, helper, later, nth_slot
+from fintech_toolkit.authoring import Duration, advance, event_kernel, helper, later, nth_slot
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:

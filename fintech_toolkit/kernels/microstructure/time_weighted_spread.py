@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.slots import LAST
+from fintech_toolkit.authoring import LAST, tick_kernel
 
 
 @tick_kernel(

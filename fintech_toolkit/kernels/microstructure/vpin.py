@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import event_kernel
-from fintech_toolkit.scan.parameters import Count, Number
-from fintech_toolkit.scan.slots import advance, helper, nth_slot
+from fintech_toolkit.authoring import Count, Number, advance, event_kernel, helper, nth_slot
 
 ROUNDING = 1e-9
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Choice, Count, helper, tick_kernel
 from fintech_toolkit.scan.arithmetic import blend
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.parameters import Choice, Count
-from fintech_toolkit.scan.slots import helper
 
 SMA, FIRST = range(2)
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import STALE, Choice, Count, helper, tick_kernel
 from fintech_toolkit.scan.arithmetic import add, blend, value_of, watch_sum
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.parameters import Choice, Count
-from fintech_toolkit.scan.slots import STALE, helper
 
 WILDER, SMA, EMA = range(3)  # positions in the options of `smoothing`
 FLAT = 1e-14

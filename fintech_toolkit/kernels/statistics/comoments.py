@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Window, helper, window_kernel
 from fintech_toolkit.scan.arithmetic import correlation, watch_moment
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import Window
-from fintech_toolkit.scan.slots import helper
 
 # Means are those of what the values differ from `shift_x` and `shift_y` by.
 STATE = [

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Count, Decay, Flag, helper, tick_kernel
 from fintech_toolkit.scan.arithmetic import blend, is_far, two_sum
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.parameters import Count, Decay, Flag
-from fintech_toolkit.scan.slots import helper
 
 DECAY = Decay()
 ADJUST = Flag(

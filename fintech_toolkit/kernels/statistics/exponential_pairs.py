@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import helper, tick_kernel
 from fintech_toolkit.kernels.statistics.exponential import (
     ADJUST,
     BIAS,
@@ -19,8 +20,6 @@ from fintech_toolkit.kernels.statistics.exponential import (
     share_of_new,
 )
 from fintech_toolkit.scan.arithmetic import blend, correlation, is_far, two_sum
-from fintech_toolkit.scan.declaration import tick_kernel
-from fintech_toolkit.scan.slots import helper
 
 # Means are those of what the values differ from `shift_x` and `shift_y` by; the moments `xx`, `yy`, `xy` are unbiased.
 STATE = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Count, Window, helper, tick_kernel, window_kernel
 from fintech_toolkit.scan.arithmetic import (
     add,
     is_far,
@@ -15,9 +16,6 @@ from fintech_toolkit.scan.arithmetic import (
     watch_moment,
     watch_sum,
 )
-from fintech_toolkit.scan.declaration import tick_kernel, window_kernel
-from fintech_toolkit.scan.parameters import Count, Window
-from fintech_toolkit.scan.slots import helper
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import Window
-from fintech_toolkit.scan.slots import helper
+from fintech_toolkit.authoring import Window, helper, window_kernel
 
 # Two heaps of slot numbers meet at the median: the lower half of the values with its largest on top, the upper half
 # with its smallest. They share the field `node`, the low one from its front, the high one from its back; `place` says

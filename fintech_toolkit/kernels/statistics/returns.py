@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import tick_kernel
+from fintech_toolkit.authoring import tick_kernel
 
 # `known`: whether the row before had a price; zeroed state must not read as a price of zero.
 STATE = [("last", "f8"), ("known", "?")]

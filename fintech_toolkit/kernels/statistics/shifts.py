@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import DTYPE, Window
-from fintech_toolkit.scan.slots import helper
-from fintech_toolkit.scan.values import MISSING
+from fintech_toolkit.authoring import DTYPE, MISSING, Window, helper, window_kernel
 
 # The value k rows ago is the one that left a window of k rows last.
 SHIFT: dict[str, Any] = {

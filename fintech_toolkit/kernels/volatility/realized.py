@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.authoring import Choice, Window, helper, window_kernel
 from fintech_toolkit.scan.arithmetic import add, replace, value_of, watch_sum
-from fintech_toolkit.scan.declaration import window_kernel
-from fintech_toolkit.scan.parameters import Choice, Window
-from fintech_toolkit.scan.slots import helper
 
 RETURNS, PRICES = range(2)  # positions in the options of `of`
 

@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from fintech_toolkit.errors import ParameterError
-from fintech_toolkit.live.properties import CONSUMER, KNOWN, PRODUCER
+from fintech_toolkit.kafka.properties import CONSUMER, KNOWN, PRODUCER
 
 _SECRET = re.compile(r"password|passphrase|secret|key\.pem|oauthbearer\.(config|extensions)")
 # A broker that comes back is found within a second, not ten.

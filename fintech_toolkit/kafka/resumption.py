@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fintech_toolkit.engines.live.states import KeepsState, Place, version_at
 from fintech_toolkit.errors import StateError
-from fintech_toolkit.live.states import KeepsState, Place, version_at
 
 _METADATA = re.compile(r"since=(?P<since>\d+)( from=(?P<origin>\S+))?")
 
@@ -57,7 +57,7 @@ class Resumption:
     ----------
     start : int
         The offset to read from.
-    live : int
+    replay_end : int
         The offset before which all sinks have had the records: those are replayed to nodes with a state only.
     since : int or None
         Where the states of the nodes began; None if it is not known.
@@ -66,7 +66,7 @@ class Resumption:
     """
 
     start: int
-    live: int
+    replay_end: int
     since: int | None
     begin: bool = False
 

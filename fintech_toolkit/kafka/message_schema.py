@@ -130,7 +130,7 @@ def _pandas_column(field: pa.Field, column: pa.ChunkedArray) -> Any:
     return column.to_pandas() if pa.types.is_dictionary(field.type) else column.to_numpy()
 
 
-def to_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
+def arrow_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
     """Return a frame as an Arrow table, without its index.
 
     Raises

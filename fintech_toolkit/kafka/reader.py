@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fintech_toolkit.live.batch import Batch, Counter, Feed
-from fintech_toolkit.live.codecs import ArrowDecoder, JsonDecoder
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.membership import Membership, Position
-from fintech_toolkit.live.records import Records
-from fintech_toolkit.live.schema import to_frame
+from fintech_toolkit.engines.live.batch import Batch, Feed
+from fintech_toolkit.kafka.codecs import ArrowDecoder, JsonDecoder
+from fintech_toolkit.kafka.counts import Counter
+from fintech_toolkit.kafka.dead_letters import DeadLetters
+from fintech_toolkit.kafka.membership import Membership, Position
+from fintech_toolkit.kafka.message_schema import to_frame
+from fintech_toolkit.kafka.records import Records
 
 _DEPTH = 2  # batches on their way through nodes and sinks while the next is read and decoded
 _FEW = 1_000  # records, before it is known how large they are
@@ -162,12 +163,12 @@ class Reader:
         if not len(records):
             return
         known = dict(self.membership.positions)
-        live = np.full(len(records), -1, np.int64)  # of partitions that have gone since their records came
+        replay_end = np.full(len(records), -1, np.int64)  # of partitions that have gone since their records came
         for number in np.unique(records.partition).tolist():
             if number in known:
-                live[records.partition == number] = known[number].live
-        ours = live >= 0
-        replayed = records.offset < live
+                replay_end[records.partition == number] = known[number].replay_end
+        ours = replay_end >= 0
+        replayed = records.offset < replay_end
         parts = [(True, records.take(ours & replayed)), (False, records.take(ours & ~replayed))]
         while parts:
             again, some = parts.pop(0)
@@ -267,7 +268,7 @@ class Reader:
                 self._counter.add(one.received, len(one.batch.progress.rejected) + one.batch.progress.undecoded)
         self._passed |= to
         positions = self.membership.positions
-        self.membership.commit({n: end for n, end in to.items() if n in positions and end > positions[n].live})
+        self.membership.commit({n: end for n, end in to.items() if n in positions and end > positions[n].replay_end})
 
     def _drain(self, partitions: set[int]) -> None:
         """See through what is on its way before partitions go to another member, and drop what has not begun.

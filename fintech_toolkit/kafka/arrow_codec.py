@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.live.messages import Decoded, Messages, in_order, missing, raise_first, too_large
-from fintech_toolkit.live.schema import is_optional, times_of_integers
+from fintech_toolkit.kafka.message_schema import is_optional, times_of_integers
+from fintech_toolkit.kafka.messages import Decoded, Messages, in_order, missing, raise_first, too_large
 
 _MESSAGE_BYTES = 500_000  # Kafka's default limit for a message is 1 MB
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
@@ -34,7 +34,7 @@ class ArrowDecoder:
 
     Examples
     --------
-    >>> from fintech_toolkit.live.schema import message_schema
+    >>> from fintech_toolkit.kafka.message_schema import message_schema
     >>> decoder = ArrowDecoder(message_schema({"symbol": "str", "price": "float64"}))
     >>> (message,) = encode_arrow(pa.table({"symbol": ["AAA", "BBB"], "price": [1.5, 2.0]}))
     >>> decoder.decode([message, b"oops"]).table.to_pylist()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,59 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.errors import PipelineError
-from fintech_toolkit.live.codecs import encode_arrow
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.records import Records
-from fintech_toolkit.live.schema import to_table
 
-_RATE_SECONDS = 5.0
 _MILLISECOND = 1_000_000
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Records of a source so far, of batches that all sinks have finished with.
-
-    Attributes
-    ----------
-    received : int
-        Records read from the topic (rows, where a message holds many): ``received == emitted + rejected``.
-    emitted : int
-        Records that went down the stream.
-    rejected : int
-        Records that could not be decoded, that a pipeline's checks refused or that a sink could not write. What a node
-        made of several records (a bar, an answer of a join) and a sink could not write is a dead letter, and not
-        counted here, because the records themselves went down the stream.
-    """
-
-    received: int = 0
-    emitted: int = 0
-    rejected: int = 0
-
-
-class Counter:
-    """The counts, kept from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._recent: deque[tuple[float, int]] = deque()
-        self.counts = Counts()
-
-    def add(self, received: int, rejected: int) -> None:
-        """Add a batch to the counts."""
-        with self._lock:
-            now = self.counts
-            self.counts = Counts(now.received + received, now.emitted + received - rejected, now.rejected + rejected)
-            self._recent.append((time.monotonic(), received))
-            while self._recent[0][0] < time.monotonic() - _RATE_SECONDS:
-                self._recent.popleft()
-
-    @property
-    def rate(self) -> float:
-        """Records received per second, over the last five seconds."""
-        with self._lock:
-            since = time.monotonic() - _RATE_SECONDS
-            return sum(count for at, count in self._recent if at > since) / _RATE_SECONDS
 
 
 class Feed(Protocol):
@@ -95,6 +42,29 @@ class Feed(Protocol):
 
     def fail(self, error: BaseException) -> None:
         """Stop because of an error that no batch has brought about."""
+
+
+class SentRecords(Protocol):
+    """What a batch asks of the records that it was made of."""
+
+    @property
+    def sent(self) -> npt.NDArray[np.int64]:
+        """When each was written, in milliseconds since 1970; not positive if that is not known."""
+
+    def __getitem__(self, place: int) -> Any:
+        """Return one of them, as its dead letters take it."""
+
+
+class PutsAside(Protocol):
+    """Where a batch puts what cannot be used."""
+
+    def send(self, record: Any, reason: str, row: int | None = None, rows: pa.Table | None = None) -> None:
+        """Put a record aside, or one of its rows with a table of that row alone."""
+
+    def send_row(
+        self, topic: str, partition: int, first_offset: int, reason: str, rows: pa.Table | pd.DataFrame | None, row: int
+    ) -> None:
+        """Put one of several rows aside that no single record stands for; without them, where it came from."""
 
 
 class Progress:
@@ -138,8 +108,8 @@ class Batch:
     offset: npt.NDArray[np.int64]
     feed: Feed = field(repr=False)
     replayed: bool = False
-    _origin: tuple[pa.Table, npt.NDArray[np.int64], Records] | None = field(default=None, repr=False)
-    _dead_letters: DeadLetters | None = field(default=None, repr=False)
+    _origin: tuple[pa.Table, npt.NDArray[np.int64], SentRecords] | None = field(default=None, repr=False)
+    _dead_letters: PutsAside | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
 
     def parts(self, frame: Any) -> tuple[Any, dict[int, int]]:
@@ -202,8 +172,8 @@ class Batch:
             return
         for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
             if self._origin is None:
-                (value,) = encode_arrow(to_table(frame).slice(place, 1)) if frame is not None else (b"",)
-                self._dead_letters.send_row(self.topic, int(self.partition[row]), int(self.offset[row]), reason, value)
+                where = self.topic, int(self.partition[row]), int(self.offset[row])
+                self._dead_letters.send_row(*where, reason, frame, place)
                 continue
             if row in self.progress.rejected:  # by another sink: it is among the dead letters already
                 continue
@@ -214,8 +184,7 @@ class Batch:
             if last - first == 1:
                 self._dead_letters.send(records[position], reason)
             else:
-                (value,) = encode_arrow(table.slice(row, 1))
-                self._dead_letters.send(records[position], reason, int(row - first), value)
+                self._dead_letters.send(records[position], reason, int(row - first), table.slice(row, 1))
 
 
 def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 from streamz import Stream
 
+from fintech_toolkit.engines.live.batch import Batch, Feed
+from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
 from fintech_toolkit.errors import PipelineError, StateError
-from fintech_toolkit.live.batch import Batch, Feed
 
 Place = tuple[str, int]
 """A topic, and the number of one of its partitions."""
@@ -238,5 +239,6 @@ def checked(state: LiveState, identity: str) -> LiveState:
         If not.
     """
     if state.identity != identity:
-        raise StateError(f"This state belongs to another stream:\n  {state.identity}\nnot to\n  {identity}")
+        why = declared_anew(state.identity, identity)
+        raise StateError(f"This state belongs to another stream:\n  {state.identity}\nnot to\n  {identity}\n{why}")
     return state

@@ -11,9 +11,9 @@ import pandas as pd
 from streamz import Source
 from streamz.core import RefCounter
 
-from fintech_toolkit.live.batch import Batch
-from fintech_toolkit.live.states import KeepsState, downstream, pass_on
-from fintech_toolkit.live.writer import LiveError
+from fintech_toolkit.engines.live.batch import Batch
+from fintech_toolkit.engines.live.states import KeepsState, downstream, pass_on
+from fintech_toolkit.errors import LiveError
 
 
 class Delivery:

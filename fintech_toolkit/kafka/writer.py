@@ -9,8 +9,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from fintech_toolkit.errors import FintechToolkitError
-from fintech_toolkit.live.config import KafkaConfig
+from fintech_toolkit.errors import LiveError
+from fintech_toolkit.kafka.config import KafkaConfig
 
 logger = logging.getLogger("fintech_toolkit.live")
 
@@ -24,10 +24,6 @@ _DEFAULTS = {
 }
 
 _STEP_SECONDS = 0.002
-
-
-class LiveError(FintechToolkitError):
-    """Kafka, or a record that came from it, stopped a live stream; the message says where and why."""
 
 
 class Writer:

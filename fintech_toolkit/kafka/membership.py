@@ -14,11 +14,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from fintech_toolkit.errors import ParameterError
-from fintech_toolkit.live.records import Records, collector_paused
-from fintech_toolkit.live.resumption import Committed, Resumption, commit_metadata, resume
-from fintech_toolkit.live.states import KeepsState
-from fintech_toolkit.live.writer import LiveError, logger
+from fintech_toolkit.engines.live.states import KeepsState
+from fintech_toolkit.errors import LiveError, ParameterError
+from fintech_toolkit.kafka.records import Records, collector_paused
+from fintech_toolkit.kafka.resumption import Committed, Resumption, commit_metadata, resume
+from fintech_toolkit.kafka.writer import logger
 
 _DEFAULTS = {
     "isolation.level": "read_committed",
@@ -85,7 +85,7 @@ class Position:
 
     Attributes
     ----------
-    live : int
+    replay_end : int
         The offset before which records are only replayed.
     since : int or None
         Where the states of the nodes began; None if it is not known.
@@ -97,7 +97,7 @@ class Position:
         Where to stop.
     """
 
-    live: int
+    replay_end: int
     since: int | None
     next: int
     reached: int
@@ -301,7 +301,7 @@ class Membership:
                 if where.begin or where.start not in node.can_go_on_at(place):
                     node.begin(place, where.start)
             self.positions[entry.partition] = Position(
-                where.live, where.since, where.start, where.start, high if self._until_latest else None
+                where.replay_end, where.since, where.start, where.start, high if self._until_latest else None
             )
         self._to_come.clear()
         self._consumer.incremental_assign([TopicPartition(self._topic, e.partition, w.start) for e, (w, _) in begun])

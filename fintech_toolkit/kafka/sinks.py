@@ -16,13 +16,13 @@ import pyarrow as pa
 from streamz import Stream
 from streamz.sinks import Sink
 
+from fintech_toolkit.engines.live.batch import Batch, batch_of
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Batch, batch_of
-from fintech_toolkit.live.codecs import ENCODERS, Messages
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.messages import raise_first
-from fintech_toolkit.live.schema import to_table as arrow_table
-from fintech_toolkit.live.writer import BATCH, Writer
+from fintech_toolkit.kafka.codecs import ENCODERS, Messages
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.message_schema import arrow_table
+from fintech_toolkit.kafka.messages import raise_first
+from fintech_toolkit.kafka.writer import BATCH, Writer
 from fintech_toolkit.schema import key_columns
 
 

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 from streamz import Stream
 
+from fintech_toolkit.engines.live.batch import Batch, Feed, batch_of, with_batch
+from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.sift import sift
-from fintech_toolkit.errors import PipelineError, StateError
+from fintech_toolkit.errors import LiveError, PipelineError, StateError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.views import wrap
-from fintech_toolkit.live.batch import Batch, Feed, batch_of, with_batch
-from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
-from fintech_toolkit.live.writer import LiveError
 from fintech_toolkit.schema import nanoseconds
 
 _MOST_WAITING = 100_000

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.live.batch import Batch, batch_of, with_batch
+from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on, version_at
 from fintech_toolkit.engines.memory.run import Run, accept_parts
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import DataError, StateError
-from fintech_toolkit.live.batch import Batch, batch_of, with_batch
-from fintech_toolkit.live.states import KeepsState, Kept, LiveState, Place, checked, pass_on, version_at
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.live.messages import Decoded, Messages, in_order, missing, raise_first, too_large
-from fintech_toolkit.live.schema import TIME, is_optional, times_of_integers
+from fintech_toolkit.kafka.message_schema import TIME, is_optional, times_of_integers
+from fintech_toolkit.kafka.messages import Decoded, Messages, in_order, missing, raise_first, too_large
 
 _WHITESPACE = b" \t\r\n"
 _NEWLINES_TO_TABS = bytes.maketrans(b"\r\n", b"\t\t")
@@ -42,7 +42,7 @@ class JsonDecoder:
 
     Examples
     --------
-    >>> from fintech_toolkit.live.schema import message_schema
+    >>> from fintech_toolkit.kafka.message_schema import message_schema
     >>> decoder = JsonDecoder(message_schema({"symbol": "str", "price": "float64"}))
     >>> decoded = decoder.decode([b'{"symbol": "AAA", "price": 1.5}', b"{oops", b'{"symbol": "A", "price": "2"}'])
     >>> decoded.table.to_pylist()
@@ -302,8 +302,8 @@ def encode_json(table: pa.Table) -> list[bytes]:
     Examples
     --------
     >>> import pandas as pd
-    >>> from fintech_toolkit.live.schema import to_table
-    >>> encode_json(to_table(pd.DataFrame({"symbol": ["AAA"], "bid": [0.1], "ask": [float("nan")]})))
+    >>> from fintech_toolkit.kafka.message_schema import arrow_table
+    >>> encode_json(arrow_table(pd.DataFrame({"symbol": ["AAA"], "bid": [0.1], "ask": [float("nan")]})))
     [b'{"symbol":"AAA","bid":0.1,"ask":null}']
     """
     encoded = json_messages(table, None, sys.maxsize)

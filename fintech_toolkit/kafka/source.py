@@ -17,18 +17,18 @@ import pyarrow as pa
 from streamz import Source, Stream
 from streamz.core import convert_interval
 
+from fintech_toolkit.engines.live.states import KeepsState, downstream
 from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.live.batch import Counter, Counts
-from fintech_toolkit.live.codecs import DECODERS
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.dead_letters import DeadLetters
-from fintech_toolkit.live.delivery import Delivery
-from fintech_toolkit.live.health import Health
-from fintech_toolkit.live.membership import Membership, consumer_settings
-from fintech_toolkit.live.reader import Reader
-from fintech_toolkit.live.schema import message_schema
-from fintech_toolkit.live.states import KeepsState, downstream
-from fintech_toolkit.live.writer import logger
+from fintech_toolkit.kafka.codecs import DECODERS
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.counts import Counter, Counts
+from fintech_toolkit.kafka.dead_letters import DeadLetters
+from fintech_toolkit.kafka.delivery import Delivery
+from fintech_toolkit.kafka.health import Health
+from fintech_toolkit.kafka.membership import Membership, consumer_settings
+from fintech_toolkit.kafka.message_schema import message_schema
+from fintech_toolkit.kafka.reader import Reader
+from fintech_toolkit.kafka.writer import logger
 
 _CONNECT_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0

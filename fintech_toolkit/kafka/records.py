@@ -1,4 +1,4 @@
-"""Records of a topic by column, which is how all of the live layer but the consumer sees them."""
+"""Records of a topic by column, which is how all but the consumer sees them."""
 
 from __future__ import annotations
 

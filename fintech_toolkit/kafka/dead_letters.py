@@ -7,9 +7,15 @@ from collections import deque
 from functools import partial
 from typing import NamedTuple
 
-from fintech_toolkit.live.config import KafkaConfig
-from fintech_toolkit.live.records import Record
-from fintech_toolkit.live.writer import HEADER_OVERHEAD, LiveError, Writer
+import pandas as pd
+import pyarrow as pa
+
+from fintech_toolkit.errors import LiveError
+from fintech_toolkit.kafka.codecs import encode_arrow
+from fintech_toolkit.kafka.config import KafkaConfig
+from fintech_toolkit.kafka.message_schema import arrow_table
+from fintech_toolkit.kafka.records import Record
+from fintech_toolkit.kafka.writer import HEADER_OVERHEAD, Writer
 
 _REASON_BYTES = 1_000
 
@@ -44,8 +50,8 @@ class DeadLetters:
         self._refused: deque[_Letter] = deque()  # by the broker, as too large
         self._alone: _Letter | None = None
 
-    def send(self, record: Record, reason: str, row: int | None = None, value: bytes | None = None) -> None:
-        """Queue a dead letter for a record, or for one of its rows with the row's own value.
+    def send(self, record: Record, reason: str, row: int | None = None, rows: pa.Table | None = None) -> None:
+        """Queue a dead letter for a record, or for one of its rows with a table of that row alone.
 
         Raises
         ------
@@ -56,10 +62,15 @@ class DeadLetters:
         if row is None:
             self._queue(where, reason, record.key, record.value)
         else:
+            (value,) = encode_arrow(rows)
             self._queue({**where, "row": str(row)}, reason, record.key, value)
 
-    def send_row(self, topic: str, partition: int, first_offset: int, reason: str, value: bytes) -> None:
-        """Queue a dead letter for a row that no single message stands for, with the offset from which it was made.
+    def send_row(
+        self, topic: str, partition: int, first_offset: int, reason: str, rows: pa.Table | pd.DataFrame | None, row: int
+    ) -> None:
+        """Queue a dead letter for one of several rows that no single message stands for.
+
+        It has the offset from which the row was made, and no value if the rows are not at hand.
 
         Raises
         ------
@@ -67,6 +78,7 @@ class DeadLetters:
             If there is no topic for dead letters.
         """
         where = {"topic": topic, "partition": str(partition), "offset": str(first_offset)}
+        (value,) = encode_arrow(arrow_table(rows).slice(row, 1)) if rows is not None else (b"",)
         self._queue(where, reason, None, value)
 
     def flush(self, timeout: float) -> bool:

@@ -1,0 +1,243 @@
+"""What a file with a kernel imports: the decorators, parameters, and helpers of the state. A kernel's function takes
+its state, then one argument per column that it reads, and then, by name, whichever it needs of its parameters and of
+what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool).
+
+- `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
+- `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
+  the function itself gives the result. The engine keeps the ring and evicts by rows or by time.
+- `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
+  (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
+- A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg``
+  (0 or 1) says whose tick it is.
+- `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+from fintech_toolkit.errors import KernelError, did_you_mean
+from fintech_toolkit.scan.declaration import Function, Kernel
+from fintech_toolkit.scan.loops import check_functions
+from fintech_toolkit.scan.parameters import (
+    DTYPE,
+    Choice,
+    Count,
+    Decay,
+    Duration,
+    Flag,
+    Number,
+    Window,
+)
+from fintech_toolkit.scan.slots import LAST, STALE, advance, checked_index, earlier, helper, later, nth_slot
+from fintech_toolkit.scan.values import MISSING
+
+__all__ = [
+    "DTYPE",
+    "LAST",
+    "MISSING",
+    "STALE",
+    "Choice",
+    "Count",
+    "Decay",
+    "Duration",
+    "Flag",
+    "Kernel",
+    "Number",
+    "Window",
+    "advance",
+    "checked_index",
+    "earlier",
+    "event_kernel",
+    "helper",
+    "later",
+    "nth_slot",
+    "plain_kernel",
+    "tick_kernel",
+    "window_kernel",
+]
+
+
+def tick_kernel(
+    *, reads: str | Iterable[str], gives: str | Iterable[str], kind: str = "tick", **declared: Any
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel that gives a value for every tick: ``f(s, x, …) -> outputs``.
+
+    Parameters
+    ----------
+    reads : str or list of str
+        The columns that the function takes after its state. A canonical name (``"price"``, ``"bid"``, …) is the column
+        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns.
+    gives : str or list of str
+        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise.
+    kind : str
+        ``"pair"`` for a kernel on the ticks of pairs.
+    **declared
+        What else there is to say. `state`: the fields of a symbol's record as ``[("last", "f8"), …]``, zeros at first;
+        without it there is no ``s``. `slots`: the fields of a table that grows beside it. `parameters`: such as
+        ``[Number("alpha", "weight of the last value", above=0)]``. `warmup`, `source`: for the documentation. `cases`:
+        parameters under which its contract is checked. `aliases`: other names.
+
+    Returns
+    -------
+    Callable
+        What makes a `Kernel` of the function. Numba compiles it on first use.
+
+    Raises
+    ------
+    KernelError
+        If what is declared does not fit together, or a kernel of the library has that name.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> @ft.tick_kernel(reads="x", gives="run", state=[("last", "f8"), ("length", "i8")])
+    ... def run_length(s, x):
+    ...     s.length = s.length + 1 if x == s.last else 1
+    ...     s.last = x
+    ...     return s.length
+    >>> run_length(np.array([5.0, 5.0, 5.0, 6.0]))
+    array([1., 2., 3., 1.])
+    """
+    return _declarer(kind, reads, gives, declared)
+
+
+def window_kernel(
+    *,
+    reads: str | Iterable[str],
+    gives: str | Iterable[str],
+    enter: Function,
+    leave: Function | None = None,
+    kind: str = "window",
+    **declared: Any,
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
+
+    Parameters
+    ----------
+    reads, gives, kind
+        As for `tick_kernel`.
+    enter, leave : function
+        ``enter(s, x)`` is called with each value that enters the window, ``leave(s, x)`` with each that leaves it. What
+        is not finite does neither, unless ``skips_missing=False``.
+    **declared
+        As for `tick_kernel`; `parameters` hold a `Window`. Besides: `prepare` makes other values of the tick, which
+        `enters` names, before they enter. `slide` replaces `leave` and `enter` where both happen at once.
+        ``drifts=True`` says that entering and leaving accumulate rounding errors, so that the engine sums afresh from
+        time to time. `memory` names fields of the state that outlive the window.
+
+    Returns
+    -------
+    Callable
+        What makes a `Kernel` of the function.
+
+    Raises
+    ------
+    KernelError
+        As for `tick_kernel`.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> from fintech_toolkit.authoring import Window, helper
+    >>> @helper
+    ... def enter(s, x):
+    ...     s.ups += x > 0
+    >>> @helper
+    ... def leave(s, x):
+    ...     s.ups -= x > 0
+    >>> @ft.window_kernel(
+    ...     reads="x", gives="ups", enter=enter, leave=leave, state=[("ups", "i8")],
+    ...     parameters=[Window(min_periods=False)],
+    ... )
+    ... def rolling_ups(s, x):
+    ...     return s.ups
+    >>> rolling_ups(np.array([1.0, 2.0, -1.0, 3.0]), window=2)
+    array([1., 2., 1., 1.])
+    """
+    names = _tuple(reads)
+    return _declarer(kind, names, gives, {"enters": names, **declared, "enter": enter, "leave": leave})
+
+
+def event_kernel(
+    *,
+    reads: str | Iterable[str],
+    gives: str | Iterable[str],
+    flush: Function,
+    kind: str = "event",
+    **declared: Any,
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel that emits rows of its own: ``f(s, row, x, …) -> bool`` fills `row` and returns True.
+
+    Parameters
+    ----------
+    reads, kind
+        As for `tick_kernel`.
+    gives : list of str
+        The columns of its rows; ``"ts:i8"``, what a row is about, is one of them.
+    flush : function
+        ``flush(s, row, …) -> bool`` emits what is unfinished at the end.
+    **declared
+        As for `tick_kernel`.
+
+    Returns
+    -------
+    Callable
+        What makes a `Kernel` of the function.
+
+    Raises
+    ------
+    KernelError
+        As for `tick_kernel`.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> def nothing(s, row):
+    ...     return False
+    >>> @ft.event_kernel(reads="x", gives=["ts:i8", "high"], flush=nothing, state=[("high", "f8")])
+    ... def highs(s, row, x, ts, again):
+    ...     if again or x <= s.high:
+    ...         return False
+    ...     s.high = row.high = x
+    ...     row.ts = ts
+    ...     return True
+    >>> highs(np.array([1.0, 3.0, 2.0, 4.0]), ts=np.arange(4)).ts
+    array([0, 1, 3])
+    """
+    return _declarer(kind, reads, gives, {**declared, "flush": flush})
+
+
+def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[[Function], Kernel]:
+    """List a function of whole arrays (`kind` is plan or matrix) with the kernels."""
+    return _declarer(kind, reads, gives, {"source": source})
+
+
+def _declarer(kind: str, reads: Any, gives: Any, declared: dict[str, Any]) -> Callable[[Function], Kernel]:
+    known = {field.name for field in fields(Kernel)}
+    for name in declared:
+        if name not in known:
+            raise KernelError(f"There is nothing to declare called {name!r}. {did_you_mean(name, known)}")
+    frozen: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in declared.items()
+    }
+
+    def declare(function: Function) -> Kernel:
+        kernel = Kernel(function, kind, _tuple(reads), _outputs(gives), **frozen)
+        if kernel.own and kernel.kind not in ("plan", "matrix"):
+            check_functions(kernel)
+            Kernel.on_declared(kernel)
+        return kernel
+
+    return declare
+
+
+def _tuple(value: str | Iterable[Any]) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _outputs(gives: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Read ``"name"`` or ``"name:dtype"``."""
+    return tuple((name, kind or "f8") for name, _, kind in (text.partition(":") for text in _tuple(gives)))
