@@ -131,14 +131,21 @@ def list_kernels(
 
 
 @kernels.command()
-def show(name: Annotated[str, typer.Argument(help="A kernel's name, such as ewma.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A kernel's name, such as ewma.")],
+    loop: Annotated[bool, typer.Option("--loop", help="The loop that is compiled around the kernel.")] = False,
+) -> None:
     """Show a kernel's definition, parameters, outputs, source and an example."""
     from fintech_toolkit.kernels import find
+    from fintech_toolkit.scan.loops import loop_text
 
     try:
         found = find(name)
     except AttributeError as error:
         raise ParameterError(str(error)) from None
+    if loop:
+        typer.echo(loop_text(found).strip())
+        return
     console = Console()
     console.print(Text.assemble((found.name, "bold green"), f"{inspect.signature(found)}  ", (found.family, "dim")))
     for part in _render(found.__doc__ or ""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -124,6 +125,14 @@ def test_a_kernel_is_shown_whole(run: Run) -> None:
     for line in ft.ewma.__doc__.splitlines():
         if not re.fullmatch(r"-*", line):  # the underlines of the headings
             assert re.sub(r"\s+", "", line) in squeezed
+
+
+def test_the_loop_around_a_kernel_is_shown_as_python(run: Run) -> None:
+    (loop,) = ast.parse(run("kernels", "show", "rolling_mean", "--loop").stdout).body
+    assert isinstance(loop, ast.FunctionDef)
+    assert loop.name == "rolling_mean"
+    called = {node.func.id for node in ast.walk(loop) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert {"tick", "enter", "leave", "slide"} <= called
 
 
 @pytest.mark.parametrize(

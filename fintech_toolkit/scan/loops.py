@@ -261,6 +261,11 @@ def name_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> tu
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 
+def loop_text(kernel: Kernel) -> str:
+    """Return the text of the loop that is compiled around a kernel's functions: without sessions, windows in rows."""
+    return _Source(kernel, 1, session=False, by_time=False).render(kernel.name)
+
+
 def check_functions(kernel: Kernel) -> None:
     """Raise unless a kernel's functions take what they are called with.
 
