@@ -150,3 +150,35 @@ def test_a_symbol_in_two_partitions_is_an_error_that_names_both(kafka_broker: st
         source.start()
         with pytest.raises(DataError, match=rf"'S3'.*partition [01] of topic '{topic}' and in partition [01]"):
             source.wait(SECONDS)
+
+
+def test_one_series_from_a_given_state_cannot_come_in_two_partitions(kafka_broker: str, kafka_topic: Topic) -> None:
+    topic, frame = kafka_topic(partitions=2), ticks(300)
+    series = Pipeline(ft.ewma("bid", halflife=5), symbol=None)
+    history = series.start()
+    history(frame.iloc[:100])
+    put(kafka_broker, topic, frame.iloc[100:], 2)
+    source = reader(kafka_broker, topic)
+    series.live(source, history.state).sink(lambda _: None)
+    source.start()
+    with pytest.raises(DataError, match=r"Rows come in partition [01] of topic .* and in partition [01]"):
+        source.wait(SECONDS)
+
+
+def test_what_a_restored_state_that_began_from_a_batch_has_unfinished_is_flushed_once(
+    kafka_broker: str, kafka_topic: Topic, tmp_path: Path
+) -> None:
+    topic, frame = kafka_topic(partitions=3), ticks(900)
+    history = BARS.start()
+    frames: list[pd.DataFrame] = [history(frame.iloc[:300])]
+    state: Any = history.state
+    for start in (300, 600):
+        put(kafka_broker, topic, frame.iloc[start : start + 300], 3)
+        source = reader(kafka_broker, topic)
+        node = BARS.live(source, state)
+        node.sink(frames.append)
+        run(source)
+        state = tmp_path / f"state-{start}.parquet"
+        node.state.save(state)
+    received = pd.concat([*frames, BARS.live(reader(kafka_broker, topic), state).flush()], ignore_index=True)
+    pd.testing.assert_frame_equal(bars_of(received), bars_of(BARS(frame)), check_exact=True)
