@@ -1,6 +1,7 @@
 """What a file with a kernel imports: the decorators, parameters, and helpers of the state. A kernel's function takes
 its state, then one argument per column that it reads, and then, by name, whichever it needs of its parameters and of
-what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool).
+what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool, a ring by means of
+`push`, `oldest`, `nth` and `pop`).
 
 - `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
 - `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
@@ -31,7 +32,7 @@ from fintech_toolkit.scan.parameters import (
     Number,
     Window,
 )
-from fintech_toolkit.scan.slots import LAST, STALE, advance, checked_index, earlier, helper, later, nth_slot
+from fintech_toolkit.scan.slots import LAST, STALE, checked_index, earlier, helper, later, nth, oldest, pop, push
 from fintech_toolkit.scan.values import MISSING
 
 __all__ = [
@@ -47,14 +48,16 @@ __all__ = [
     "Kernel",
     "Number",
     "Window",
-    "advance",
     "checked_index",
     "earlier",
     "event_kernel",
     "helper",
     "later",
-    "nth_slot",
+    "nth",
+    "oldest",
     "plain_kernel",
+    "pop",
+    "push",
     "tick_kernel",
     "window_kernel",
 ]

@@ -47,18 +47,42 @@ def later(ts, length):  # type: ignore[no-untyped-def]
 
 
 @helper
+def nth(s, j):  # type: ignore[no-untyped-def]
+    """Return where in a symbol's own slots its j-th oldest is."""
+    k = s.head + j
+    return k - s.capacity if k >= s.capacity else k
+
+
+@helper
 def nth_slot(s, j):  # type: ignore[no-untyped-def]
     """Return where in the pool a symbol's j-th oldest slot is."""
-    k = s.head + j
-    if k >= s.capacity:
-        k -= s.capacity
-    return s.start + k
+    return s.start + nth(s, j)
 
 
 @helper
 def advance(s):  # type: ignore[no-untyped-def]
     """Step over the oldest slot of a ring."""
     s.head = 0 if s.head + 1 == s.capacity else s.head + 1
+
+
+@helper
+def push(s):  # type: ignore[no-untyped-def]
+    """Take another slot, and return where in the symbol's own slots it is. There is always room for one a tick."""
+    s.count += 1
+    return nth(s, s.count - 1)
+
+
+@helper
+def oldest(s):  # type: ignore[no-untyped-def]
+    """Return where in a symbol's own slots its oldest is."""
+    return s.head
+
+
+@helper
+def pop(s):  # type: ignore[no-untyped-def]
+    """Give the oldest slot back."""
+    advance(s)
+    s.count -= 1
 
 
 STALE = 1 << 30

@@ -167,6 +167,17 @@ def test_slots_of_a_ring_are_found_from_the_oldest_on() -> None:
     assert heads == [1, 2, 0, 1]
 
 
+def test_a_ring_of_a_symbols_own_slots_turns() -> None:
+    s, values, kept = ring(3, 2, 0, start=10), [0] * 3, []
+    for value in range(5):
+        if s.count == 3:
+            kept.append(values[slots.oldest(s)])
+            slots.pop.py_func(s)
+        values[slots.push.py_func(s)] = value
+    assert kept == [0, 1]
+    assert [values[slots.nth(s, j)] for j in range(s.count)] == [2, 3, 4]
+
+
 def test_a_ring_moves_to_the_end_of_the_pool_with_its_oldest_first() -> None:
     pool = np.arange(8)
     s, used = ring(4, 3, 4, start=2), np.array([6])

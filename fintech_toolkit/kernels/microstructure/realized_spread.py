@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Duration, advance, event_kernel, helper, later, nth_slot
+from fintech_toolkit.authoring import Duration, event_kernel, helper, later, oldest, pop, push
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:
     if s.count == 0:
         return False
-    _answer(s, row, slots[s.head], np.nan)
+    _answer(s, row, slots[oldest(s)], np.nan)
     row.complete = False
     return True
 
@@ -25,8 +25,7 @@ def _answer(s, row, trade, mid):  # type: ignore[no-untyped-def]
     row.side = trade.side
     row.realized_spread = 2.0 * trade.side * (trade.price - mid)
     row.complete = True
-    advance(s)
-    s.count -= 1
+    pop(s)
 
 
 @event_kernel(
@@ -59,20 +58,19 @@ def realized_spread(
     (array([0.1]), array([ True]))
     """
     if s.count > 0:
-        oldest = slots[s.head]
-        if later(oldest.ts, horizon) < ts:
-            _answer(s, row, oldest, s.mid if s.known else np.nan)
+        first = slots[oldest(s)]
+        if later(first.ts, horizon) < ts:
+            _answer(s, row, first, s.mid if s.known else np.nan)
             return True
     if np.isfinite(mid):
         s.mid = mid
         s.known = True
     if np.isfinite(price) and np.isfinite(side):
-        trade = slots[nth_slot(s, s.count) - s.start]
+        trade = slots[push(s)]
         trade.ts = ts
         trade.price = price
         trade.mid = mid
         trade.side = side
-        s.count += 1
     return False
 
 

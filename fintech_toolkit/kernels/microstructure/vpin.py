@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Count, Number, advance, event_kernel, helper, nth_slot
+from fintech_toolkit.authoring import Count, Number, event_kernel, helper, nth, pop, push
 
 ROUNDING = 1e-9
 
@@ -119,13 +119,11 @@ def vpin(
     s.rest = s.rest - part if s.rest - part > ROUNDING * bucket else 0.0
     _bucket(s, row)
     if s.count == window:
-        advance(s)
-        s.count -= 1
-    slots[nth_slot(s, s.count) - s.start].imbalance = abs(row.imbalance)
-    s.count += 1
+        pop(s)
+    slots[push(s)].imbalance = abs(row.imbalance)
     total = 0.0
     for j in range(s.count):
-        total += slots[nth_slot(s, j) - s.start].imbalance
+        total += slots[nth(s, j)].imbalance
     row.vpin = total / window if s.count == window else np.nan
     row.complete = True
     return True
