@@ -15,9 +15,9 @@ what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from fintech_toolkit.errors import KernelError, did_you_mean
 from fintech_toolkit.scan.declaration import Function, Kernel
@@ -30,6 +30,7 @@ from fintech_toolkit.scan.parameters import (
     Duration,
     Flag,
     Number,
+    Parameter,
     Window,
 )
 from fintech_toolkit.scan.slots import LAST, STALE, checked_index, earlier, helper, later, nth, oldest, pop, push
@@ -63,8 +64,27 @@ __all__ = [
 ]
 
 
+class Declared(TypedDict, total=False):
+    """What there is to say of a kernel besides its function and columns."""
+
+    parameters: Sequence[Parameter]
+    state: Sequence[tuple[str, ...]]
+    slots: Sequence[tuple[str, ...]]
+    memory: Sequence[str]
+    slide: Function
+    prepare: Function
+    enters: Sequence[str]
+    skips_missing: bool
+    drifts: bool
+    warmup: str
+    source: str
+    aliases: Sequence[str]
+    cases: Sequence[Mapping[str, Any]]
+    integers: bool
+
+
 def tick_kernel(
-    *, reads: str | Iterable[str], gives: str | Iterable[str], kind: str = "tick", **declared: Any
+    *, reads: str | Iterable[str], gives: str | Iterable[str], kind: str = "tick", **declared: Unpack[Declared]
 ) -> Callable[[Function], Kernel]:
     """Declare a kernel that gives a value for every tick: ``f(s, x, …) -> outputs``.
 
@@ -114,7 +134,7 @@ def window_kernel(
     enter: Function,
     leave: Function | None = None,
     kind: str = "window",
-    **declared: Any,
+    **declared: Unpack[Declared],
 ) -> Callable[[Function], Kernel]:
     """Declare a kernel over a sliding window: what enters, what leaves, and (the function itself) the result.
 
@@ -170,7 +190,7 @@ def event_kernel(
     gives: str | Iterable[str],
     flush: Function,
     kind: str = "event",
-    **declared: Any,
+    **declared: Unpack[Declared],
 ) -> Callable[[Function], Kernel]:
     """Declare a kernel that emits rows of its own: ``f(s, row, x, …) -> bool`` fills `row` and returns True.
 
@@ -218,7 +238,7 @@ def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[
     return _declarer(kind, reads, gives, {"source": source})
 
 
-def _declarer(kind: str, reads: Any, gives: Any, declared: dict[str, Any]) -> Callable[[Function], Kernel]:
+def _declarer(kind: str, reads: Any, gives: Any, declared: Mapping[str, Any]) -> Callable[[Function], Kernel]:
     known = {field.name for field in fields(Kernel)}
     for name in declared:
         if name not in known:

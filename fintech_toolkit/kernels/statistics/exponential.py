@@ -28,8 +28,12 @@ MEAN = [("mean", "f8"), ("weight", "f8"), ("seen", "i8")]
 VARIANCE = [("shift", "f8"), *MEAN, ("freedom", "f8"), ("var", "f8")]
 LIGHTEST = 1e-290
 """What a weight may come to in a long gap: next to nothing, but a part of what is divided by it."""
-CASES = [{"alpha": 0.06}, {"span": 5, "adjust": False}, {"com": 2, "ignore_na": True, "min_periods": 3}]
-CASES_OF_BIAS = [*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}]
+CASES: list[dict[str, Any]] = [
+    {"alpha": 0.06},
+    {"span": 5, "adjust": False},
+    {"com": 2, "ignore_na": True, "min_periods": 3},
+]
+CASES_OF_BIAS: list[dict[str, Any]] = [*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}]
 
 
 @helper

@@ -11,6 +11,7 @@ from fintech_toolkit.kernels.statistics.exponential import (
     ADJUST,
     BIAS,
     CASES,
+    CASES_OF_BIAS,
     DECAY,
     IGNORE_NA,
     MIN_PERIODS,
@@ -62,7 +63,7 @@ def _enter(s, x, y, alpha, adjust):  # type: ignore[no-untyped-def]
     state=STATE,
     warmup="two valid rows, or min_periods if that is more",
     source="pandas, Series.ewm(...).cov(other)",
-    cases=[*CASES, {"halflife": 3, "adjust": False, "ignore_na": True, "bias": True}],
+    cases=CASES_OF_BIAS,
 )
 def ewcov(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int, bias: bool) -> Any:
     """Exponentially weighted covariance, ``Σ w (x - mean_x) (y - mean_y) / Σ w``, the weights being those of `ewma`.
