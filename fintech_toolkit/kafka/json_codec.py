@@ -24,6 +24,7 @@ _NEWLINES_TO_TABS = bytes.maketrans(b"\r\n", b"\t\t")
 _OPEN, _CLOSE = b"{}"
 _SEARCHED = 250  # messages that are searched together for those that cannot be read
 _ROWS = 100_000  # rows that are encoded together
+_ESCAPED = r'["\\\x00-\x1f]'  # what stands in a string of JSON in another way
 
 
 class JsonDecoder:
@@ -351,7 +352,7 @@ def _encode_rows(batch: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
                 texts = pc.binary_join_element_wise('"', texts, 'Z"', "")
             else:
                 before, after = before + '"', 'Z",'
-        parts += [before, pc.fill_null(texts, "null")]
+        parts += [before, pc.fill_null(texts, "null") if texts.null_count else texts]
         before = after
     return pc.binary_join_element_wise(*parts, before[:-1] + "}", "").cast(pa.binary()), refused
 
@@ -378,6 +379,8 @@ def _json_texts(name: str, column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
     if pa.types.is_floating(kind):
+        if not column.null_count and np.isfinite(column.to_numpy(zero_copy_only=False)).all():
+            return column.cast(pa.string())
         infinite = pc.index(pc.is_inf(column), True).as_py()
         if infinite >= 0:
             raise DataError(f"{column[infinite]} cannot be written as JSON; replace infinities, or use format='arrow'")
@@ -391,8 +394,13 @@ def _json_texts(name: str, column: pa.Array) -> pa.Array:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         # Few distinct symbols: each is escaped once.
         encoded = column.cast(pa.string()).dictionary_encode()
-        escaped = [json.dumps(text, ensure_ascii=False) for text in encoded.dictionary.to_pylist()]
-        return pa.array(escaped, pa.string()).take(encoded.indices)
+        distinct = encoded.dictionary
+        distinct.validate(full=True)  # Arrow may hold what is no UTF-8
+        if pc.any(pc.match_substring_regex(distinct, _ESCAPED)).as_py():
+            texts = pa.array([json.dumps(text, ensure_ascii=False) for text in distinct.to_pylist()], pa.string())
+        else:
+            texts = pc.binary_join_element_wise('"', distinct, '"', "")
+        return texts.take(encoded.indices)
     if pa.types.is_null(kind):
         return column.cast(pa.string())
     raise DataError(f"column {name!r}: values of type {kind} cannot be written as JSON")
