@@ -85,6 +85,8 @@ def test_all_plots_show_the_last_rows_when_the_feed_has_ended(lab: str, browser:
     heard = complaints(page)
     page.goto(lab)
     page.get_by_text("live_dashboard(table").wait_for()
+    # What is run before there is a kernel is not run at all.
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for(timeout=60_000)
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).click()
     page.get_by_text("Lag, records").wait_for(timeout=60_000)

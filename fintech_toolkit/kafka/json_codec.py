@@ -23,7 +23,7 @@ _WHITESPACE = b" \t\r\n"
 _NEWLINES_TO_TABS = bytes.maketrans(b"\r\n", b"\t\t")
 _OPEN, _CLOSE = b"{}"
 _SEARCHED = 250  # messages that are searched together for those that cannot be read
-_ROWS = 100_000  # rows that are encoded together
+_ROWS = 100_000  # that are encoded together
 _ESCAPED = r'["\\\x00-\x1f]'  # what stands in a string of JSON in another way
 
 
@@ -33,8 +33,7 @@ class JsonDecoder:
     Fields that the schema does not name are ignored; those that it names must be there, unless it says that they are
     optional. Times are ISO 8601 strings with a zone, or integers in the schema's unit (UTC nanoseconds unless it says
     otherwise; integers that look like another unit are rejected); a message that has both is rejected. Integers are
-    read exactly. ``NaN`` and ``Infinity``, which Python's ``json`` writes although JSON has no such thing, are read as
-    floats.
+    read exactly. ``NaN`` and ``Infinity``, which are not of JSON but of Python's ``json``, are read as floats.
 
     Parameters
     ----------
@@ -48,16 +47,13 @@ class JsonDecoder:
     >>> decoded = decoder.decode([b'{"symbol": "AAA", "price": 1.5}', b"{oops", b'{"symbol": "A", "price": "2"}'])
     >>> decoded.table.to_pylist()
     [{'symbol': 'AAA', 'price': 1.5}]
-    >>> for position, reason in decoded.rejected:
-    ...     print(position, reason)
-    1 not a JSON object
-    2 column 'price': expected number, found string
+    >>> decoded.rejected
+    [(1, 'not a JSON object'), (2, "column 'price': expected number, found string")]
     """
 
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
-        # How times are written is found by trying: one layout reads strings, the other integers. The one
-        # that fitted last is tried first.
+        # How times are written, as strings or integers, is found by trying; what fitted last is tried first.
         self._layouts = [_layout(schema, pa.string())]
         if any(pa.types.is_timestamp(field.type) for field in schema):
             self._layouts.append(_layout(schema, pa.int64()))
@@ -397,10 +393,8 @@ def _json_texts(name: str, column: pa.Array) -> pa.Array:
         distinct = encoded.dictionary
         distinct.validate(full=True)  # Arrow may hold what is no UTF-8
         if pc.any(pc.match_substring_regex(distinct, _ESCAPED)).as_py():
-            texts = pa.array([json.dumps(text, ensure_ascii=False) for text in distinct.to_pylist()], pa.string())
-        else:
-            texts = pc.binary_join_element_wise('"', distinct, '"', "")
-        return texts.take(encoded.indices)
+            distinct = pa.array([json.dumps(text, ensure_ascii=False)[1:-1] for text in distinct.to_pylist()])
+        return pc.binary_join_element_wise('"', distinct, '"', "").take(encoded.indices)
     if pa.types.is_null(kind):
         return column.cast(pa.string())
     raise DataError(f"column {name!r}: values of type {kind} cannot be written as JSON")
