@@ -233,10 +233,16 @@ def arrow_messages(table: pa.Table, keys: pa.Array | None, limit: int) -> Messag
 
 def _streams(schema: bytes, batch: pa.RecordBatch, room: int, first: int) -> Iterator[tuple[bytes, int]]:
     """Yield a batch as streams that fit into a message, or are of one row, and the number of their first row."""
-    value = b"".join((schema, batch.serialize(), _END))
+    value = _stream(schema, batch)
+    if len(value) > room and batch.num_rows == 1:
+        value = _stream(schema, batch.take([0]))  # a slice may carry bytes of the rows beside it
     if len(value) <= room or batch.num_rows == 1:
         yield value, first
         return
     half = batch.num_rows // 2
     yield from _streams(schema, batch.slice(0, half), room, first)
     yield from _streams(schema, batch.slice(half), room, first + half)
+
+
+def _stream(schema: bytes, batch: pa.RecordBatch) -> bytes:
+    return b"".join((schema, batch.serialize(), _END))

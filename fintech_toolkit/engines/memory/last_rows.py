@@ -39,15 +39,12 @@ class LastRows:
         before = sum(map(len, self._frames))
         place = np.concatenate([self._place, np.zeros(len(result._table) - len(self._place), np.int64)])
         place[codes] = before + np.arange(rows.rows)
-        result._place, result._frames = place, self._frames[:1]
+        result._place = place
         if len(self._frames) > 1:
             rows = joinable(joinable(self._frames[1]).concat([rows.frame]))
         result._frames = (*self._frames[:1], rows.frame)
-        if len(result._frames) == 1:
-            return result
-        base, latest = map(len, result._frames)
-        if latest > max(FEW, base // 4):
-            whole = joinable(joinable(result._frames[0]).concat([rows.frame]))
+        if self._frames and rows.rows > max(FEW, len(self._frames[0]) // 4):
+            whole = joinable(joinable(self._frames[0]).concat([rows.frame]))
             order = np.argsort(place)
             result._frames = (whole.take(place[order]),)
             result._place[order] = np.arange(len(order))
