@@ -17,7 +17,8 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import backpressure, plans
 from fintech_toolkit.engines.dask.backpressure import hold_back
 from fintech_toolkit.engines.dask.chain import ScanTasks
-from tests.engines.ticks import pipeline, same, ticks
+from tests.engines.ticks import ticks
+from tests.frames import features, same
 
 PARTITIONS, ROWS = 40, 80_000  # of 5 MB each: 200 MB, and the workers keep 50 MB each before they spill
 LARGE = 4_000_000
@@ -232,7 +233,7 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     """Thirty days in one compute hold no more than one."""
     monkeypatch.setattr(backpressure, "CPU_COUNT", 1)
     frame = ticks(900, symbols=9)
-    run = pipeline().start()
+    run = features().start()
     days = [run(dd.from_pandas(frame.iloc[a : a + 150], npartitions=3)) for a in range(0, 900, 150)]
     (expr,) = (days[-1].optimize(fuse=False).expr,)
     graph = dict(days[-1].optimize().__dask_graph__())
@@ -246,4 +247,4 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     for number, scan in enumerate(scans[ahead:], ahead):
         for key in ancestors(graph, scan) - ancestors(graph, scans[number - 1]) - {scans[number - 1]}:
             assert scans[number - ahead] in ancestors(graph, key)
-    same(pd.concat(dask.compute(*days, scheduler="sync")), pipeline()(frame))
+    same(pd.concat(dask.compute(*days, scheduler="sync")), features()(frame))

@@ -11,6 +11,7 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.live import Counts, LiveError
+from tests.frames import same
 from tests.kafka import KafkaBroker, create_topic
 from tests.live.topics import SCHEMA, SECONDS, ticks
 
@@ -60,7 +61,7 @@ def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker
     received = pd.concat(seen).drop_duplicates("id")
     for symbol, expected in frame.groupby("symbol"):
         mine = received[received["symbol"] == symbol].reset_index(drop=True)
-        pd.testing.assert_frame_equal(mine, expected.reset_index(drop=True), check_exact=True)
+        same(mine, expected.reset_index(drop=True))
 
 
 def test_stopping_does_not_wait_for_a_broker_that_is_gone(

@@ -6,8 +6,8 @@ import gc
 
 from streamz import Stream
 
-from tests.live.topics import SCHEMA, SECONDS, Topic, held, held_when_settled, produce, ticks, wait_until
-from tests.live.workers import features, put
+from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, held, held_when_settled, produce, ticks, wait_until
+from tests.live.workers import put
 
 ROUNDS = 40
 FIRST_ROUNDS = 5  # in which what is made once for all is made
@@ -27,7 +27,7 @@ def test_rounds_of_sources_leave_threads_and_files_as_they_were(kafka_broker: st
             dead_letter_topic=dead,
             until="latest",
         )
-        enriched = features().live(source)
+        enriched = FEATURES.live(source)
         enriched.to_kafka_frames(target, {"bootstrap.servers": kafka_broker}, key="symbol")
         received = enriched.sink_to_list()
         source.start()
