@@ -106,7 +106,7 @@ def test_while_it_waits_for_a_topic_it_can_be_stopped(kafka_broker: str) -> None
     source.start()
     wait_until(lambda: source.health.status == "waiting for topic 'never-made'")
     source.stop()
-    assert source.wait(5)
+    assert source.wait(SECONDS)
 
 
 def test_every_emit_into_a_sink_without_a_broker_raises() -> None:

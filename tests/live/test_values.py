@@ -280,7 +280,7 @@ def test_stopping_does_not_wait_for_a_sink_that_hangs(kafka_broker: str, kafka_t
     source.start()
     assert entered.wait(SECONDS)
     source.stop()
-    assert source.wait(3)
+    assert source.wait(SECONDS)
 
 
 @pytest.mark.parametrize("way", ["same", "saved", "replay"])
