@@ -20,12 +20,6 @@ from tests.engines.ticks import PLANS, parts_of, prepared, refuse, ticks
 from tests.frames import features, same
 
 
-@pytest.fixture
-def client(cluster: LocalCluster) -> Iterator[Client]:
-    with Client(cluster) as client:
-        yield client
-
-
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("npartitions", [1, 2, 7])
 @pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
@@ -217,18 +211,27 @@ def note_and_wait(frame: pd.DataFrame, partition_info: Any = None, folder: str =
     marker = Path(folder) / "pid"
     if partition_info is not None and partition_info["number"] == 2 and not marker.exists():
         marker.write_text(str(os.getpid()))
-        Event("reached").set()
+        Event(f"reached {folder}").set()
         Event("never").wait()
     return frame
 
 
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Client]:
+    """A client of workers that may be killed, since no other test needs them; new ones come in their place."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.mark.parametrize("plan", ["chain", "shuffle"])
-def test_a_worker_killed_in_mid_run_changes_no_number(plan: str, tmp_path: Path) -> None:
+def test_a_worker_killed_in_mid_run_changes_no_number(plan: str, tmp_path: Path, mortal: Client) -> None:
     frame = ticks()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        ddf = dd.from_pandas(frame, npartitions=6)
-        ddf = ddf.map_partitions(note_and_wait, folder=str(tmp_path), meta=ddf._meta)
-        future = client.compute(features()(ddf, plan=plan))
-        assert Event("reached").wait(timeout=60)
-        os.kill(int((tmp_path / "pid").read_text()), 9)
-        same(future.result(timeout=120).sort_index(), features()(frame))
+    ddf = dd.from_pandas(frame, npartitions=6)
+    ddf = ddf.map_partitions(note_and_wait, folder=str(tmp_path), meta=ddf._meta)
+    future = mortal.compute(features()(ddf, plan=plan))
+    assert Event(f"reached {tmp_path}", client=mortal).wait(timeout=60)
+    os.kill(int((tmp_path / "pid").read_text()), 9)
+    same(future.result(timeout=120).sort_index(), features()(frame))

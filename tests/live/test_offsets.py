@@ -17,7 +17,7 @@ from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import LiveError
 from tests.frames import same
-from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
+from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks, wait_until
 from tests.live.workers import home, put
 
 
@@ -94,15 +94,10 @@ def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_to
     received = [source.sink_to_list() for source in sources]
     for source in sources:
         source.start()
-    deadline = time.monotonic() + SECONDS
-    while [len(source.lag) for source in sources] != [1, 1]:
-        assert time.monotonic() < deadline, [source.lag for source in sources]
-        time.sleep(0.01)
+    wait_until(lambda: [len(source.lag) for source in sources] == [1, 1], lambda: [source.lag for source in sources])
     for partition in (0, 1):
         produce(kafka_broker, topic, list(values[partition::2]), partition)
-    while sum(source.counts.emitted for source in sources) < 2_000:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: sum(source.counts.emitted for source in sources) >= 2_000)
     for source in sources:
         source.stop()
     assert all(source.wait(SECONDS) for source in sources)

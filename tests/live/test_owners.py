@@ -16,8 +16,8 @@ import pytest
 from streamz import Stream
 
 from tests.kafka import KafkaBroker, create_topic
-from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, ticks
-from tests.live.workers import Folder, Worker, assert_values, put, wait_until
+from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, ticks, wait_until
+from tests.live.workers import Folder, Worker, assert_values, put
 
 
 class Member:

@@ -19,8 +19,8 @@ from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Counts, LiveError
 from fintech_toolkit.pipeline import Pipeline
-from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks
-from tests.live.workers import assert_values, home, put, wait_until
+from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
+from tests.live.workers import assert_values, home, put
 
 
 def reader(servers: str, topic: str, **options: Any) -> Any:

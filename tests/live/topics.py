@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
@@ -71,11 +72,11 @@ def ends(servers: str, topic: str) -> dict[tuple[str, int], int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds."""
+def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "") -> None:
+    """Return once the condition holds, or fail and say what there is instead."""
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, what()
         time.sleep(0.01)
 
 

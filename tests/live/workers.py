@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +49,6 @@ def assert_values(received: pd.DataFrame, expected: pd.DataFrame) -> None:
     rows = received.drop_duplicates().sort_values("id", ignore_index=True)
     assert not rows["id"].duplicated().any(), rows[rows["id"].duplicated(keep=False)]
     same(rows, expected.reset_index(drop=True))
-
-
-def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "", seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
 
 
 class Folder:
