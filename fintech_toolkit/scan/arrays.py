@@ -95,7 +95,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
     call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
-    if call.taken is None or len(call.taken) != len(columns):
+    if call.taken is None or len(call.taken) != len(columns) or columns[0].ndim != 1:
         return None
     rows = len(columns[0])
     for column, dtype in zip(columns, call.taken, strict=True):

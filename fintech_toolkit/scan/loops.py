@@ -99,7 +99,8 @@ class _Source:
         self.kernel, self.session, self.by_time, self.series = kernel, session, by_time, series
         self.state = "" if series else "s = state[codes[i]]\n"
         # What enters a window of a series as it is read is found again in the input.
-        self.keeps_values = not (series and kernel.enters == kernel.reads and not kernel.slots and not kernel.variadic)
+        plain = kernel.prepare is None and kernel.enters == kernel.reads and not kernel.variadic
+        self.keeps_values = not (series and plain and not kernel.slots)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
         self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
