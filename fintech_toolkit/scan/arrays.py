@@ -37,6 +37,12 @@ PLAIN = {int, float, bool, str, NoneType}
 """Types of parameters that are looked up as they are."""
 
 
+@cache
+def series_loop(kernel: Kernel, width: int, by_time: bool) -> Any:
+    """Return the compiled loop over one series."""
+    return compile_series(kernel, width, by_time=by_time)
+
+
 @dataclass(frozen=True)
 class Call:
     """What a call of a kernel comes to, whatever its arrays hold."""
@@ -84,7 +90,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
         [resolved[name] for name in kernel.loop_parameters],
         swept,
         by_time,
-        None if kernel.emits else compile_series(kernel, width, by_time=by_time),
+        None if kernel.emits else series_loop(kernel, width, by_time),
         outputs,
         [] if kernel.emits else kernel.output_dtypes(width),
         (lambda array: array) if len(outputs) == 1 else result_type(kernel.name, tuple(outputs)),
