@@ -22,6 +22,22 @@ Fields = tuple[tuple[Any, ...], ...]
 LIBRARY = "fintech_toolkit.kernels."
 
 
+class Derived:
+    """An attribute that is made of a kernel's declaration when somebody looks at it, so that no import pays for it. The
+    class has one of its own, or none.
+    """
+
+    def __init__(self, derive: Callable[[Kernel], Any], of_class: Any = None) -> None:
+        self.derive, self.of_class = derive, of_class
+
+    def __get__(self, kernel: Kernel | None, owner: type[Kernel]) -> Any:
+        if kernel is not None:
+            return self.derive(kernel)
+        if self.of_class is None:
+            raise AttributeError
+        return self.of_class
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A kernel's declaration; a call of it means what its arguments say.
@@ -51,6 +67,9 @@ class Kernel:
     integers : bool
         Whether it reads and gives whole numbers, of which the least int64 is a missing one (see `exact`).
     """
+
+    __doc__ = Derived(document, __doc__)
+    __signature__ = Derived(signature)
 
     function: Function
     kind: str
@@ -88,8 +107,6 @@ class Kernel:
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "__name__", self.name)
         object.__setattr__(self, "__qualname__", self.name)
-        object.__setattr__(self, "__signature__", signature(self))
-        object.__setattr__(self, "__doc__", document(self))
 
     @property
     def name(self) -> str:

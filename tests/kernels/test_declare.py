@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_a_function_that_asks_for_what_there_is_not_is_refused() -> None:
 
     with pytest.raises(ft.KernelError, match=r"takes \(s\), and is called with 2 arguments"):
         declare(takes_too_little)
+
+
+def test_a_kernel_shows_what_it_takes_and_its_class_what_a_kernel_is() -> None:
+    page = pydoc.plain(pydoc.render_doc(ft.rolling_mean))
+    for text in (f"{ft.rolling_mean.__doc__}".partition("\n")[0], "min_periods : int, optional", "Warm-up: "):
+        assert text in page
+    assert list(inspect.signature(ft.rolling_mean).parameters)[:3] == ["x", "window", "min_periods"]
+    assert (inspect.getdoc(ft.Kernel) or "").startswith("A kernel's declaration")
+    assert next(iter(inspect.signature(ft.Kernel).parameters)) == "function"
 
 
 def test_two_kernels_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
