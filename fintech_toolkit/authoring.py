@@ -100,8 +100,9 @@ def tick_kernel(
     **declared
         What else there is to say. `state`: the fields of a symbol's record as ``[("last", "f8"), …]``, zeros at first;
         without it there is no ``s``. `slots`: the fields of a table that grows beside it. `parameters`: such as
-        ``[Number("alpha", "weight of the last value", above=0)]``. `warmup`, `source`: for the documentation. `cases`:
-        parameters under which its contract is checked. `aliases`: other names.
+        ``[Number("alpha", "weight of the last value", above=0)]``; what comes of a `Choice` is compared with constants
+        such as ``FIRST = SEED["first"]``. `warmup`, `source`: for the documentation. `cases`: parameters under which
+        its contract is checked. `aliases`: other names.
 
     Returns
     -------
