@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
+from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import compile_series
 from fintech_toolkit.scan.parameters import sweep_shape
@@ -44,7 +45,7 @@ def gufunc(kernel: Kernel, width: int, by_time: bool) -> Any:
     inputs = [f"x{j}" for j in range(kernel.input_count(width))]
     parameters = [f"p_{name}" for name in kernel.loop_parameters]
     outputs = [f"o{j}" for j in range(kernel.output_count(width))]
-    dtypes = [INT64, *(kernel.input_dtype(name) for name in kernel.read_names(width))]
+    dtypes = [INT64, *(column.dtype for column in kernel.input_columns(width))]
     types = [f"{numba.from_dtype(dtype)}[:]" for dtype in dtypes]
     types += [str(numba.from_dtype(np.dtype(kind))) for kind in kernel.loop_parameters.values()]
     types += [f"{numba.from_dtype(dtype)}[:]" for dtype in kernel.output_dtypes(width)]
@@ -93,9 +94,9 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     return (index, labels) if labelled else (None, None)
 
 
-def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
+def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
     """Return a column as the kernel sees it, or a frame of such columns."""
-    dtype, role = kernel.input_dtype(read), read.lstrip("*").partition(":")[0]
+    dtype, role = read.dtype, read.name
     if not isinstance(column, pd.DataFrame):
         values = as_values(column, dtype, what, nullable=kernel.integers)
         check_domain(values, role, what)
@@ -156,7 +157,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     by_time = kernel.by_time(keywords)
     names = unique(kernel.input_names(width))
     index, labels = labels_of(dict(zip(names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(names, bound, kernel.read_names(width), strict=True)}
+    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(names, bound, kernel.input_columns(width), strict=True)}
     check_unit(unit)
     ts = default_times(kernel, keywords, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)

@@ -47,7 +47,7 @@ def diagnosed(kernel: Kernel, error: Exception) -> KernelError:
         place = _line_of(kernel, str(error.args[0]))
         advice = f"Name it in state=[({error.args[0]!r}, 'f8'), …], or in gives= for a field of a row."
     elif WITHIN not in said and returned:
-        reason = f"it returns {returned[1]}, which does not fit gives={[name for name, _ in kernel.gives]}"
+        reason = f"it returns {returned[1]}, which does not fit gives={kernel.output_names(1)}"
         place = None
         advice = "Every path through the function returns one number for each column that it gives."
     elif named := re.search(r"name '(\w+)' is not defined|module '\w+' has no attribute '(\w+)'", said):

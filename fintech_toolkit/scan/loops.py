@@ -294,7 +294,7 @@ def _signature(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
 
     emitted = [numba.types.boolean, array(kernel.row_dtype)] if kernel.emits else []
     state = [state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time), "i8"]
-    inputs = [kernel.input_dtype(name) for name in kernel.read_names(width)]
+    inputs = [column.dtype for column in kernel.input_columns(width)]
     outputs = [] if kernel.emits else kernel.output_dtypes(width)
     return (
         *emitted,
