@@ -122,14 +122,13 @@ def every_kernel(short: bool = False) -> list[dict[str, Any]]:
 def _speed(name: str, family: str, ticks: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
     kernel, ts, symbol = getattr(ft, name), ticks["ts"], ticks["symbol"]
     columns: list[Any] = []
-    for read in kernel.read_names(3 if kernel.variadic else 0):
-        role, dtype = read.lstrip("*").split(":")[0], kernel.input_dtype(read)
-        if role == "ts":
+    for read in kernel.input_columns(3):
+        if read.name == "ts":
             columns.append(ts)
-        elif role == "side":
+        elif read.name == "side":
             columns.append(rng.integers(0, 2, len(ts)) * 2 - 1)
-        elif dtype.kind in "bi":
-            columns.append(rng.integers(0, 2, len(ts)).astype(dtype))
+        elif read.dtype.kind in "bi":
+            columns.append(rng.integers(0, 2, len(ts)).astype(read.dtype))
         else:
             columns.append(100 + rng.normal(size=len(ts)))
     keywords = dict(kernel.cases[0]) | ({} if "ts" in kernel.reads else {"ts": ts})

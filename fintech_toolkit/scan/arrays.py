@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
+from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import compile_series
 from fintech_toolkit.scan.parameters import sweep_shape
@@ -48,7 +49,7 @@ class Call:
     """What a call of a kernel comes to, whatever its arrays hold."""
 
     names: list[str]
-    reads: list[str]
+    inputs: list[TypedColumn]
     parameters: list[Any]
     swept: tuple[int, ...]
     by_time: bool
@@ -62,7 +63,7 @@ class Call:
 
 def call_of(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     """Return what a call comes to; looked up where it was made before with the same plain parameters."""
-    if all(type(value) in PLAIN for value in keywords.values()):
+    if PLAIN.issuperset(map(type, keywords.values())):
         # True, 1 and 1.0 are the same key, and not always the same parameter.
         return _known_call(kernel, width, tuple((name, type(value), value) for name, value in keywords.items()))
     return _new_call(kernel, width, keywords)
@@ -75,18 +76,12 @@ def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, type, Any
 
 def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     resolved, by_time = kernel.resolve(keywords), kernel.by_time(keywords)
-    reads, outputs = kernel.read_names(width), kernel.output_names(width)
+    inputs, outputs = kernel.input_columns(width), kernel.output_names(width)
     swept = sweep_shape(resolved)
-    more = (
-        kernel.emits
-        or kernel.asks_for_time
-        or by_time
-        or swept
-        or any(has_domain(name) for name in kernel.input_names(width))
-    )
+    more = kernel.emits or kernel.asks_for_time or by_time or swept or any(has_domain(c.name) for c in inputs)
     return Call(
-        unique(kernel.input_names(width)),
-        reads,
+        unique([column.name for column in inputs]),
+        inputs,
         [resolved[name] for name in kernel.loop_parameters],
         swept,
         by_time,
@@ -94,7 +89,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
         outputs,
         [] if kernel.emits else kernel.output_dtypes(width),
         (lambda array: array) if len(outputs) == 1 else result_type(kernel.name, tuple(outputs)),
-        None if more else [kernel.input_dtype(name) for name in reads],
+        None if more else [column.dtype for column in inputs],
     )
 
 
@@ -150,9 +145,9 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     return (index, labels) if labelled else (None, None)
 
 
-def values_of(column: Any, kernel: Kernel, read: str, what: str) -> Array:
+def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
     """Return a column as the kernel sees it, or a frame of such columns."""
-    dtype, role = kernel.input_dtype(read), read.lstrip("*").partition(":")[0]
+    dtype, role = read.dtype, read.name
     if not isinstance(column, pd.DataFrame):
         values = as_values(column, dtype, what, nullable=kernel.integers)
         check_domain(values, role, what)
@@ -204,7 +199,7 @@ def check_order(times: Array) -> None:
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
     kernel = kernel.variant(keywords)
-    plain = keywords.keys() <= kernel.keywords.keys() and columns and all(type(c) is np.ndarray for c in columns)
+    plain = keywords.keys() <= kernel.keywords.keys() and columns and {np.ndarray}.issuperset(map(type, columns))
     if plain and (result := at_once(kernel, columns, keywords)) is not None:
         return result
     keywords = dict(keywords)
@@ -214,7 +209,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
     call = call_of(kernel, width, keywords)
     index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.reads, strict=True)}
+    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     check_unit(unit)
     ts = default_times(kernel, call.by_time, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)

@@ -99,7 +99,7 @@ class _Source:
         self.kernel, self.session, self.by_time, self.series = kernel, session, by_time, series
         self.state = "" if series else "s = state[codes[i]]\n"
         # What enters a window of a series as it is read is found again in the input.
-        plain = kernel.prepare is None and kernel.enters == kernel.reads and not kernel.variadic
+        plain = kernel.prepare is None and kernel.enters == kernel.inputs and not kernel.variadic
         self.keeps_values = not (series and plain and not kernel.slots)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
@@ -348,7 +348,7 @@ def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], **form: bool) ->
         return _compiled[name]
     signature = (
         *head,
-        *(_array(kernel.input_dtype(name), readonly=True) for name in kernel.read_names(width)),
+        *(_array(column.dtype, readonly=True) for column in kernel.input_columns(width)),
         *(numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()),
         *([] if kernel.emits else map(_array, kernel.output_dtypes(width))),
     )

@@ -66,7 +66,7 @@ class Scan:
         self.by_time = kernel.by_time(given)
         resolved = dict(step.resolved)
         self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
-        self.input_dtypes = [kernel.input_dtype(name) for name in kernel.read_names(step.width)]
+        self.input_dtypes = [column.dtype for column in kernel.input_columns(step.width)]
         self.state_dtype = state_dtype(kernel, step.width, session=session)
         self.slot_dtype = slot_dtype(kernel, by_time=self.by_time)
 
