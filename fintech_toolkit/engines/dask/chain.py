@@ -175,8 +175,8 @@ class PartitionScan(Expr):
     --------
     frame : Expr
     pipeline : Description
-    state : State, Expr or None
-        Before the first row.
+    state : Expr or None
+        Of the state before the first row.
     chained, flush : bool
         `flush` adds the rows that are unfinished at the end.
     """
@@ -272,15 +272,10 @@ class ScanTasks(Expr):
         """Return the key of a task beside the scans."""
         return (f"{what}-{self._name}", partition)
 
-    def before(self) -> tuple[dict[Any, Any], Any]:
-        """Return the tasks that hold the state before the first row, and the reference to it."""
+    def before(self) -> TaskRef | None:
+        """Return the reference to the state before the first row."""
         state = self.operand("state")
-        if isinstance(state, Expr):
-            return {}, TaskRef((state._name, 0))
-        if state is None:
-            return {}, None
-        key = self.key("before", 0)
-        return {key: DataNode(key, state)}, TaskRef(key)
+        return None if state is None else TaskRef((state._name, 0))
 
     def gate(self, partition: int) -> TaskRef | None:
         """Return what the reading of a partition waits for: a scan of this chain, or of the frame before it."""
@@ -296,8 +291,7 @@ class ScanTasks(Expr):
         last = len(frames) - 1
         if self.chained:
             graph, frames = hold_back(graph, frames, [self.gate(i) for i in range(last + 1)], self._name)
-        layer, before = self.before()
-        layer |= graph
+        layer, before = dict(graph), self.before()
         scan = scan_partition if self.chained else scan_own_symbols
         for i, frame in enumerate(frames):
             key, after = (self._name, i), self.key("state", i)
@@ -335,10 +329,10 @@ class TakeFrame(Expr):
         return Task(name, take_frame, TaskRef((scan._name, index)), *([TaskRef(scan.key("apart", 0))] if waits else []))
 
 
-class StateAfter(Expr):
-    """The state that a scan leaves."""
+class LazyState(Expr):
+    """A state among expressions: one that is there already."""
 
-    _parameters = ["scan"]
+    _parameters = ["state"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -346,6 +340,16 @@ class StateAfter(Expr):
 
     def _divisions(self) -> tuple[None, ...]:
         return (None, None)
+
+    def _layer(self) -> dict[Any, Any]:
+        key = (self._name, 0)
+        return {key: DataNode(key, self.operand("state"))}
+
+
+class StateAfter(LazyState):
+    """The state that a scan leaves."""
+
+    _parameters = ["scan"]
 
     def _lower(self) -> Expr | None:
         return StateAfter(self.scan.scan) if isinstance(self.scan, TakeFrame) else None
@@ -355,9 +359,8 @@ class StateAfter(Expr):
         last = scan.npartitions - 1
         if scan.chained:
             return {key: Alias(key, scan.key("state", last))}
-        _, before = scan.before()
         states = List(*(TaskRef(scan.key("state", i)) for i in range(last + 1)))
-        return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
+        return {key: Task(key, merge_states, scan.before(), states, TaskRef(scan.key("apart", 0)))}
 
 
 def _divisions(frame: Expr, pipeline: Description) -> tuple[Any, ...]:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A pipeline in progress, in memory: each frame continues from where the last one left.
+    """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
 
-    A frame that cannot be used raises and leaves the state as it was: what can be wrong with it is found before the
-    state is touched. Should something stop a step half-way all the same, such as Ctrl-C, the state is neither the one
-    before nor the one after, and the run refuses to go on.
+    `Pipeline.start` makes one; its frames are in memory. A frame that cannot be used raises and leaves the state as it
+    was: what can be wrong with it is found before the state is touched. Should something stop a step half-way all the
+    same, such as Ctrl-C, the state is neither the one before nor the one after, and the run refuses to go on.
 
     Parameters
     ----------
-    pipeline : Description
+    pipeline : Pipeline
         What to run.
     state : State, optional
         Where to continue; it is copied. By default nothing was seen yet.
@@ -41,6 +41,15 @@ class Run:
     ------
     StateError
         If it is no state, or belongs to another pipeline.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> run = ft.Pipeline(ft.diff("price"), time=None).start()
+    >>> run(pd.DataFrame({"symbol": ["A", "B"], "price": [10.0, 20.0]}))["diff"].tolist()
+    [nan, nan]
+    >>> run(pd.DataFrame({"symbol": ["B", "A"], "price": [21.0, 13.0]}))["diff"].tolist()
+    [1.0, 3.0]
     """
 
     def __init__(self, pipeline: Description, state: State | None = None) -> None:
