@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.memory.keys import NO_TIME
 from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
+from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
 from fintech_toolkit.frames.symbols import SymbolTable
 from fintech_toolkit.frames.times import NAT
@@ -152,8 +153,8 @@ class Run:
             ticks = Ticks(self.pipeline, view)
             ticks.read_times()
             last = ticks.read_keys(state, slice(0, view.rows))
-            if not ticks.ok.all():
-                raise DataError(ticks.refusal(state, int(np.argmin(ticks.ok))))
+            if not ticks.keys.ok.all():
+                raise DataError(ticks.refusal(state, int(np.argmin(ticks.keys.ok))))
             ticks.read_numbers(refuse=False)
             ticks.prepare()
         return self._go_on(state, ticks, last)
@@ -237,12 +238,12 @@ def _read(
     parts = [(state, slice(*at.indices(view.rows)[:2])) for state, at in parts]
     with _intact([state for state, _ in parts]) as undo:
         ticks = Ticks(pipeline, view)
-        ticks.read_numbers(refuse=True)
         ticks.read_times(latest)
+        ticks.read_numbers(refuse=True)
         if len(parts) > 1:
-            ticks.encode_symbols()
+            ticks.keys.encode()
         read = [(ticks.read_keys(state, at), at) for state, at in parts]
-        rejected = np.flatnonzero(~ticks.ok)
+        rejected = np.flatnonzero(~ticks.keys.ok)
         if not len(rejected):
             ticks.prepare()
             return ticks, read, {}
@@ -253,7 +254,7 @@ def _read(
         }
         # Symbols that come in no good row must leave no trace.
         undo()
-        good = np.flatnonzero(ticks.ok)
+        good = np.flatnonzero(ticks.keys.ok)
         kept = [(state, slice(*np.searchsorted(good, [at.start, at.stop]).tolist())) for state, at in parts]
         ticks, read, _ = _read(pipeline, wrap(view.take(good)), kept, None)
         return ticks, read, refused
