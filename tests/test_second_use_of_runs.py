@@ -256,6 +256,6 @@ def test_a_wrong_call_leaves_a_run_over_dask_frames_as_it_was() -> None:
             PIPELINE.start_dask(wrong)
     with pytest.raises(ft.ParameterError, match="plan="):
         run(whole, plan="other")
-    with pytest.raises(ft.PipelineError, match="takes a Dask DataFrame, not pandas's DataFrame"):
+    with pytest.raises(ft.PipelineError, match="takes a DataFrame of Dask's, not pandas's"):
         run(frame())
     assert run.state.compute().symbols == []

@@ -14,7 +14,7 @@ from dask.sizeof import sizeof
 from distributed import Client
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.dask import chain, plans
+from fintech_toolkit.engines.dask import plans, scans
 from fintech_toolkit.engines.memory.state import State
 from tests.engines.ticks import parts_of, pipeline, prepared, same, ticks
 
@@ -162,7 +162,7 @@ class TestCopies:
     """A state that lies in a worker's memory is never changed, and is copied once a partition."""
 
     def scanned(self, state: State | None, frame: pd.DataFrame) -> State:
-        return chain.scan_partition(frame, state, pipeline(), frame.iloc[:0], 1, flush=False)[1]
+        return scans.scan_partition(frame, state, None, pipeline(), frame.iloc[:0], 1, flush=False).state
 
     def test_a_scan_that_is_done_again_sees_the_same_state(self) -> None:
         frame = ticks(ROWS, symbols=40)

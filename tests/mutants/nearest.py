@@ -92,6 +92,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
     "engines/dask/routing.py": JOINS_ON_DASK,
     "engines/dask/run.py": ("tests/engines/test_everyday_state.py", *RUNS),
+    "engines/dask/scans.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/shuffle.py": (*PLANS, *DATASETS),
     "engines/dask/versions.py": DATASETS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),

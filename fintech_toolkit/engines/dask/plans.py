@@ -117,7 +117,7 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
 def _check_frame(pipeline: Description, ddf: Any) -> None:
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
         library = type(ddf).__module__.partition(".")[0]
-        raise PipelineError(f"On Dask a pipeline takes a Dask DataFrame, not {library}'s {type(ddf).__name__}.")
+        raise PipelineError(f"On Dask a pipeline takes a DataFrame of Dask's, not {library}'s {type(ddf).__name__}.")
     for name in pipeline.reads:
         require(PandasFrame(ddf._meta), name)
 

@@ -58,13 +58,6 @@ def concat(frames: Sequence[Any]) -> Any:
     return frames[0] if len(frames) == 1 else joinable(frames[0]).concat(frames[1:])
 
 
-def symbols_of(view: Joinable, by: str | None) -> list[Symbol]:
-    """Return the symbols of a frame."""
-    if by is None:
-        return [""]
-    return [symbol for symbol in encode(view.column(by), by).values if symbol is not None]
-
-
 def check_same_columns(side: str, view: Joinable, before: Joinable) -> None:
     """Raise unless a frame has the columns of those before it: together they must make one frame."""
     if view.names != before.names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
 from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, Symbol, SymbolTable, code_steps, encode
 from fintech_toolkit.frames.times import NAT, times
-from fintech_toolkit.frames.views import Frame
+from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 NO_TIME = np.empty(0, np.int64)
@@ -30,6 +31,8 @@ class Keys:
         Their names; None if all rows are of one symbol, or in order without times.
     unit : str or None
         Of integer times.
+    encoded : LocalCodes, optional
+        The column of symbols, if its codes are known already.
 
     Attributes
     ----------
@@ -48,7 +51,14 @@ class Keys:
         If the column of times does not hold them.
     """
 
-    def __init__(self, view: Frame, symbol: str | None, time: str | None, unit: str | None) -> None:
+    def __init__(
+        self,
+        view: Frame,
+        symbol: str | None,
+        time: str | None,
+        unit: str | None,
+        encoded: LocalCodes | None = None,
+    ) -> None:
         self.view = view
         self.symbol = symbol
         self.time = time
@@ -59,7 +69,7 @@ class Keys:
         if time is not None:
             self.ts, self.kind = times(view, time, unit)
         self._latest: Array | None = None
-        self._encoded: LocalCodes | None = None
+        self._encoded = encoded
 
     def refuse_after(self, latest: Array | None) -> None:
         """Refuse the rows after the latest time that each may have: one beyond would make all that follow late."""
@@ -155,3 +165,13 @@ class Keys:
 
     def _symbol(self, table: SymbolTable, row: int) -> Symbol | None:
         return None if self.symbol is None else table.symbols[self.codes[row]]
+
+
+def symbols_of(frame: Any, symbol: str | None) -> list[Symbol]:
+    """Return the symbols of a frame's rows."""
+    if symbol is None:
+        return [""]
+    local = encode(wrap(frame).column(symbol), symbol)
+    used = np.zeros(len(local.values) + 1, np.bool_)
+    used[local.codes] = True
+    return [value for value, there in zip(local.values, used[:-1], strict=True) if there and value is not None]

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
-from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat, symbols_of
+from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat
+from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.last_rows import LastRows
 from fintech_toolkit.engines.memory.sides import check_kinds, read_side, sift_side
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file

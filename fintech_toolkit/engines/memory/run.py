@@ -15,7 +15,7 @@ from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
-from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.symbols import LocalCodes, SymbolTable
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
@@ -98,7 +98,15 @@ class Run:
             If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
             to do.
         """
-        return self._advance(self.state, wrap(frame))
+        return self.scan(frame)[0]
+
+    def scan(self, frame: Any, encoded: LocalCodes | None = None) -> tuple[Any, LocalCodes]:
+        """Return what a call does, and the column of symbols encoded: another run over the same rows need not do that
+        again, but is given it.
+        """
+        state = self.state
+        ticks, last = self._read_whole(state, wrap(frame), encoded)
+        return self._go_on(state, ticks, last), LocalCodes(ticks.keys.codes.view(np.int32), state.symbols)
 
     def peek(self, frame: Any) -> Any:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
@@ -149,15 +157,19 @@ class Run:
         return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
 
     def _advance(self, state: State, view: Frame) -> Any:
+        return self._go_on(state, *self._read_whole(state, view))
+
+    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array]:
+        """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
         with _intact([state]):
-            ticks = Ticks(self.pipeline, view)
+            ticks = Ticks(self.pipeline, view, encoded)
             ticks.read_times()
             last = ticks.read_keys(state, slice(0, view.rows))
             if not ticks.keys.ok.all():
                 raise DataError(ticks.refusal(state, int(np.argmin(ticks.keys.ok))))
             ticks.read_numbers(refuse=False)
             ticks.prepare()
-        return self._go_on(state, ticks, last)
+        return ticks, last
 
     def _go_on(self, state: State, ticks: Ticks, last: Array) -> Any:
         """Run the steps over a frame that can be used as a whole."""

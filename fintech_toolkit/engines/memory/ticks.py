@@ -14,7 +14,7 @@ from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import Symbol
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
@@ -40,9 +40,10 @@ class Ticks:
 
     keys: Keys
 
-    def __init__(self, pipeline: Description, view: Frame) -> None:
+    def __init__(self, pipeline: Description, view: Frame, encoded: LocalCodes | None = None) -> None:
         self.pipeline = pipeline
         self.view = view
+        self._encoded = encoded
         self._sources: dict[Read, Array] = {}
         self._outputs: dict[str, Array] = {}
         self._work: list[tuple[Scan, list[Array], list[Array]]] = []
@@ -77,7 +78,7 @@ class Ticks:
         symbol, time = self.pipeline.symbol, self.pipeline.time
         if time is not None:
             require(self.view, time, " for event times; without one, say time=None if rows are in order")
-        self.keys = Keys(self.view, symbol, time, self.pipeline.unit)
+        self.keys = Keys(self.view, symbol, time, self.pipeline.unit, self._encoded)
         self.keys.refuse_after(latest)
         if symbol is not None:
             require(self.view, symbol, " for symbols; without one, say symbol=None")
