@@ -119,6 +119,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *JOINS,
         "tests/joins/test_second_use.py",
         "tests/joins/test_hostile.py",
+        "tests/joins/test_sifted.py",
         "tests/live/test_join.py",
     ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),

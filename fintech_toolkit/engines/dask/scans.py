@@ -14,7 +14,7 @@ from dask.dataframe.dispatch import meta_nonempty
 from dask.sizeof import sizeof
 
 from fintech_toolkit.engines.memory.keys import symbols_of
-from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.run import Run, scan
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError
@@ -76,7 +76,7 @@ def scan_partition(
     """Advance the state over a partition, whose symbols a scan before may have encoded."""
     run = Run(pipeline, state)
     with one_thread(), in_partition(partition, CHAIN_ADVICE if state is not None else ""):
-        result, encoded = run.scan(frame, encoded)
+        result, encoded = scan(run, frame, encoded)
     if flush:
         unfinished = Run(pipeline, run.state).flush()
         result = pd.concat([result, unfinished], ignore_index=True)

@@ -98,15 +98,7 @@ class Run:
             If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
             to do.
         """
-        return self.scan(frame)[0]
-
-    def scan(self, frame: Any, encoded: LocalCodes | None = None) -> tuple[Any, LocalCodes]:
-        """Return what a call does, and the column of symbols encoded: another run over the same rows need not do that
-        again, but is given it.
-        """
-        state = self.state
-        ticks, last = self._read_whole(state, wrap(frame), encoded)
-        return self._go_on(state, ticks, last), LocalCodes(ticks.keys.codes.view(np.int32), state.symbols)
+        return self._advance(self.state, wrap(frame))
 
     def peek(self, frame: Any) -> Any:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
@@ -193,6 +185,15 @@ class Run:
         except BaseException as error:
             self._stop(state, error)
             raise
+
+
+def scan(run: Run, frame: Any, encoded: LocalCodes | None = None) -> tuple[Any, LocalCodes]:
+    """Return what a run gives of a frame, and the column of symbols encoded, so that another run over the same rows
+    need not do that again.
+    """
+    state = run.state
+    ticks, last = run._read_whole(state, wrap(frame), encoded)
+    return run._go_on(state, ticks, last), LocalCodes(ticks.keys.codes.view(np.int32), state.symbols)
 
 
 def accept_parts(
