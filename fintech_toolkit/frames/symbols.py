@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,7 @@ NULL = np.uint32(2**32 - 1)
 """The code of a row without a symbol."""
 
 
-@dataclass(frozen=True)
-class LocalCodes:
+class LocalCodes(NamedTuple):
     """A column as codes into its own list of distinct values; -1 is null. Codes may leave values unused."""
 
     codes: Array
