@@ -205,7 +205,12 @@ class SymbolTable:
         DataError
             If strings come after integers, or integers after strings.
         """
-        for j in np.flatnonzero(used[:-1] & (codes[:-1] == NULL)):
+        wanted = np.flatnonzero(used[:-1] & (codes[:-1] == NULL))
+        found = np.fromiter(
+            map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
+        )
+        codes[wanted] = found  # -1 becomes NULL
+        for j in wanted[found < 0]:
             value = values[j]
             if value is None:
                 continue

@@ -30,7 +30,7 @@ from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import compile_series
 from fintech_toolkit.scan.parameters import sweep_shape
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
 from fintech_toolkit.scan.values import MISSING, as_instants, as_values
 from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
 
@@ -230,7 +230,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
 
 def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     """Run the loop over each series along the last axis, once for every value of a sweep."""
-    columns = [np.require(values, None, ["C", "A"]) for values in (times, *inputs)]
+    columns = [as_taken(values, values.dtype) for values in (times, *inputs)]
     rows = columns[1].shape[-1]
     if not call.swept and all(values.ndim == 1 for values in columns):
         outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
