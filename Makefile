@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+NEWEST := .venv-newest
+PYTHON := python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -39,12 +41,12 @@ broker: $(VENV)/.installed-test ## A real Apache Kafka in the foreground, withou
 lab: $(VENV)/.installed-notebooks ## JupyterLab on notebooks/
 	@$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks $(ARGS)
 
-clean: ## Remove .venv and all that was built or cached here
-	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
+clean: ## Remove the environments and all that was built or cached here
+	rm -rf $(VENV) $(PEERS) $(NEWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis dask-worker-space
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@for python in python3.13 python3.12 python3.11 python3; do \
+	@for python in $(PYTHON); do \
 	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        echo "Making $(VENV) with $$($$python --version)"; \
 	        $$python -m venv $(VENV) && exit; \

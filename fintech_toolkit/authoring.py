@@ -20,6 +20,7 @@ from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
 from fintech_toolkit.errors import KernelError, did_you_mean
+from fintech_toolkit.scan.columns import TypedColumn, typed
 from fintech_toolkit.scan.declaration import Function, Kernel
 from fintech_toolkit.scan.loops import check_functions
 from fintech_toolkit.scan.parameters import (
@@ -100,8 +101,9 @@ def tick_kernel(
     **declared
         What else there is to say. `state`: the fields of a symbol's record as ``[("last", "f8"), …]``, zeros at first;
         without it there is no ``s``. `slots`: the fields of a table that grows beside it. `parameters`: such as
-        ``[Number("alpha", "weight of the last value", above=0)]``. `warmup`, `source`: for the documentation. `cases`:
-        parameters under which its contract is checked. `aliases`: other names.
+        ``[Number("alpha", "weight of the last value", above=0)]``; what comes of a `Choice` is compared with constants
+        such as ``FIRST = SEED["first"]``. `warmup`, `source`: for the documentation. `cases`: parameters under which
+        its contract is checked. `aliases`: other names.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def tick_kernel(
     >>> run_length(np.array([5.0, 5.0, 5.0, 6.0]))
     array([1., 2., 3., 1.])
     """
-    return _declarer(kind, reads, gives, declared)
+    return _declarer(kind, typed(reads), gives, declared)
 
 
 def window_kernel(
@@ -180,8 +182,9 @@ def window_kernel(
     >>> rolling_ups(np.array([1.0, 2.0, -1.0, 3.0]), window=2)
     array([1., 2., 1., 1.])
     """
-    names = _tuple(reads)
-    return _declarer(kind, names, gives, {"enters": names, **declared, "enter": enter, "leave": leave})
+    inputs = typed(reads)
+    enters = typed(declared["enters"]) if "enters" in declared else inputs
+    return _declarer(kind, inputs, gives, {**declared, "enters": enters, "enter": enter, "leave": leave})
 
 
 def event_kernel(
@@ -230,15 +233,17 @@ def event_kernel(
     >>> highs(np.array([1.0, 3.0, 2.0, 4.0]), ts=np.arange(4)).ts
     array([0, 1, 3])
     """
-    return _declarer(kind, reads, gives, {**declared, "flush": flush})
+    return _declarer(kind, typed(reads), gives, {**declared, "flush": flush})
 
 
 def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[[Function], Kernel]:
     """List a function of whole arrays (`kind` is plan or matrix) with the kernels."""
-    return _declarer(kind, reads, gives, {"source": source})
+    return _declarer(kind, typed(reads), gives, {"source": source})
 
 
-def _declarer(kind: str, reads: Any, gives: Any, declared: Mapping[str, Any]) -> Callable[[Function], Kernel]:
+def _declarer(
+    kind: str, inputs: tuple[TypedColumn, ...], gives: str | Iterable[str], declared: Mapping[str, Any]
+) -> Callable[[Function], Kernel]:
     known = {field.name for field in fields(Kernel)}
     for name in declared:
         if name not in known:
@@ -246,21 +251,13 @@ def _declarer(kind: str, reads: Any, gives: Any, declared: Mapping[str, Any]) ->
     frozen: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in declared.items()
     }
+    outputs = typed(gives, "f8")
 
     def declare(function: Function) -> Kernel:
-        kernel = Kernel(function, kind, _tuple(reads), _outputs(gives), **frozen)
+        kernel = Kernel(function, kind, inputs, outputs, **frozen)
         if kernel.own and kernel.kind not in ("plan", "matrix"):
             check_functions(kernel)
             Kernel.on_declared(kernel)
         return kernel
 
     return declare
-
-
-def _tuple(value: str | Iterable[Any]) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _outputs(gives: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Read ``"name"`` or ``"name:dtype"``."""
-    return tuple((name, kind or "f8") for name, _, kind in (text.partition(":") for text in _tuple(gives)))

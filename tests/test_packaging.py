@@ -47,6 +47,14 @@ def test_every_requirement_has_a_lower_bound_and_no_upper_one() -> None:
             assert re.fullmatch(r">=[\d.]+", versions), f"{name}{versions}"
 
 
+def test_the_versions_of_python_are_those_that_are_said_to_be_tested() -> None:
+    classified = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", text)]
+    said = re.search(r"Tested on Linux, Python (.+), with the versions", (ROOT / "README.md").read_text())
+    assert said
+    assert re.findall(r"3\.\d+", said[1]) == classified
+    assert PROJECT["requires-python"] == f">={classified[0]}"
+
+
 def test_conda_gets_the_same() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     entries = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
@@ -158,3 +166,9 @@ def test_make_finds_no_python_and_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "Python 3.11 or newer is needed" in done.stderr
+
+
+def test_make_takes_the_python_that_it_is_told(tmp_path: Path) -> None:
+    told = [f"VENV={tmp_path}/venv", f"PYTHON={tmp_path}/none {sys.executable}"]
+    subprocess.run(["make", "-f", ROOT / "Makefile", *told, f"{tmp_path}/venv/bin/python"], check=True)
+    assert f"home = {Path(sys.executable).resolve().parent}" in (tmp_path / "venv" / "pyvenv.cfg").read_text()

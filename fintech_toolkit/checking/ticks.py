@@ -43,7 +43,8 @@ def step_of(kernel: Kernel, case: Mapping[str, Any], prefix: str = "out") -> Ste
 
 def dtypes_of(kernel: Kernel) -> dict[str, np.dtype[Any]]:
     """Return the dtypes of those columns."""
-    return dict(zip(columns_of(kernel), map(kernel.input_dtype, kernel.read_names(WIDTH)), strict=True))
+    dtypes = [column.dtype for column in kernel.input_columns(WIDTH)]
+    return dict(zip(columns_of(kernel), dtypes, strict=True))
 
 
 def market(rows: int, random: np.random.Generator) -> Ticks:

@@ -164,7 +164,7 @@ def catalogue() -> pd.DataFrame:
             "family": kernel.family,
             "kind": kernel.kind,
             "stateless": kernel.stateless,
-            "reads": ", ".join(read.split(":")[0] for read in kernel.reads),
+            "reads": ", ".join(map(str, kernel.inputs)),
             "gives": ", ".join(kernel.output_names(1)),
             "parameters": ", ".join(kernel.keywords),
             "warmup": kernel.warmup,

@@ -11,15 +11,32 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, KernelError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.documentation import CALLS, document, signature
 from fintech_toolkit.scan.fingerprint import digest_of
 from fintech_toolkit.scan.parameters import Parameter, Window, sweep_shape
 from fintech_toolkit.scan.steps import Step
-from fintech_toolkit.schema import CANONICAL, dtype_of
+from fintech_toolkit.schema import CANONICAL
 
 Function = Callable[..., Any]
 Fields = tuple[tuple[Any, ...], ...]
 LIBRARY = "fintech_toolkit.kernels."
+
+
+class Derived:
+    """An attribute that is made of a kernel's declaration when somebody looks at it, so that no import pays for it. The
+    class has one of its own, or none.
+    """
+
+    def __init__(self, derive: Callable[[Kernel], Any], of_class: Any = None) -> None:
+        self.derive, self.of_class = derive, of_class
+
+    def __get__(self, kernel: Kernel | None, owner: type[Kernel]) -> Any:
+        if kernel is not None:
+            return self.derive(kernel)
+        if self.of_class is None:
+            raise AttributeError
+        return self.of_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +54,10 @@ class Kernel:
     ----------
     name, family, kind : str
         Its public name; the family that its module belongs to; tick, window, event, pair, plan or matrix.
-    reads : tuple of str
-        The columns that it reads. A canonical name is the default column; ``"*levels"`` stands for any number of
-        columns.
-    gives : tuple of (str, str)
-        Names and dtypes of its output columns.
+    inputs : tuple of TypedColumn
+        The columns that it reads. A canonical name is the default column; the last may stand for any number of them.
+    outputs : tuple of TypedColumn
+        The columns that it gives.
     warmup : str
         When the first result can be expected.
     source : str
@@ -52,10 +68,13 @@ class Kernel:
         Whether it reads and gives whole numbers, of which the least int64 is a missing one (see `exact`).
     """
 
+    __doc__ = Derived(document, __doc__)
+    __signature__ = Derived(signature)
+
     function: Function
     kind: str
-    reads: tuple[str, ...]
-    gives: tuple[tuple[str, str], ...]
+    inputs: tuple[TypedColumn, ...]
+    outputs: tuple[TypedColumn, ...]
     parameters: tuple[Parameter, ...] = ()
     state: Fields = ()
     slots: Fields = ()
@@ -64,7 +83,7 @@ class Kernel:
     leave: Function | None = None
     slide: Function | None = None
     prepare: Function | None = None
-    enters: tuple[str, ...] = ()
+    enters: tuple[TypedColumn, ...] = ()
     flush: Function | None = None
     skips_missing: bool = True
     drifts: bool = False
@@ -88,8 +107,6 @@ class Kernel:
         object.__setattr__(self, "__module__", self.function.__module__)
         object.__setattr__(self, "__name__", self.name)
         object.__setattr__(self, "__qualname__", self.name)
-        object.__setattr__(self, "__signature__", signature(self))
-        object.__setattr__(self, "__doc__", document(self))
 
     @property
     def name(self) -> str:
@@ -154,7 +171,7 @@ class Kernel:
     @property
     def variadic(self) -> bool:
         """Whether it reads any number of columns."""
-        return bool(self.reads) and self.reads[-1].startswith("*")
+        return bool(self.inputs) and self.inputs[-1].variadic
 
     @property
     def rebuilt(self) -> tuple[str, ...]:
@@ -176,49 +193,46 @@ class Kernel:
         """The user's keywords and their defaults."""
         return {name: default for parameter in self.parameters for name, default in parameter.keywords.items()}
 
-    def input_dtype(self, name: str) -> np.dtype[Any]:
-        """Return the dtype of a column that it reads (or of a value that enters its window)."""
-        plain = name.lstrip("*")
-        if ":" in plain:
-            return np.dtype(plain.split(":")[1])
-        return dtype_of(plain)
-
     @cached_property
     def asks_for_time(self) -> bool:
         """Whether one of its functions takes ``ts``."""
         functions = (self.function, self.enter, self.leave, self.slide, self.prepare, self.flush)
         return any("ts" in inspect.signature(function).parameters for function in functions if function)
 
-    def read_names(self, width: int) -> list[str]:
-        """Return what it reads as declared, a variadic read once per column."""
-        return [*self.reads[:-1], *[self.reads[-1]] * width] if self.variadic else list(self.reads)
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The names of what it reads, as its function takes them."""
+        return tuple(column.name for column in self.inputs)
+
+    def input_columns(self, width: int) -> list[TypedColumn]:
+        """Return the columns that it reads, `width` of them through its variadic read."""
+        return [*self.inputs[:-1], *self.inputs[-1:] * width] if self.variadic else list(self.inputs)
 
     def input_names(self, width: int) -> list[str]:
-        """Return the names of what it reads."""
-        return [name.lstrip("*").split(":")[0] for name in self.read_names(width)]
+        """Return the names of the columns that it reads."""
+        return [column.name for column in self.input_columns(width)]
 
     def input_count(self, width: int) -> int:
-        """Return how many columns it reads, `width` of them through its variadic read."""
-        return len(self.read_names(width))
+        """Return how many columns it reads."""
+        return len(self.input_columns(width))
 
     def output_count(self, width: int) -> int:
         """Return how many columns it gives."""
-        return len(self.gives) if not self.gives[0][0].endswith("*") else width
+        return width if self.outputs[0].variadic else len(self.outputs)
 
     def output_names(self, width: int) -> list[str]:
         """Return the names of the columns it gives."""
-        first = self.gives[0][0]
-        return [f"{first[:-1]}_{j}" for j in range(width)] if first.endswith("*") else [name for name, _ in self.gives]
+        first = self.outputs[0]
+        return [f"{first.name}_{j}" for j in range(width)] if first.variadic else [c.name for c in self.outputs]
 
     def output_dtypes(self, width: int) -> list[np.dtype[Any]]:
         """Return the dtypes of the columns it gives."""
-        dtypes = [np.dtype(kind) for _, kind in self.gives]
-        return dtypes * width if self.gives[0][0].endswith("*") else dtypes
+        return [self.outputs[0].dtype] * width if self.outputs[0].variadic else [c.dtype for c in self.outputs]
 
     @property
     def row_dtype(self) -> np.dtype[Any]:
         """The record of one emitted row."""
-        return np.dtype(list(self.gives), align=True)
+        return np.dtype([(column.name, column.dtype) for column in self.outputs], align=True)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Check the user's keywords and return the values of the loop's parameters."""
@@ -259,13 +273,16 @@ class Kernel:
         def whole(fields: Fields) -> Fields:
             return tuple((name, "i8" if kind == "f8" else kind, *shape) for name, kind, *shape in fields)
 
+        def integers(columns: tuple[TypedColumn, ...]) -> tuple[TypedColumn, ...]:
+            return tuple(replace(column, dtype=np.dtype("i8")) for column in columns)
+
         function.__name__, function.__doc__ = self.name, self.function.__doc__
         self.twins["int64"] = replace(
             self,
             function=function,
-            reads=tuple(f"{name}:i8" for name in self.reads),
-            enters=tuple(f"{name}:i8" for name in self.enters),
-            gives=tuple((name, "i8") for name, _ in self.gives),
+            inputs=integers(self.inputs),
+            outputs=integers(self.outputs),
+            enters=integers(self.enters),
             state=whole(self.state),
             slots=whole(self.slots),
             integers=True,
@@ -282,17 +299,18 @@ class Kernel:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
         self.check_unchanged()
-        named = [keywords[name] for name in self._read_keywords() if name in keywords]
-        if keywords.get("symbol") is None and all(isinstance(value, str) for value in (*columns, *named)):
-            return self.step(*columns, **keywords)
+        if keywords.get("symbol") is None and all(isinstance(column, str) for column in columns):
+            named = [keywords[name] for name in (*self._read_keywords(), "ts") if name in keywords]
+            if all(isinstance(column, str) for column in named):
+                return self.step(*columns, **keywords)
         return Kernel.on_data(self, columns, keywords)
 
     def _read_keywords(self) -> list[str]:
-        return [name.split(":")[0] for name in self.reads if not name.startswith("*")] + ["ts"]
+        return [column.name for column in self.inputs if not column.variadic]
 
     def bind_columns(self, columns: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
         """Take the columns out of a call, by position and by name, defaults where canonical."""
-        names = [name.split(":")[0] for name in self.reads if not name.startswith("*")]
+        names = self._read_keywords()
         if len(columns) > len(names) and not self.variadic:
             raise PipelineError(f"{self.name} reads {', '.join(names) or 'no columns'}; got {len(columns)} columns.")
         bound: dict[str, Any] = dict(zip(names, columns, strict=False))

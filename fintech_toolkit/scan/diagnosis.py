@@ -23,9 +23,10 @@ RETURNED = re.compile(r"setitem\(array\(.+?\), int64, (.+)\)$", re.MULTILINE)
 
 ADVICE = (
     ("<class 'function'>", "Mark the function with @helper, from fintech_toolkit.authoring."),
-    ("Cannot unify", "Give the variable one type everywhere: 0.0 and not 0 where it is a float elsewhere."),
+    ("t unify", "Give the variable, or what is returned, one type everywhere: 0.0, not 0, if it is a float elsewhere."),
     ("Unknown attribute", "A kernel sees numbers, one tick at a time: no arrays, frames or objects."),
     ("f-string", "A kernel has no strings: return a number, and write it out elsewhere."),
+    ("opcode (FORMAT_", "A kernel has no strings: return a number, and write it out elsewhere."),  # since Python 3.13
     ("Exception object", "Test for what would go wrong, such as a zero divisor: compiled code does not raise for it."),
     ("context manager", "A kernel opens nothing: it sees its state, its columns and its parameters."),
     ("STORE_GLOBAL", "What lasts from tick to tick is state: name it in state=[…], and write s.… = …."),
@@ -46,7 +47,7 @@ def diagnosed(kernel: Kernel, error: Exception) -> KernelError:
         place = _line_of(kernel, str(error.args[0]))
         advice = f"Name it in state=[({error.args[0]!r}, 'f8'), …], or in gives= for a field of a row."
     elif WITHIN not in said and returned:
-        reason = f"it returns {returned[1]}, which does not fit gives={[name for name, _ in kernel.gives]}"
+        reason = f"it returns {returned[1]}, which does not fit gives={kernel.output_names(1)}"
         place = None
         advice = "Every path through the function returns one number for each column that it gives."
     elif named := re.search(r"name '(\w+)' is not defined|module '\w+' has no attribute '(\w+)'", said):
@@ -82,7 +83,7 @@ def _line_of(kernel: Kernel, name: str) -> tuple[str, int] | None:
     for function in _functions(kernel):
         line = function.__code__.co_firstlineno
         for instruction in dis.get_instructions(function):
-            line = instruction.starts_line or line
+            line = (instruction.positions and instruction.positions.lineno) or line
             if instruction.argval == name and instruction.opname.startswith(("LOAD_", "STORE_")):
                 return function.__code__.co_filename, line
     return None

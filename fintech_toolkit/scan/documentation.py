@@ -6,8 +6,6 @@ import inspect
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fintech_toolkit.scan.parameters import REQUIRED, Window
 from fintech_toolkit.schema import CANONICAL, KNOWN_AT
 
@@ -74,13 +72,12 @@ def signature(kernel: Kernel) -> inspect.Signature:
         return inspect.signature(kernel.function)
     kind = inspect.Parameter
     parameters = []
-    for name in kernel.reads:
-        plain = name.lstrip("*").split(":")[0]
-        if name.startswith("*"):
-            parameters.append(kind(plain, kind.VAR_POSITIONAL))
+    for column in kernel.inputs:
+        if column.variadic:
+            parameters.append(kind(column.name, kind.VAR_POSITIONAL))
         else:
-            default = plain if plain in CANONICAL else kind.empty
-            parameters.append(kind(plain, kind.POSITIONAL_OR_KEYWORD, default=default))
+            default = column.name if column.name in CANONICAL else kind.empty
+            parameters.append(kind(column.name, kind.POSITIONAL_OR_KEYWORD, default=default))
     seen_default = False
     for j, parameter in enumerate(parameters):
         seen_default |= parameter.default is not kind.empty
@@ -99,15 +96,14 @@ def document(kernel: Kernel) -> str:
     if kernel.kind in ("plan", "matrix"):
         return text
     lines = ["Parameters", "----------"]
-    for name in kernel.reads:
-        plain = name.lstrip("*").split(":")[0]
-        meaning = CANONICAL[plain].doc if plain in CANONICAL else "a column of numbers"
-        lines += [f"{name.split(':')[0]} : str or array_like", _indented(meaning)]
+    for column in kernel.inputs:
+        meaning = CANONICAL[column.name].doc if column.name in CANONICAL else "a column of numbers"
+        lines += [f"{column} : str or array_like", _indented(meaning)]
     for parameter in kernel.parameters:
         for head, meaning in parameter.documentation:
             lines += [head, _indented(meaning)]
     lines += ["", "Returns", "-------"]
-    lines += [f"{name} : {np.dtype(kind)}" for name, kind in kernel.gives]
+    lines += [f"{column} : {column.dtype}" for column in kernel.outputs]
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     lines += ["", "Other Parameters", "----------------"]

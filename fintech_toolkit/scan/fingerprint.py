@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROLES = ("function", "enter", "leave", "slide", "prepare", "flush")
 """The functions of a kernel."""
 
-DECLARED = ("kind", "reads", "gives", "state", "slots", "memory", "enters", "skips_missing", "drifts", "integers")
+DECLARED = ("kind", "inputs", "outputs", "state", "slots", "memory", "enters", "skips_missing", "drifts", "integers")
 """What is declared besides, and changes numbers."""
 
 

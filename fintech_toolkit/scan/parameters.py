@@ -187,7 +187,7 @@ class Flag(Parameter):
 
 @dataclass(frozen=True)
 class Choice(Parameter):
-    """One of a few names; the loop receives its position in `options`."""
+    """One of a few names; the loop receives a number for it, which a kernel compares with that of ``choice[name]``."""
 
     dtype: ClassVar[str] = "i8"
     options: tuple[str, ...] = ()
@@ -195,6 +195,25 @@ class Choice(Parameter):
     @property
     def type_name(self) -> str:
         return "{" + ", ".join(repr(option) for option in self.options) + "}"
+
+    def __getitem__(self, option: str) -> int:
+        """Return what the loop receives for an option, for a constant of the kernel's module.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such option.
+
+        Examples
+        --------
+        >>> seed = Choice("seed", "where to start", "sma", options=("sma", "first"))
+        >>> FIRST = seed["first"]
+        >>> seed["frist"]
+        Traceback (most recent call last):
+            ...
+        fintech_toolkit.errors.ParameterError: seed='frist' is not known; one of 'sma', 'first'.
+        """
+        return int(self.check(option))
 
     def check(self, value: Any) -> Any:
         if not isinstance(value, str) or value not in self.options:

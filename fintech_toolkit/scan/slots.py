@@ -137,6 +137,6 @@ def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
     """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
     fields: list[Any] = []
     if kernel.enter is not None:
-        fields += [(f"v{j}", kernel.input_dtype(name)) for j, name in enumerate(kernel.enters)]
+        fields += [(f"v{j}", column.dtype) for j, column in enumerate(kernel.enters)]
         fields += [("ts", "i8")] if by_time else []
     return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)

@@ -67,8 +67,8 @@ class Step:
     @cached_property
     def reads(self) -> list[Read]:
         """The columns that it reads, as it reads them."""
-        names = zip(self.columns, self.kernel.read_names(self.width), strict=True)
-        return [Read(name, read, self.kernel.input_dtype(read), self.kernel.integers) for name, read in names]
+        columns = zip(self.columns, self.kernel.input_columns(self.width), strict=True)
+        return [Read(name, column.name, column.dtype, self.kernel.integers) for name, column in columns]
 
     @property
     def outputs(self) -> tuple[str, ...]:

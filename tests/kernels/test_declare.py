@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,30 @@ def test_a_function_that_asks_for_what_there_is_not_is_refused() -> None:
 
     with pytest.raises(ft.KernelError, match=r"takes \(s\), and is called with 2 arguments"):
         declare(takes_too_little)
+
+
+def test_columns_are_typed_where_they_are_declared() -> None:
+    @tick_kernel(reads=(name for name in ("side", "id:i8", "*flags:?")), gives=["count:i8", "share"])
+    def typed_columns(side: float, number: int, flags: Any) -> Any:
+        return number, side
+
+    read = [(c.name, c.dtype.str[1:], c.variadic) for c in typed_columns.inputs]
+    assert read == [("side", "f8", False), ("id", "i8", False), ("flags", "b1", True)]
+    assert [(c.name, c.dtype.str[1:]) for c in typed_columns.outputs] == [("count", "i8"), ("share", "f8")]
+    assert typed_columns.input_names(2) == ["side", "id", "flags", "flags"]
+    assert str(inspect.signature(typed_columns)).startswith("(side='side', id=None, *flags, ")
+    assert "\n*flags : str or array_like" in (inspect.getdoc(typed_columns) or "")
+    with pytest.raises(ft.KernelError, match="'x:f9' is declared with the dtype 'f9', which there is not"):
+        tick_kernel(reads="x:f9", gives="y")
+
+
+def test_a_kernel_shows_what_it_takes_and_its_class_what_a_kernel_is() -> None:
+    page = pydoc.plain(pydoc.render_doc(ft.rolling_mean))
+    for text in (f"{ft.rolling_mean.__doc__}".partition("\n")[0], "min_periods : int, optional", "Warm-up: "):
+        assert text in page
+    assert list(inspect.signature(ft.rolling_mean).parameters)[:3] == ["x", "window", "min_periods"]
+    assert (inspect.getdoc(ft.Kernel) or "").startswith("A kernel's declaration")
+    assert next(iter(inspect.signature(ft.Kernel).parameters)) == "function"
 
 
 def test_two_kernels_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,7 +276,12 @@ def text(s: Any, x: float) -> str:
 
 def two_types(s: Any, x: float) -> Any:
     y = (x, x) if x > 1 else 0  # here
+    s.last = x + s.last * 2.0
     return y
+
+
+def two_returns(s: Any, x: float) -> Any:
+    return (x, x) if x > 1 else 0  # here
 
 
 def stores(s: Any, x: float) -> float:
@@ -301,8 +306,9 @@ def returns_two(s: Any, x: float) -> Any:  # here
         (calls_plain, "'not_a_helper'.* Mark the function with @helper"),
         (attribute, "Unknown attribute 'mean'.* one tick at a time"),
         (no_such, "no attribute 'nosuch'"),
-        (text, "f-strings not supported.* no strings"),
-        (two_types, "Cannot unify .* Give the variable one type"),
+        (text, r"(f-strings not supported|FORMAT_WITH_SPEC).* no strings"),
+        (two_types, "Cannot unify .* Give the variable, or .* one type"),
+        (two_returns, "(Cannot unify|Can't unify return type).* what is returned, one type"),
         (stores, r"STORE_GLOBAL.* name it in state="),
         (returns_nothing, r"returns none, which does not fit gives=\['y'\]"),
         (returns_two, r"returns UniTuple\(float64 x 2\), which does not fit"),

@@ -8,8 +8,6 @@ import numpy as np
 
 from fintech_toolkit.authoring import Choice, tick_kernel
 
-QUOTE_RULE, TICK_RULE = 0, 1
-
 
 @tick_kernel(
     reads=["bid", "ask", "bid_size", "ask_size"],
@@ -68,19 +66,20 @@ def _(bid: Any, ask: Any, bid_size: Any, ask_size: Any) -> Any:
     return result
 
 
+RULE = Choice(
+    "rule",
+    "'quote': a trade above the mid is a purchase, below it a sale; 'tick': one above the last different price is a "
+    "purchase, below it a sale; 'lee_ready': the quote rule, and at the mid, or where no quote is known, the tick rule",
+    "lee_ready",
+    options=("quote", "tick", "lee_ready"),
+)
+QUOTE_RULE, TICK_RULE = RULE["quote"], RULE["tick"]
+
+
 @tick_kernel(
     reads=["price", "bid", "ask"],
     gives="side",
-    parameters=[
-        Choice(
-            "rule",
-            "'quote': a trade above the mid is a purchase, below it a sale; 'tick': one above the last "
-            "different price is a purchase, below it a sale; 'lee_ready': the quote rule, and at the mid, or "
-            "where no quote is known, the tick rule",
-            "lee_ready",
-            options=("quote", "tick", "lee_ready"),
-        )
-    ],
+    parameters=[RULE],
     state=[
         ("mid", "f8"),
         ("quoted", "?"),

@@ -9,8 +9,6 @@ import numpy as np
 from fintech_toolkit.authoring import Choice, Count, helper, tick_kernel
 from fintech_toolkit.scan.arithmetic import blend
 
-SMA, FIRST = range(2)
-
 
 @helper
 def _exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
@@ -22,18 +20,19 @@ def _exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
     return total / warmup if nth == warmup else total
 
 
+EMA_SEED = Choice(
+    "seed",
+    "start from the mean of the first `span` values (as TA-Lib), or from the first (as pandas, adjust=False)",
+    "sma",
+    options=("sma", "first"),
+)
+SMA = EMA_SEED["sma"]
+
+
 @tick_kernel(
     reads="x",
     gives="ema",
-    parameters=[
-        Count("span", "length in rows; the smoothing factor is 2 / (span + 1)"),
-        Choice(
-            "seed",
-            "start from the mean of the first `span` values (as TA-Lib), or from the first (as pandas, adjust=False)",
-            "sma",
-            options=("sma", "first"),
-        ),
-    ],
+    parameters=[Count("span", "length in rows; the smoothing factor is 2 / (span + 1)"), EMA_SEED],
     state=[("ema", "f8"), ("seen", "i8")],
     warmup="span valid rows; none if seeded with the first value",
     source="TA-Lib, EMA",
@@ -81,7 +80,7 @@ def _(x: Any, span: int, seed: str = "sma") -> Any:
     return _valid_rows(lambda v: talib.EMA(v, span), x)
 
 
-SEED = Choice(
+MACD_SEED = Choice(
     "seed",
     "'talib': both averages start at row `slow`, each from the mean of the last rows up to there, and nothing is given "
     "before the signal is; 'sma': each average starts from the mean of its own first rows; 'first': each starts from "
@@ -89,7 +88,7 @@ SEED = Choice(
     "talib",
     options=("talib", "sma", "first"),
 )
-TALIB_SEED, SMA_SEED, FIRST_SEED = range(3)
+TALIB_SEED, SMA_SEED, FIRST_SEED = MACD_SEED["talib"], MACD_SEED["sma"], MACD_SEED["first"]
 
 
 @tick_kernel(
@@ -99,7 +98,7 @@ TALIB_SEED, SMA_SEED, FIRST_SEED = range(3)
         Count("fast", "span of the fast average, in rows", 12),
         Count("slow", "span of the slow average, in rows", 26),
         Count("signal", "span of the average of the difference, in rows", 9),
-        SEED,
+        MACD_SEED,
     ],
     state=[("fast", "f8"), ("slow", "f8"), ("signal", "f8"), ("seen", "i8")],
     warmup="slow + signal - 1 valid rows; none if seeded with the first value",

@@ -9,7 +9,14 @@ import numpy as np
 from fintech_toolkit.authoring import STALE, Choice, Count, helper, tick_kernel
 from fintech_toolkit.scan.arithmetic import add, blend, value_of, watch_sum
 
-WILDER, SMA, EMA = range(3)  # positions in the options of `smoothing`
+SMOOTHING = Choice(
+    "smoothing",
+    "how gains and losses are averaged. 'wilder': recursively, by 1 / period; 'ema': by 2 / (period + 1); both start "
+    "from the mean of the first `period` changes. 'sma': the mean of the last `period` changes (Cutler)",
+    "wilder",
+    options=("wilder", "sma", "ema"),
+)
+WILDER, SMA = SMOOTHING["wilder"], SMOOTHING["sma"]
 FLAT = 1e-14
 """Gains and losses that add up to less are none, in TA-Lib and so here."""
 
@@ -57,16 +64,7 @@ def _sum(s, change, sign):  # type: ignore[no-untyped-def]
 @tick_kernel(
     reads="price",
     gives="rsi",
-    parameters=[
-        Count("period", "number of changes, in rows", 14),
-        Choice(
-            "smoothing",
-            "how gains and losses are averaged. 'wilder': recursively, by 1 / period; 'ema': by 2 / (period + 1); both "
-            "start from the mean of the first `period` changes. 'sma': the mean of the last `period` changes (Cutler)",
-            "wilder",
-            options=("wilder", "sma", "ema"),
-        ),
-    ],
+    parameters=[Count("period", "number of changes, in rows", 14), SMOOTHING],
     state=[
         ("last", "f8"),
         ("seen", "i8"),

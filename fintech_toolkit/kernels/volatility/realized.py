@@ -9,7 +9,13 @@ import numpy as np
 from fintech_toolkit.authoring import Choice, Window, helper, window_kernel
 from fintech_toolkit.scan.arithmetic import add, replace, value_of, watch_sum
 
-RETURNS, PRICES = range(2)  # positions in the options of `of`
+OF = Choice(
+    "of",
+    "what `r` holds. 'returns': returns as they are; 'prices': prices, whose log returns are taken",
+    "returns",
+    options=("returns", "prices"),
+)
+RETURNS = OF["returns"]
 
 
 def _prepare(s: Any, r: float, of: int) -> float:
@@ -62,15 +68,7 @@ def _slide(s, old, new):  # type: ignore[no-untyped-def]
         ("n", "i8"),
     ],
     memory=["price", "known"],
-    parameters=[
-        Window(),
-        Choice(
-            "of",
-            "what `r` holds. 'returns': returns as they are; 'prices': prices, whose log returns are taken",
-            "returns",
-            options=("returns", "prices"),
-        ),
-    ],
+    parameters=[Window(), OF],
     warmup="min_periods valid returns in the window; the first price has none",
     source="Andersen, Bollerslev, Diebold and Labys (2003), Econometrica 71",
     cases=[
