@@ -86,7 +86,10 @@ def __getattr__(name: str) -> Any:
         module = elsewhere.get(name, "engines.dask.partitions")
         return getattr(import_module(f"fintech_toolkit.{module}"), name)
     # The registry is the only list of kernels, beside the user's own.
-    return kernels.find(name)
+    kernel = kernels.find(name)
+    if not kernel.own:
+        globals()[name] = kernel  # found at once from now on
+    return kernel
 
 
 def __dir__() -> list[str]:

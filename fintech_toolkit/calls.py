@@ -21,6 +21,8 @@ OPTIONS = [p.name for p in inspect.signature(Pipeline).parameters.values() if p.
 
 def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return what a kernel gives for arrays, with or without symbols, or for a frame (see `Kernel` for the rules)."""
+    if columns and type(columns[0]) is np.ndarray and keywords.get("symbol") is None:
+        return compute(kernel, columns, keywords)
     if all(isinstance(value, str) for value in (*columns, keywords.get("symbol"))):
         return kernel.step(*columns, **keywords)
     if not columns or not is_frame(columns[0]):
