@@ -146,8 +146,6 @@ def run(
     import dask
     import dask.dataframe as dd
 
-    from fintech_toolkit.engines.dask.partitions import read_partitioned, write_partitioned
-
     steps = pipeline()
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -155,10 +153,10 @@ def run(
         ticks, by_symbol = place / "ticks", place / "by_symbol"
         write_ticks(ticks, rows, files)
         with dask.config.set(scheduler="threads"):
-            write_partitioned(dd.read_parquet(ticks), by_symbol)
+            ft.write_partitioned(dd.read_parquet(ticks), by_symbol)
         cases: dict[str, Callable[[], Any]] = {
             "chain": lambda: steps(dd.read_parquet(ticks)),
-            "read_partitioned": lambda: steps(read_partitioned(by_symbol)),
+            "read_partitioned": lambda: steps(ft.read_partitioned(by_symbol)),
             "shuffle": lambda: steps(dd.read_parquet(ticks), plan="shuffle"),
         }
         for name in only:

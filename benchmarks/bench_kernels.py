@@ -1,26 +1,21 @@
-"""Single kernels on coded symbols against Polars, pandas, TA-Lib, bottleneck and numbagg, and every kernel's speed."""
+"""Single kernels on frames of coded symbols against the usual libraries, and every kernel's speed."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from typing import Any
 
 import bottleneck
 import numbagg
 import numpy as np
+import pandas as pd
 import polars as pl
 import talib
 
 import fintech_toolkit as ft
 from benchmarks.measure import compare, medians, quotes
-from fintech_toolkit.kernels import registry
-from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
-
-TITLE = "Kernels, one thread of ours, 1,000 symbols interleaved (per-symbol peers on sorted data)"
 
 FIRST_CALL = """
 import sys, time
@@ -38,32 +33,28 @@ def run(short: bool = False) -> list[dict[str, Any]]:
     """Measure; `short` is a small form that shows that all of it works."""
     rows, symbols, repeats = (20_000, 50, 1) if short else (10_000_000, 1000, 5)
     frame = quotes(rows, symbols)
-    codes = frame["symbol"].cat.codes.to_numpy().astype(np.uint32)
-    x = frame["bid"].to_numpy()
-    order = np.argsort(codes, kind="stable")
-    sorted_codes, sorted_x = codes[order], x[order]
-    edges = np.searchsorted(sorted_codes, np.arange(symbols + 1))
-    series = [sorted_x[a:b] for a, b in pairwise(edges)]
-    interleaved = pl.DataFrame({"symbol": codes, "x": x})
+    by_symbol = frame.sort_values("symbol", kind="stable", ignore_index=True)
+    codes, values = by_symbol["symbol"].cat.codes.to_numpy(), by_symbol["bid"].to_numpy()
+    edges = np.searchsorted(codes, np.arange(symbols + 1))
+    series = [values[a:b] for a, b in pairwise(edges)]
+    interleaved = pl.from_pandas(frame)
 
-    def scan(*steps: Any, by: np.ndarray = codes, values: np.ndarray = x) -> None:
-        for step in steps:
-            ready = Scan(step)
-            ready.run(ready.fresh(symbols), symbols, by, NO_SESSION, NO_SESSION, [values])
-
-    ewma = ft.ewma("x", span=20, adjust=False)
-    spread = [ft.rolling_mean("x", window=100), ft.rolling_std("x", window=100)]
-    mean, std = pl.col("x").rolling_mean(100), pl.col("x").rolling_std(100)
+    ewma = ft.Pipeline(ft.ewma("bid", span=20, adjust=False))
+    spread = ft.rolling_mean("bid", window=100) | ft.rolling_std("bid", window=100)
+    average = pl.col("bid").ewm_mean(span=20, adjust=False).over("symbol")
+    mean, std = (pl.col("bid").rolling_mean(100), pl.col("bid").rolling_std(100))
     took = medians(
         {
-            "ewma": lambda: scan(ewma),
-            "ewma sorted": lambda: scan(ewma, by=sorted_codes, values=sorted_x),
-            "ewma Polars": lambda: interleaved.with_columns(pl.col("x").ewm_mean(span=20, adjust=False).over("symbol")),
+            "ewma": lambda: ewma(frame),
+            "ewma sorted": lambda: ewma(by_symbol),
+            "ewma Polars": lambda: interleaved.with_columns(average.alias("ewma")),
             "ewma TA-Lib": lambda: [talib.EMA(part, 20) for part in series],
             "ewma numbagg": lambda: [numbagg.move_exp_nanmean(part, alpha=2 / 21) for part in series],
-            "rolling": lambda: scan(*spread),
-            "rolling sorted": lambda: scan(*spread, by=sorted_codes, values=sorted_x),
-            "rolling Polars": lambda: interleaved.with_columns(mean.over("symbol"), std.over("symbol").alias("std")),
+            "rolling": lambda: spread(frame),
+            "rolling sorted": lambda: spread(by_symbol),
+            "rolling Polars": lambda: interleaved.with_columns(
+                mean.over("symbol").alias("mean"), std.over("symbol").alias("std")
+            ),
             "rolling bottleneck": lambda: [
                 (bottleneck.move_mean(part, 100, 1), bottleneck.move_std(part, 100, 2, ddof=1)) for part in series
             ],
@@ -123,29 +114,23 @@ def every_kernel(short: bool = False) -> list[dict[str, Any]]:
     """Return the speed of every kernel of the registry, under its first case, on interleaved symbols."""
     rows, symbols = (2_000, 10) if short else (1_000_000, 1000)
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, symbols, rows).astype(np.uint32)
-    ts = np.arange(rows, dtype=np.int64) * 1_000_000
-    return [_speed(kernel, codes, ts, symbols, rng) for name, kernel in registry().items() if name == kernel.name]
+    ticks = quotes(rows, symbols)
+    families = ft.catalogue()["family"]
+    return [_speed(name, family, ticks, rng) for name, family in families.items()]
 
 
-def _speed(kernel: Kernel, codes: np.ndarray, ts: np.ndarray, symbols: int, rng: np.random.Generator) -> dict[str, Any]:
-    width = 3 if kernel.variadic else 0
-    names = kernel.input_names(width)
-    ready = Scan(kernel.step(*names, **kernel.cases[0]))
-    columns = []
-    for name, dtype in zip(names, ready.input_dtypes, strict=True):
-        if name == "ts":
+def _speed(name: str, family: str, ticks: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
+    kernel, ts, symbol = getattr(ft, name), ticks["ts"], ticks["symbol"]
+    columns: list[Any] = []
+    for read in kernel.input_columns(3):
+        if read.name == "ts":
             columns.append(ts)
-        elif dtype.kind in "bi":
-            columns.append(rng.integers(0, 2, len(codes)).astype(dtype))
+        elif read.name == "side":
+            columns.append(rng.integers(0, 2, len(ts)) * 2 - 1)
+        elif read.dtype.kind in "bi":
+            columns.append(rng.integers(0, 2, len(ts)).astype(read.dtype))
         else:
-            columns.append(
-                np.sign(rng.normal(size=len(codes))) if name == "side" else 100 + rng.normal(size=len(codes))
-            )
-    best = np.inf
-    for _ in range(3):
-        state = ready.fresh(symbols)
-        start = time.perf_counter()
-        ready.run(state, symbols, codes, NO_SESSION, ts, columns)
-        best = min(best, time.perf_counter() - start)
-    return {"kernel": kernel.name, "family": kernel.family, "million rows/s": f"{len(codes) / best / 1e6:.0f}"}
+            columns.append(100 + rng.normal(size=len(ts)))
+    keywords = dict(kernel.cases[0]) | ({} if "ts" in kernel.reads else {"ts": ts})
+    taken = medians({name: lambda: kernel(*columns, symbol=symbol, **keywords)}, 3)[name]
+    return {"kernel": name, "family": family, "million rows/s": f"{len(ts) / taken / 1e6:.0f}"}

@@ -27,19 +27,20 @@ def quotes(rows: int, symbols: int, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def medians(contenders: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Return the median seconds of each contender: run after run, because one that waits for its turn may find its
-    memory reclaimed by the system; the first runs, which fetch it back, do not count.
+def medians(contenders: dict[str, Callable[[], Any]], repeats: int, calls: int = 1) -> dict[str, float]:
+    """Return the median seconds of a call of each contender, round after round, so that all meet the same moods of the
+    machine. In a round each runs twice and the second counts: the first fetches back the memory that the system took
+    while it waited. `calls` are timed together where one is too short for a clock.
     """
-    result = {}
-    for name, run in contenders.items():
-        times = []
-        for _ in range(min(3, repeats) + repeats):
-            start = time.perf_counter()
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, run in contenders.items():
             run()
-            times.append(time.perf_counter() - start)
-        result[name] = statistics.median(times[-repeats:])
-    return result
+            start = time.perf_counter()
+            for _ in range(calls):
+                run()
+            times[name].append((time.perf_counter() - start) / calls)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def peak_memory() -> str:

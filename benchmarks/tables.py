@@ -10,8 +10,22 @@ Rows = list[dict[str, Any]]
 Table = Callable[[bool], Rows]
 
 
+def arrays(short: bool) -> Rows:
+    """One kernel on one array: a call on a million rows, and one on a thousand."""
+    from benchmarks import bench_arrays
+
+    return bench_arrays.run(short)
+
+
+def several_series(short: bool) -> Rows:
+    """Several series and several parameters in one call."""
+    from benchmarks import bench_arrays
+
+    return bench_arrays.several(short)
+
+
 def kernels(short: bool) -> Rows:
-    """One grouped kernel against the usual libraries."""
+    """One kernel on a frame of symbols, against the usual libraries."""
     from benchmarks import bench_kernels
 
     return bench_kernels.run(short)
@@ -57,13 +71,15 @@ def generators(short: bool) -> Rows:
 
 
 def every_kernel(short: bool) -> Rows:
-    """Every kernel, 1,000 symbols interleaved, one thread."""
+    """Every kernel on arrays of 1,000 interleaved symbols."""
     from benchmarks import bench_kernels
 
     return bench_kernels.every_kernel(short)
 
 
 TABLES: tuple[Table, ...] = (
+    arrays,
+    several_series,
     kernels,
     pipeline,
     cost_against_size,

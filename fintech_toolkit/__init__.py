@@ -11,6 +11,7 @@ from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
+from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.errors import (
     ColumnError,
@@ -23,7 +24,7 @@ from fintech_toolkit.errors import (
 )
 from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
-from fintech_toolkit.pipeline import Pipeline, Run
+from fintech_toolkit.pipeline import Pipeline
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
         read_partitioned,
         write_partitioned,
     )
+    from fintech_toolkit.engines.dask.run import DaskRun
 
 __all__ = [
     "AsofJoin",
     "AsofSummary",
     "ColumnError",
+    "DaskRun",
     "DataError",
     "FintechToolkitError",
     "Kernel",
@@ -79,7 +82,8 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     if name in __all__:  # what imports Dask, which takes a while
-        module = "checking" if name == "check_kernel" else "engines.dask.partitions"
+        elsewhere = {"check_kernel": "checking", "DaskRun": "engines.dask.run"}
+        module = elsewhere.get(name, "engines.dask.partitions")
         return getattr(import_module(f"fintech_toolkit.{module}"), name)
     # The registry is the only list of kernels, beside the user's own.
     return kernels.find(name)

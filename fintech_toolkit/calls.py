@@ -79,7 +79,7 @@ def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]
     arrays = dict(zip(names, bound, strict=True))
     index, _ = labels_of(arrays, ts=ts, symbol=symbol)
     arrays |= {"symbol": symbol} | ({} if ts is None else {"ts": ts})
-    if "ts" not in arrays and (ts := default_times(kernel, keywords, index)) is not None:
+    if "ts" not in arrays and (ts := default_times(kernel, kernel.by_time(keywords), index)) is not None:
         arrays["ts"] = ts
     for name, values in arrays.items():
         _check_column(kernel, name, values)

@@ -5,93 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from fintech_toolkit.engines.memory import run as memory
 from fintech_toolkit.engines.memory.plan import explain
+from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.errors import FintechToolkitError, PipelineError
+from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan
 from fintech_toolkit.frames.views import is_dask, is_stream
 from fintech_toolkit.schema import AHEAD
 
 if TYPE_CHECKING:
+    from fintech_toolkit.engines.dask.run import DaskRun
     from fintech_toolkit.engines.live.states import LiveState
-
-
-class Run(memory.Run):
-    """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
-
-    `Pipeline.start` makes one. A frame that cannot be used raises and leaves the state as it was: what can be wrong
-    with it is found before the state is touched. Should something stop a step half-way all the same, such as Ctrl-C,
-    the state is neither the one before nor the one after, and the run refuses to go on.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        What to run.
-    state : State, optional
-        Where to continue; it is copied. By default nothing was seen yet.
-
-    Raises
-    ------
-    StateError
-        If it is no state, or belongs to another pipeline.
-
-    Examples
-    --------
-    >>> import pandas as pd, fintech_toolkit as ft
-    >>> run = ft.Pipeline(ft.diff("price"), time=None).start()
-    >>> run(pd.DataFrame({"symbol": ["A", "B"], "price": [10.0, 20.0]}))["diff"].tolist()
-    [nan, nan]
-    >>> run(pd.DataFrame({"symbol": ["B", "A"], "price": [21.0, 13.0]}))["diff"].tolist()
-    [1.0, 3.0]
-    """
-
-    def __init__(self, pipeline: Description, state: State | None = None) -> None:
-        super().__init__(pipeline, state)
-        self._lazy: Any = None  # the state after a Dask frame, until somebody asks for it
-
-    @property
-    def state(self) -> State:
-        """The state after the last frame; it prints as a frame by symbol.
-
-        After Dask frames, asking for it computes all of them once, and later frames continue from what came out;
-        without asking, each later frame computes those before it again. If one of them cannot be used, that raises, and
-        the state is as it was before the first of them.
-
-        Raises
-        ------
-        StateError
-            If a frame stopped half-way.
-        """
-        if self._lazy is not None:
-            lazy, self._lazy = self._lazy, None
-            try:
-                self._state = lazy.compute()
-            except FintechToolkitError:
-                raise
-            except BaseException:
-                self._lazy = lazy
-                raise
-        return super().state
-
-    def __call__(self, frame: Any, *, plan: str | None = None) -> Any:
-        """Return the frame with the steps' columns appended, or the rows that the last step emitted.
-
-        Raises
-        ------
-        ColumnError, DataError
-            If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
-            to do.
-        """
-        if is_dask(frame):
-            from fintech_toolkit.engines.dask import plans
-
-            before = self.state if self._lazy is None else self._lazy
-            result, self._lazy = plans.apply(self.pipeline, frame, state=before, plan=plan)
-            return result
-        _refuse(plan)
-        return super().__call__(frame)
 
 
 class Pipeline(Description):
@@ -176,19 +101,41 @@ class Pipeline(Description):
 
             return plans.apply(self, frame, plan=plan)[0]
         _refuse(plan)
-        return memory.Run(self).whole(frame)
+        return Run(self).whole(frame)
 
     def start(self, state: State | str | os.PathLike[str] | None = None) -> Run:
         """Return a run that continues, frame by frame, from a state, a file in which one was saved, or from nothing.
+
+        Its frames are in memory; for Dask frames see `start_dask`.
 
         Raises
         ------
         StateError
             If the state belongs to another pipeline, or the file is not a saved state.
         """
-        if isinstance(state, str | os.PathLike):
-            state = State.load(state)
-        return Run(self, state)
+        return Run(self, _loaded(state))
+
+    def start_dask(self, state: Any = None) -> DaskRun:
+        """Return a run that continues, Dask frame by Dask frame, and computes nothing by itself.
+
+        Parameters
+        ----------
+        state : State, lazy state or path, optional
+            Where to go on: what `start` takes, or ``run.state`` of another such run. By default nothing was seen yet.
+
+        Returns
+        -------
+        DaskRun
+            Its ``state`` is lazy: ``run.state.compute()`` is the `State` after the last frame.
+
+        Raises
+        ------
+        StateError
+            If the state belongs to another pipeline, or the file is not a saved state.
+        """
+        from fintech_toolkit.engines.dask.run import DaskRun
+
+        return DaskRun(self, _loaded(state))
 
     def explain(self, frame: Any, plan: str | None = None) -> Plan:
         """Return how the pipeline would run on a frame or a stream: by which plan, why, and where each step runs.
@@ -257,6 +204,10 @@ class Pipeline(Description):
         if isinstance(state, str | os.PathLike):
             state = load(state)
         return PipelineNode(stream, self, state, ahead)
+
+
+def _loaded(state: Any) -> Any:
+    return State.load(state) if isinstance(state, str | os.PathLike) else state
 
 
 def _refuse(plan: str | None) -> None:

@@ -116,14 +116,19 @@ def key_columns(symbol: Any, time: Any, columns: Mapping[str, str] | None) -> tu
     return found[0], found[1]
 
 
+def has_domain(read: str) -> bool:
+    """Return whether a column that a kernel reads as `read` may have certain values only."""
+    return read in CANONICAL and bool(CANONICAL[read].domain)
+
+
 def outside_domain(values: Array, read: str) -> Array | None:
     """Return where a column that a kernel reads as `read` has values that such a column may not have; None if nowhere.
 
     Values that are not finite stand for none, and are never wrong.
     """
-    known = CANONICAL.get(read)
-    if known is None or not known.domain:
+    if not has_domain(read):
         return None
+    known = CANONICAL[read]
     good = values == known.domain[0]
     for value in known.domain[1:]:
         good |= values == value

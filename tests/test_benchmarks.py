@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from benchmarks import bench_live
 from benchmarks.__main__ import README, insert, markdown, title
 from benchmarks.tables import TABLES
 
+BENCHMARKS = Path(bench_live.__file__).parent
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
@@ -50,6 +52,18 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
 def test_the_short_form_of_the_live_benchmark_fills_every_table_with_right_values(kafka_broker: str) -> None:
     said = short_form("benchmarks.bench_live", bench_live.TABLES, KAFKA_BOOTSTRAP_SERVERS=kafka_broker)
     assert "| yes |" in said
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_what_is_measured_is_what_users_call(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+    ours = {name for name in imported if name.split(".")[0] == "fintech_toolkit"}
+    assert ours <= {"fintech_toolkit", "fintech_toolkit.live"}
 
 
 @pytest.mark.parametrize("mark", ["bench", "bench-live"])

@@ -99,16 +99,18 @@ def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, 
     assert done.stderr.count("no cache folder is writable. Set NUMBA_CACHE_DIR") == 1
 
 
-def loop_name(kernel: Kernel) -> str:
-    return loops.name_loop(kernel, 0, session=False, by_time=False)[0]
+def loop_name(kernel: Kernel, *, series: bool = False) -> str:
+    return loops.name_loop(kernel, 0, session=False, by_time=False, series=series)[0]
 
 
 def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = get("rolling_mean")
-    names = {loop_name(kernel)}
+    names = {loop_name(kernel), loop_name(kernel, series=True)}
+    assert len(names) == 2
     for module, name, value in (
         (loops, "REBUILD_AFTER", 9),
-        (loops, "SERIES", loops.SERIES + "\n"),
+        (loops, "LOOP_WITH_SLOTS", loops.LOOP_WITH_SLOTS + "\n"),
+        (loops, "INTRINSICS", ""),
         (arithmetic, "STALE", 1 << 29),
         (arithmetic, "LEAST_OF_SUM", 1e-6),
         (slots, "SLOT_HEADER", [(field, "i8") for field, _ in slots.SLOT_HEADER]),
@@ -116,7 +118,10 @@ def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch)
         with monkeypatch.context() as changed:
             changed.setattr(module, name, value)
             assert loop_name(kernel) not in names, name
-    assert loop_name(kernel) in names
+    with monkeypatch.context() as changed:
+        changed.setattr(loops, "SERIES", loops.SERIES + "\n")
+        assert loop_name(kernel, series=True) not in names
+    assert names == {loop_name(kernel), loop_name(kernel, series=True)}
 
 
 def test_what_cannot_be_part_of_a_loops_name_is_refused() -> None:

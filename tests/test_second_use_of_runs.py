@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -201,29 +202,35 @@ def test_a_frame_that_stops_half_way_stops_the_run(morsel: int, monkeypatch: pyt
     assert_frame_equal(run.peek(good), untouched.peek(good), check_exact=True)
     with pytest.raises(ValueError, match="thirteen"):
         run(wrong)
-    for use in (run, run.peek, run.accept, lambda frame: run.state, lambda frame: run(dd.from_pandas(frame))):
+    for use in (run, run.peek, run.accept, lambda frame: run.state):
         with pytest.raises(ft.StateError, match=r"stopped half-way \(ValueError: thirteen\).*start again"):
             use(good)
     assert_frame_equal(BRITTLE.start(saved)(good), untouched(good), check_exact=True)
 
 
-def test_a_dask_frame_that_cannot_be_used_is_as_if_it_had_not_been_given() -> None:
+def test_after_a_dask_frame_that_cannot_be_used_one_begins_from_the_state_before_it() -> None:
     whole = frame()
-    run, untouched = PIPELINE.start(), PIPELINE.start()
-    for one in (run, untouched):
-        one(whole.iloc[:100])
-    run(dd.from_pandas(whole.iloc[100:150], npartitions=2), plan="chain")
+    run, untouched = PIPELINE.start_dask(), PIPELINE.start()
+    untouched(whole.iloc[:150])
+    run(dd.from_pandas(whole.iloc[:150], npartitions=2), plan="chain")
+    before = run.state
     run(dd.from_pandas(backwards(whole.iloc[150:200]), npartitions=1), plan="chain")
     with pytest.raises(ft.DataError, match="goes backwards"):
-        run(whole.iloc[200:])
-    assert_frame_equal(run.state.frame(), untouched.state.frame(), check_exact=True)
-    assert_frame_equal(run(whole.iloc[100:]), untouched(whole.iloc[100:]), check_exact=True)
+        run.state.compute()
+    with pytest.raises(ft.DataError, match="goes backwards"):
+        run(dd.from_pandas(whole.iloc[200:], npartitions=2), plan="chain").compute()
+    state = before.compute()
+    assert_frame_equal(state.frame(), untouched.state.frame(), check_exact=True)
+    assert_frame_equal(PIPELINE.start(state)(whole.iloc[150:]), untouched(whole.iloc[150:]), check_exact=True)
 
 
-def test_the_end_after_a_dask_frame_is_that_of_its_rows() -> None:
+def test_a_run_over_dask_frames_begins_where_one_in_memory_ended_and_the_other_way_round() -> None:
     whole = frame()
     run = BARS.start()
-    parts = [run(whole.iloc[:100]), run(dd.from_pandas(whole.iloc[100:], npartitions=3)).compute(), run.flush()]
+    parts = [run(whole.iloc[:100])]
+    on_dask = BARS.start_dask(run.state)
+    rows, state = dask.compute(on_dask(dd.from_pandas(whole.iloc[100:], npartitions=3)), on_dask.state)
+    parts += [rows, BARS.start(state).flush()]
     expected = BARS(whole)
     assert_frame_equal(pd.concat(parts, ignore_index=True), expected, check_exact=True)
 
@@ -233,10 +240,22 @@ def test_a_wrong_call_leaves_a_run_as_it_was() -> None:
     run, untouched = PIPELINE.start(), PIPELINE.start()
     for one in (run, untouched):
         one(whole.iloc[:100])
-    with pytest.raises(ft.PipelineError, match="plan= is for Dask"):
-        run(whole.iloc[100:], plan="chain")
     with pytest.raises(ft.PipelineError, match="no event step"):
         run.flush()
-    with pytest.raises(ft.ParameterError, match="plan="):
-        run(dd.from_pandas(whole, npartitions=2), plan="other")
+    for use in (run, run.peek, run.accept):
+        with pytest.raises(ft.PipelineError, match=r"one of Dask.*start_dask"):
+            use(dd.from_pandas(whole, npartitions=2))
     assert_frame_equal(run(whole.iloc[100:]), untouched(whole.iloc[100:]), check_exact=True)
+
+
+def test_a_wrong_call_leaves_a_run_over_dask_frames_as_it_was() -> None:
+    whole = dd.from_pandas(frame(), npartitions=2)
+    run = PIPELINE.start_dask()
+    for wrong in (BARS.start().state, whole, {}):
+        with pytest.raises(ft.StateError):
+            PIPELINE.start_dask(wrong)
+    with pytest.raises(ft.ParameterError, match="plan="):
+        run(whole, plan="other")
+    with pytest.raises(ft.PipelineError, match="takes a DataFrame of Dask's, not pandas's"):
+        run(frame())
+    assert run.state.compute().symbols == []

@@ -21,6 +21,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from streamz import Stream
 
 from fintech_toolkit.checking.ticks import WIDTH, Ticks, columns_of, dtypes_of, split, step_of, take, ticks
+from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.pipeline import Pipeline
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.values import MISSING
@@ -45,21 +46,17 @@ def pipeline_of(kernel: Kernel, case: Case) -> Pipeline:
 
 def given_by(pipeline: Pipeline, frame: Any) -> Results:
     """Return what a pipeline gave, as NumPy arrays: its own columns, without those that it passed on."""
-    if isinstance(frame, pd.DataFrame):
-        frame = pa.Table.from_pandas(frame, preserve_index=False)
-    if isinstance(frame, pa.RecordBatch):
-        frame = pa.table(frame)
-    if isinstance(frame, pa.Table):
-        frame = {name: frame.column(name) for name in frame.column_names}
-        whole = {name for name, column in frame.items() if pa.types.is_integer(column.type)}
-        frame = {name: (c.fill_null(MISSING) if name in whole else c).to_numpy() for name, c in frame.items()}
-    return {name: plain_array(frame[name]) for name in pipeline.gives}
+    view = wrap(frame)
+    return {name: plain_array(view.column(name)) for name in pipeline.gives}
 
 
 def plain_array(values: Any) -> Any:
-    """Return a column as a NumPy array."""
-    nullable = isinstance(values, pd.arrays.IntegerArray)
-    return values.to_numpy("i8", na_value=MISSING) if nullable else np.asarray(values)
+    """Return a column of any library as a NumPy array; whole numbers that are missing are `MISSING`."""
+    if isinstance(values, np.ndarray):
+        return values
+    column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
+    whole = pa.types.is_integer(column.type)
+    return (column.fill_null(MISSING) if whole else column).to_numpy(zero_copy_only=False)
 
 
 def assert_same(actual: Results, expected: Results) -> None:
@@ -215,11 +212,8 @@ def market(dtypes: dict[str, np.dtype[Any]]) -> pd.DataFrame:
 
 def in_order(pipeline: Pipeline, frame: Any) -> Results:
     """Return what a pipeline gave; emitted rows symbol by symbol, since plans differ in which symbol comes first."""
-    if pipeline.emits and isinstance(frame, pa.Table):
-        frame = frame.to_pandas()
-    if pipeline.emits:
-        frame = frame.sort_values("symbol", kind="stable")
-    return given_by(pipeline, frame)
+    given = given_by(pipeline, frame)
+    return take(given, np.argsort(given["symbol"], kind="stable")) if pipeline.emits else given
 
 
 def as_arrow(pipeline: Pipeline, frame: pd.DataFrame) -> Any:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,7 @@ NULL = np.uint32(2**32 - 1)
 """The code of a row without a symbol."""
 
 
-@dataclass(frozen=True)
-class LocalCodes:
+class LocalCodes(NamedTuple):
     """A column as codes into its own list of distinct values; -1 is null. Codes may leave values unused."""
 
     codes: Array
@@ -206,7 +205,12 @@ class SymbolTable:
         DataError
             If strings come after integers, or integers after strings.
         """
-        for j in np.flatnonzero(used[:-1] & (codes[:-1] == NULL)):
+        wanted = np.flatnonzero(used[:-1] & (codes[:-1] == NULL))
+        found = np.fromiter(
+            map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
+        )
+        codes[wanted] = found  # -1 becomes NULL
+        for j in wanted[found < 0]:
             value = values[j]
             if value is None:
                 continue

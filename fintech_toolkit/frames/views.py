@@ -63,6 +63,11 @@ def wrap(frame: Any) -> Frame:
             return ArrowFrame(pa.table(frame))
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise PipelineError(f"This {type(frame).__name__} is not a frame ({error}).") from error
+    if is_dask(frame):
+        raise PipelineError(
+            f"This {type(frame).__name__} is one of Dask and lazy: compute it, or, to go on from Dask frame to Dask "
+            "frame, use a run of pipeline.start_dask()."
+        )
     raise PipelineError(
         "A pipeline takes a pandas or Dask DataFrame, an Arrow table or batch, a dict of arrays, or what offers "
         f"Arrow's stream, as Polars frames do; not {type(frame).__name__}."

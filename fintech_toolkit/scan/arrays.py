@@ -1,4 +1,4 @@
-"""Kernels on arrays: each is a Numba gufunc, so that a list of parameter values is a sweep.
+"""Kernels on arrays of one series each: along an axis, and for each of a sweep's parameters.
 
 | input | parameters | result |
 |---|---|---|
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import operator
 from collections import namedtuple
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from types import NoneType
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -28,33 +30,82 @@ from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import compile_series
 from fintech_toolkit.scan.parameters import sweep_shape
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
 from fintech_toolkit.scan.values import MISSING, as_instants, as_values
-from fintech_toolkit.schema import Array, check_domain, check_unit
+from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
 
-INT64 = np.dtype("i8")
+PLAIN = {int, float, bool, str, NoneType}
+"""Types of parameters that are looked up as they are."""
 
 
 @cache
-def gufunc(kernel: Kernel, width: int, by_time: bool) -> Any:
-    """Return the kernel as a NumPy generalised ufunc over the last axis: ``(n),…,(),…->(n),…``.
+def series_loop(kernel: Kernel, width: int, by_time: bool) -> Any:
+    """Return the compiled loop over one series."""
+    return compile_series(kernel, width, by_time=by_time)
 
-    Caching gufuncs corrupts Numba's cache when processes start together; so what is cached is `series`, a loop over one
-    symbol, and the gufunc around it is too thin to need it.
-    """
-    inputs = [f"x{j}" for j in range(kernel.input_count(width))]
-    parameters = [f"p_{name}" for name in kernel.loop_parameters]
-    outputs = [f"o{j}" for j in range(kernel.output_count(width))]
-    dtypes = [INT64, *(column.dtype for column in kernel.input_columns(width))]
-    types = [f"{numba.from_dtype(dtype)}[:]" for dtype in dtypes]
-    types += [str(numba.from_dtype(np.dtype(kind))) for kind in kernel.loop_parameters.values()]
-    types += [f"{numba.from_dtype(dtype)}[:]" for dtype in kernel.output_dtypes(width)]
-    arguments = ", ".join(["ts", *inputs, *parameters, *outputs])
-    layout = ",".join(["(n)"] * (1 + len(inputs)) + ["()"] * len(parameters)) + "->" + ",".join(["(n)"] * len(outputs))
-    namespace = {"series": compile_series(kernel, width, by_time=by_time)}
-    exec(f"def {kernel.name}({arguments}):\n    series({arguments})\n", namespace)  # noqa: S102
-    build: Any = numba.guvectorize
-    return build([f"void({', '.join(types)})"], layout, nopython=True)(namespace[kernel.name])
+
+@dataclass(frozen=True)
+class Call:
+    """What a call of a kernel comes to, whatever its arrays hold."""
+
+    names: list[str]
+    inputs: list[TypedColumn]
+    parameters: list[Any]
+    swept: tuple[int, ...]
+    by_time: bool
+    loop: Any
+    outputs: list[str]
+    dtypes: list[np.dtype[Any]]
+    result: Callable[..., Any]
+    taken: list[np.dtype[Any]] | None
+    """The dtypes of arrays that can be given to the loop as they are; None if there is more to look at."""
+
+
+def call_of(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
+    """Return what a call comes to; looked up where it was made before with the same plain parameters."""
+    if PLAIN.issuperset(map(type, keywords.values())):
+        # True, 1 and 1.0 are the same key, and not always the same parameter.
+        return _known_call(kernel, width, tuple((name, type(value), value) for name, value in keywords.items()))
+    return _new_call(kernel, width, keywords)
+
+
+@lru_cache(maxsize=1024)
+def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, type, Any], ...]) -> Call:
+    return _new_call(kernel, width, {name: value for name, _, value in keywords})
+
+
+def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
+    resolved, by_time = kernel.resolve(keywords), kernel.by_time(keywords)
+    inputs, outputs = kernel.input_columns(width), kernel.output_names(width)
+    swept = sweep_shape(resolved)
+    more = kernel.emits or kernel.asks_for_time or by_time or swept or any(has_domain(c.name) for c in inputs)
+    return Call(
+        unique([column.name for column in inputs]),
+        inputs,
+        [resolved[name] for name in kernel.loop_parameters],
+        swept,
+        by_time,
+        None if kernel.emits else series_loop(kernel, width, by_time),
+        outputs,
+        [] if kernel.emits else kernel.output_dtypes(width),
+        (lambda array: array) if len(outputs) == 1 else result_type(kernel.name, tuple(outputs)),
+        None if more else [column.dtype for column in inputs],
+    )
+
+
+def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
+    call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
+    if call.taken is None or len(call.taken) != len(columns) or columns[0].ndim != 1:
+        return None
+    rows = len(columns[0])
+    for column, dtype in zip(columns, call.taken, strict=True):
+        flags = column.flags
+        if column.dtype != dtype or column.shape != (rows,) or not (flags.c_contiguous and flags.aligned):
+            return None
+    outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
+    call.loop(NO_SESSION, *columns, *call.parameters, *outputs)
+    return call.result(*outputs)
 
 
 @cache
@@ -109,7 +160,7 @@ def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Arra
     return result
 
 
-def default_times(kernel: Kernel, keywords: dict[str, Any], index: Any) -> Any:
+def default_times(kernel: Kernel, by_time: bool, index: Any) -> Any:
     """Return what a kernel takes for event times if none are given: an index of times, or None if it needs none.
 
     Raises
@@ -117,7 +168,7 @@ def default_times(kernel: Kernel, keywords: dict[str, Any], index: Any) -> Any:
     DataError
         If it needs some.
     """
-    if "ts" in kernel.reads or not (kernel.asks_for_time or kernel.by_time(keywords)):
+    if "ts" in kernel.reads or not (kernel.asks_for_time or by_time):
         return None
     if isinstance(index, pd.DatetimeIndex):
         return index
@@ -147,41 +198,53 @@ def check_order(times: Array) -> None:
 
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
-    keywords = dict(keywords)
     kernel = kernel.variant(keywords)
+    plain = keywords.keys() <= kernel.keywords.keys() and columns and {np.ndarray}.issuperset(map(type, columns))
+    if plain and (result := at_once(kernel, columns, keywords)) is not None:
+        return result
+    keywords = dict(keywords)
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)
     width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
-    resolved = kernel.resolve(keywords)
-    by_time = kernel.by_time(keywords)
-    names = unique(kernel.input_names(width))
-    index, labels = labels_of(dict(zip(names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(names, bound, kernel.input_columns(width), strict=True)}
+    call = call_of(kernel, width, keywords)
+    index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
+    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     check_unit(unit)
-    ts = default_times(kernel, keywords, index) if ts is None else ts
+    ts = default_times(kernel, call.by_time, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)
     if kernel.emits:
         return _emit(kernel, inputs, keywords, times)
     dimensions = max(values.ndim for values in inputs.values())
     axis = check_axis(axis, dimensions)
     inputs, times = along(kernel, inputs, times, axis, dimensions)
-    swept = sweep_shape(resolved)
-    parameters = [resolved[name] for name in kernel.loop_parameters]
-    if swept and dimensions > 1:
-        parameters = [np.reshape(value, np.shape(value) + (1,) * (dimensions - 1)) for value in parameters]
-    # What a kernel gives for NaN, infinities and zero divisors is its documented result, not something to warn of.
-    with np.errstate(all="ignore"):
-        results = gufunc(kernel, width, by_time)(times, *inputs.values(), *parameters)
-    arrays = [results] if kernel.output_count(width) == 1 else list(results)
+    arrays = run_series(call, times, list(inputs.values()))
     if dimensions == 0:
         arrays = [array[..., 0] for array in arrays]
     elif dimensions > 1:
-        arrays = [np.moveaxis(array, -1, len(swept) + axis) for array in arrays]
-    outputs = kernel.output_names(width)
-    if index is not None and not swept:
-        arrays = [labelled(kernel, a, name, index, labels) for a, name in zip(arrays, outputs, strict=True)]
-    return arrays[0] if len(arrays) == 1 else result_type(kernel.name, tuple(outputs))(*arrays)
+        arrays = [np.moveaxis(array, -1, len(call.swept) + axis) for array in arrays]
+    if index is not None and not call.swept:
+        arrays = [labelled(kernel, a, name, index, labels) for a, name in zip(arrays, call.outputs, strict=True)]
+    return call.result(*arrays)
+
+
+def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
+    """Run the loop over each series along the last axis, once for every value of a sweep."""
+    columns = [as_taken(values, values.dtype) for values in (times, *inputs)]
+    rows = columns[1].shape[-1]
+    if not call.swept and all(values.ndim == 1 for values in columns):
+        outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
+        call.loop(*columns, *call.parameters, *outputs)
+        return outputs
+    several = np.broadcast_shapes(*(values.shape[:-1] for values in columns))
+    outputs = [np.empty((*call.swept, *several, rows), dtype) for dtype in call.dtypes]
+    columns = [np.broadcast_to(values, (*several, values.shape[-1])) for values in columns]
+    parameters = [np.broadcast_to(parameter, call.swept) for parameter in call.parameters]
+    for swept in np.ndindex(call.swept):
+        chosen = [parameter[swept] for parameter in parameters]
+        for at in np.ndindex(several):
+            call.loop(*(values[at] for values in columns), *chosen, *(output[swept + at] for output in outputs))
+    return outputs
 
 
 def unique(names: list[str]) -> list[str]:
@@ -238,7 +301,7 @@ def along(
         except ValueError:
             raise DataError(_misfit(kernel, given)) from None
     if "ts" not in moved:
-        return moved, np.broadcast_to(np.int64(0), (rows,))
+        return moved, np.empty(0, np.int64)
     check_order(moved["ts"])
     return {name: moved[name] for name in inputs}, moved["ts"]
 
@@ -276,7 +339,7 @@ def _emit(kernel: Kernel, inputs: dict[str, Array], keywords: dict[str, Any], ti
     scan = Scan(kernel.step(*inputs, **keywords))
     state = scan.fresh(1)
     inputs, times = along(kernel, inputs, times, 0, 1)
-    codes = np.zeros(len(times), np.uint32)
+    codes = np.zeros(len(next(iter(inputs.values()))), np.uint32)
     emitted = scan.run(state, 1, codes, NO_SESSION, times, list(inputs.values()))
     rows = np.concatenate([emitted.rows, scan.flush(state).rows])  # type: ignore[union-attr]
     return result_type(kernel.name, tuple(rows.dtype.names or ()))(

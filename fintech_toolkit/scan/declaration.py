@@ -299,9 +299,10 @@ class Kernel:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
         self.check_unchanged()
-        named = [keywords[name] for name in (*self._read_keywords(), "ts") if name in keywords]
-        if keywords.get("symbol") is None and all(isinstance(value, str) for value in (*columns, *named)):
-            return self.step(*columns, **keywords)
+        if keywords.get("symbol") is None and all(isinstance(column, str) for column in columns):
+            named = [keywords[name] for name in (*self._read_keywords(), "ts") if name in keywords]
+            if all(isinstance(column, str) for column in named):
+                return self.step(*columns, **keywords)
         return Kernel.on_data(self, columns, keywords)
 
     def _read_keywords(self) -> list[str]:

@@ -15,7 +15,8 @@ from fintech_toolkit.scan.slots import slot_dtype, state_dtype
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import Array
 
-NO_SESSION = np.empty(0, np.int64)
+INT64 = np.dtype("i8")
+NO_SESSION = np.empty(0, INT64)
 
 
 @dataclass
@@ -40,6 +41,13 @@ class Emitted:
     rows: Array
     codes: Array
     at: Array
+
+
+def as_taken(column: Array, dtype: np.dtype[Any]) -> Array:
+    """Return a column as a loop takes it: contiguous and aligned."""
+    flags = column.flags
+    taken = column.dtype == dtype and flags.c_contiguous and flags.aligned
+    return column if taken else np.require(column, dtype, ["C", "A"])
 
 
 @cache
@@ -113,8 +121,8 @@ class Scan:
         """
         self._make_room(state, symbols)
         loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
-        inputs = [np.require(c, d, ["C", "A"]) for c, d in zip(columns, self.input_dtypes, strict=True)]
-        ts = np.require(ts, np.int64, ["C", "A"])
+        inputs = [as_taken(column, dtype) for column, dtype in zip(columns, self.input_dtypes, strict=True)]
+        ts = as_taken(ts, INT64)
         head = (codes, session, ts, state.records, state.slots, state.used)
         if self.kernel.emits:
             buffer = np.zeros(64, self.kernel.row_dtype)

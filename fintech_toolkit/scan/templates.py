@@ -69,7 +69,7 @@ REBUILD = """\
 s.age = 0
 {clear}
 for j in range(s.count):
-    k = nth_slot(s, j)
+    k = {nth}
 {enter}
 """
 
@@ -83,19 +83,22 @@ if {stale}:
 """
 
 PUSH = """\
-if s.count == s.capacity:
-    break
+{room}
 {values}
-k = nth_slot(s, s.count)
 {write}
 s.count += 1
 {enter}
 """
 
+WRITE = """\
+k = nth_slot(s, s.count)
+{write}
+"""
+
 # A full ring is as long as its window, so the newest value takes the slot of the oldest.
 WINDOW_BY_ROWS = """\
 if s.count == p_window:
-    k = s.start + s.head
+    k = {oldest}
 {swap}
     advance(s)
     s.age += s.head == 0
@@ -113,9 +116,11 @@ else:
 
 WINDOW_BY_TIME = """\
 edge = earlier(ts[i], p_window)
-while s.count > 0 and slots[s.start + s.head].ts <= edge:
-    k = s.start + s.head
-    advance(s)
+while s.count > 0:
+    k = {oldest}
+    if {ts} > edge:
+        break
+    {advance}
     s.count -= 1
     s.age += 1
 {leave}
@@ -123,12 +128,25 @@ while s.count > 0 and slots[s.start + s.head].ts <= edge:
 """
 
 
+# One series, from empty state. Its record is on the stack, where nothing else points to it: so it lives in registers.
 SERIES = """\
-def {name}({arguments}):
-    {inputs}, = {contiguous},
-    n = x0.shape[0]
-{buffers}
-    state, slots, used = np.zeros(1, STATE), np.empty(0, SLOT), np.zeros(1, np.int64)
-    loop(np.zeros(n, np.uint32), np.empty(0, np.int64), ts, state, slots, used, {rest})
-{stored}
+def {name}({header}):
+{record}
+    for i in range(x0.shape[0]):
+{body}
+"""
+
+SERIES_WITH_SLOTS = """\
+def {name}({header}):
+    s = record()
+    slots, used = np.empty(0, SLOT), np.zeros(1, np.int64)
+    begin, end = np.uint64(0), np.uint64(x0.shape[0])
+    while True:
+        for i in range(begin, end):
+{body}
+        else:
+            return
+        slots = grow_ring(s, slots, used, {capacity})
+{regrown}
+        begin = i
 """

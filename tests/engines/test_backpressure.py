@@ -232,7 +232,7 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     """Thirty days in one compute hold no more than one."""
     monkeypatch.setattr(backpressure, "CPU_COUNT", 1)
     frame = ticks(900, symbols=9)
-    run = pipeline().start()
+    run = pipeline().start_dask()
     days = [run(dd.from_pandas(frame.iloc[a : a + 150], npartitions=3)) for a in range(0, 900, 150)]
     (expr,) = (days[-1].optimize(fuse=False).expr,)
     graph = dict(days[-1].optimize().__dask_graph__())

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import ticks, wavefront
+from fintech_toolkit.engines.memory import keys, wavefront
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut
 from fintech_toolkit.frames.symbols import CHUNK
 
@@ -29,7 +29,7 @@ FEW_ROWS, MORE_ROWS = 40, 160
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut frames into small chunks."""
     monkeypatch.setattr(wavefront, "MORSEL", FEW_ROWS)
-    monkeypatch.setattr(ticks, "CHUNK", MORE_ROWS)
+    monkeypatch.setattr(keys, "CHUNK", MORE_ROWS)
 
 
 def growing(rows: int, every: int = 25) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from dask._task_spec import convert_legacy_graph, cull
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
@@ -97,6 +98,47 @@ def test_a_pipeline_after_something_needs_no_shuffle_of_its_own(kind: str, befor
     assert SECOND.explain(first).name == plan
     expected = SECOND(BEFORE[before](rows()))
     pd.testing.assert_frame_equal(by_number(SECOND(first)), by_number(expected), check_exact=True)
+
+
+def narrowed(frame: Any) -> Any:
+    return FIRST(frame)[["number", "symbol", "ts", "ewma", "venue"]]
+
+
+def other_symbols(frame: Any) -> Any:
+    first = FIRST(frame)
+    return first.assign(symbol=first["symbol"] + "'")
+
+
+@pytest.mark.parametrize(
+    ("before", "once"),
+    [(FIRST, True), (narrowed, True), (filtered, False), (other_symbols, False), (BARS, False)],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipeline_right_after_one_does_not_encode_its_symbols_again(
+    kind: str, before: Any, once: bool, frames: Any
+) -> None:
+    second = AFTER_BARS if before is BARS else SECOND
+    result = second(before(frames[kind][0]))
+    result = result.optimize()
+    graph = cull(convert_legacy_graph(result.__dask_graph__()), result.__dask_keys__())
+    names = {key[0] for key in graph if isinstance(key, tuple)}
+    assert any(name.startswith("encoded-") for name in names) is once
+    if before is narrowed:
+        expected = second(before(rows()))
+        pd.testing.assert_frame_equal(by_number(result), by_number(expected), check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["in order", "by symbol"])
+def test_symbols_that_were_encoded_have_other_codes_in_a_state_that_knows_some(kind: str, frames: Any) -> None:
+    before = rows().iloc[:300]
+    first, second = FIRST.start(), SECOND.start()
+    second(first(before.iloc[::-1].sort_values("ts", kind="stable").query("symbol > 'S004'")))
+    runs = FIRST.start_dask(), SECOND.start_dask(second.state)
+    later = frames[kind][0].assign(ts=frames[kind][0]["ts"] + pd.Timedelta("1D"))
+    plan = "chain" if kind == "in order" else "by_symbol"
+    result = runs[1](runs[0](later, plan=plan), plan=plan)
+    expected = second(FIRST(rows().assign(ts=rows()["ts"] + pd.Timedelta("1D"))))
+    pd.testing.assert_frame_equal(by_number(result), by_number(expected), check_exact=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

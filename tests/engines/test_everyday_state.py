@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -13,7 +14,7 @@ from dask.sizeof import sizeof
 from distributed import Client
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.dask import chain, plans
+from fintech_toolkit.engines.dask import plans, scans
 from fintech_toolkit.engines.memory.state import State
 from tests.engines.ticks import parts_of, pipeline, prepared, same, ticks
 
@@ -32,7 +33,7 @@ def equal(got: State, expected: State) -> None:
 
 @pytest.mark.parametrize("plan", ["chain", "by_symbol", "shuffle"])
 class TestDays:
-    """Day after day, the state handed on without being asked for, or asked for."""
+    """Day after day, the state handed on lazily, or computed."""
 
     def days(self, plan: str) -> tuple[list[pd.DataFrame], list[Any]]:
         frame = ticks(ROWS, symbols=12)
@@ -41,50 +42,70 @@ class TestDays:
 
     def test_everything_in_one_compute(self, plan: str) -> None:
         days, lazy_days = self.days(plan)
-        run, reference = pipeline().start(), pipeline().start()
+        run, reference = pipeline().start_dask(), pipeline().start()
         lazy = [run(day, plan=plan) for day in lazy_days]
-        *got, state = dask.compute(*lazy, run._lazy)
+        *got, state = dask.compute(*lazy, run.state)
         for result, day in zip(got, days, strict=True):
             same(result.sort_index(), reference(day))
         equal(state, reference.state)
 
-    def test_asked_for_between_days(self, plan: str) -> None:
+    @pytest.mark.parametrize("go_on", ["a state", "a lazy one", "a persisted one", "a file"])
+    def test_from_day_to_day(self, plan: str, go_on: str, tmp_path: Path) -> None:
         days, lazy_days = self.days(plan)
-        run, reference = pipeline().start(), pipeline().start()
+        run, reference = pipeline().start_dask(), pipeline().start()
         for day, lazy in zip(days, lazy_days, strict=True):
             result = run(lazy, plan=plan)
             expected = reference(day)
-            equal(run.state, reference.state)
-            equal(run.state, reference.state)  # a second time
+            equal(run.state.compute(), reference.state)
+            equal(run.state.compute(), reference.state)  # a second time
             same(result.compute().sort_index(), expected)  # after the state was taken
             same(result.compute().sort_index(), expected)
+            state = run.state
+            if go_on == "a persisted one":
+                state = state.persist()
+            elif go_on == "a state":
+                state = state.compute()
+            elif go_on == "a file":
+                state.compute().save(tmp_path / "state.parquet")
+                state = tmp_path / "state.parquet"
+            run = pipeline().start_dask(state)
+
+    def test_computed_states_are_not_computed_again(self, plan: str) -> None:
+        _, lazy_days = self.days(plan)
+        first = pipeline().start_dask()
+        first(lazy_days[0], plan=plan)
+        second = pipeline().start_dask(first.state.compute())
+        graph = second(lazy_days[1], plan=plan).optimize().__dask_graph__()
+        assert len({key for key in graph if isinstance(key, tuple) and str(key[0]).startswith("scantasks")}) == 3
 
     def test_two_go_on_from_one(self, plan: str) -> None:
         days, lazy_days = self.days(plan)
         first = pipeline().start()
         first(days[0])
         kept = first.state.copy()
-        ways = [pipeline().start(first.state) for _ in range(2)]
+        ways = [pipeline().start_dask(first.state) for _ in range(2)]
         lazy = [way(day, plan=plan) for way, day in zip(ways, lazy_days[1:], strict=True)]
         for got, day in zip(dask.compute(*lazy), days[1:], strict=True):
             same(got.sort_index(), pipeline().start(kept)(day))
         equal(first.state, kept)
-        same(first(lazy_days[1], plan=plan).compute().sort_index(), pipeline().start(kept)(days[1]))
+        same(first(days[1]), pipeline().start(kept)(days[1]))
+        # Runs that began from it do not see where it has got to.
+        same(ways[0](lazy_days[2], plan=plan).compute().sort_index(), first(days[2]))
 
     def test_after_an_error(self, plan: str) -> None:
         """A frame that cannot be used leaves a run that still can be, from the state that it had."""
         days, lazy_days = self.days(plan)
-        run, reference = pipeline().start(), pipeline().start()
-        run(days[0])
+        reference = pipeline().start()
         reference(days[0])
+        run = pipeline().start_dask(reference.state)
         with pytest.raises(ft.ColumnError):
             run(lazy_days[1].drop(columns="ask"), plan=plan)
         same(run(lazy_days[1], plan=plan).compute().sort_index(), reference(days[1]))
-        equal(run.state, reference.state)
+        equal(run.state.compute(), reference.state)
 
     def test_a_day_that_goes_back_in_time(self, plan: str) -> None:
         _, lazy_days = self.days(plan)
-        run = pipeline().start()
+        run = pipeline().start_dask()
         run(lazy_days[1], plan=plan)
         late = run(lazy_days[0], plan=plan)
         with pytest.raises(ft.DataError, match="goes backwards"):
@@ -102,11 +123,11 @@ class TestDays:
             session="America/New_York",
             columns={"bid": "best"},
         )
-        run, reference = steps.start(), steps.start()
+        run, reference = steps.start_dask(), steps.start()
         for a in (0, 300):
             day = frame.iloc[a : a + 300]
             same(run(prepared(day, 4, plan), plan=plan).compute().sort_index(), reference(day))
-        equal(run.state, reference.state)
+        equal(run.state.compute(), reference.state)
 
 
 CUTS: dict[str, list[int]] = {
@@ -123,9 +144,9 @@ CUTS: dict[str, list[int]] = {
 @pytest.mark.parametrize("cut", CUTS)
 def test_partitions_of_any_size(cut: str, plan: str) -> None:
     frame = ticks(ROWS, symbols=7)
-    run, reference = pipeline().start(), pipeline().start()
+    run, reference = pipeline().start_dask(), pipeline().start()
     same(run(parts_of(frame, CUTS[cut]), plan=plan).compute().sort_index(), reference(frame))
-    equal(run.state, reference.state)
+    equal(run.state.compute(), reference.state)
     bars = ft.Pipeline(ft.time_bars(frequency="1min"))
     got = bars(parts_of(frame, CUTS[cut]), plan=plan).compute().sort_values(["symbol", "ts"], ignore_index=True)
     same(got, bars(frame).sort_values(["symbol", "ts"], kind="stable", ignore_index=True))
@@ -141,7 +162,7 @@ class TestCopies:
     """A state that lies in a worker's memory is never changed, and is copied once a partition."""
 
     def scanned(self, state: State | None, frame: pd.DataFrame) -> State:
-        return chain.scan_partition(frame, state, pipeline(), frame.iloc[:0], 1, flush=False)[1]
+        return scans.scan_partition(frame, state, None, pipeline(), frame.iloc[:0], 1, flush=False).state
 
     def test_a_scan_that_is_done_again_sees_the_same_state(self) -> None:
         frame = ticks(ROWS, symbols=40)
@@ -200,10 +221,10 @@ class TestCopies:
 @pytest.mark.parametrize("plan", ["chain", "by_symbol", "shuffle"])
 def test_days_on_a_cluster(plan: str, client: Client) -> None:
     frame = ticks(ROWS, symbols=12)
-    run, reference = pipeline().start(), pipeline().start()
+    run, reference = pipeline().start_dask(), pipeline().start()
     with dask.config.set(scheduler=client):
         for a in (0, 300):
             day = frame.iloc[a : a + 300]
-            result, state = dask.compute(run(prepared(day, 3, plan), plan=plan), run._lazy)
+            result, state = dask.compute(run(prepared(day, 3, plan), plan=plan), run.state)
             same(result.sort_index(), reference(day))
             equal(state, reference.state)

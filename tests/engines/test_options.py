@@ -222,10 +222,10 @@ def streamed(pipeline: ft.Pipeline, frame: pd.DataFrame, _: Path) -> pd.DataFram
 
 def over_days(pipeline: ft.Pipeline, frame: pd.DataFrame, _: Path) -> pd.DataFrame:
     """Run on Dask one half after the other, the second on from the state that the first will have left."""
-    run = pipeline.start()
+    run = pipeline.start_dask()
     halves = [run(dd.from_pandas(half, npartitions=2)) for half in (frame.iloc[:400], frame.iloc[400:])]
-    parts = list(dask.compute(*halves))
-    return pd.concat([*parts, run.flush()] if pipeline.emits else parts)
+    *parts, state = dask.compute(*halves, run.state)
+    return pd.concat([*parts, pipeline.start(state).flush()] if pipeline.emits else parts)
 
 
 ENGINES = {

@@ -91,6 +91,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/partition_files.py": DATASETS,
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
     "engines/dask/routing.py": JOINS_ON_DASK,
+    "engines/dask/run.py": ("tests/engines/test_everyday_state.py", *RUNS),
+    "engines/dask/scans.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/shuffle.py": (*PLANS, *DATASETS),
     "engines/dask/versions.py": DATASETS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),
@@ -101,7 +103,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
-    "engines/memory/keys.py": (*JOINS, "tests/joins/test_second_use.py", "tests/joins/test_hostile.py"),
+    "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
     "engines/memory/pairs.py": (
         "tests/engines/test_pairs.py",
         "tests/engines/test_pairs_of_any_sort.py",
@@ -113,7 +115,13 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
-    "engines/memory/sift.py": ("tests/live/test_join.py",),
+    "engines/memory/sides.py": (
+        *JOINS,
+        "tests/joins/test_second_use.py",
+        "tests/joins/test_hostile.py",
+        "tests/joins/test_sifted.py",
+        "tests/live/test_join.py",
+    ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),
     "engines/memory/state_file.py": STATES,
     "engines/memory/ticks.py": (

@@ -25,10 +25,10 @@ from dask.dataframe.dask_expr._util import _convert_to_list
 from dask.delayed import delayed
 
 from fintech_toolkit.engines.dask import evidence, routing
-from fintech_toolkit.engines.dask.chain import symbols_of
 from fintech_toolkit.engines.dask.shuffle import partitioned
 from fintech_toolkit.engines.memory.asof import join_frames
 from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out, searches
+from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf, free_name
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -21,125 +19,21 @@ from dask._task_spec import Alias, DataNode, List, Task, TaskRef, convert_legacy
 from dask.dataframe.dask_expr._cumulative import CumulativeAggregations
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Partitions, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
-from dask.dataframe.dispatch import meta_nonempty
-from dask.sizeof import sizeof
 
 from fintech_toolkit.engines.dask.backpressure import hold_back, read_ahead
-from fintech_toolkit.engines.memory.run import Run
-from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.wavefront import one_thread
-from fintech_toolkit.errors import DataError
+from fintech_toolkit.engines.dask.scans import (
+    check_apart,
+    enrich,
+    list_symbols,
+    merge_states,
+    result_meta,
+    scan_own_symbols,
+    scan_partition,
+    scanned,
+    take_frame,
+)
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.frames.symbols import Symbol, encode
 from fintech_toolkit.schema import KNOWN_AT
-
-BYTES_A_SYMBOL = 150
-"""A short string, and its places in a list and a dict."""
-
-
-CHAIN_ADVICE = " If it is the partitions that are not in order of time, plan='shuffle' merges them."
-
-
-def result_meta(pipeline: Description, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the empty frame that has the columns and dtypes of a result."""
-    if not pipeline.emits:
-        return Run(pipeline).whole(frame)
-    # Of a row that is made up, because an empty frame does not say whether its times are aware.
-    ticks = meta_nonempty(frame[[name for name in frame.columns if name in pipeline.reads]]).iloc[[0]]
-    rows: pd.DataFrame = Run(pipeline).whole(ticks).iloc[:0]
-    if pipeline.symbol is not None and pd.api.types.is_integer_dtype(frame[pipeline.symbol].dtype):
-        rows = rows.astype({pipeline.symbol: "int64"})
-    return rows
-
-
-def enrich(frame: pd.DataFrame, pipeline: Description, partition: int) -> pd.DataFrame:
-    """Run stateless steps."""
-    with one_thread(), in_partition(partition):
-        return Run(pipeline).whole(frame)
-
-
-@contextmanager
-def in_partition(number: int, advice: str = "") -> Iterator[None]:
-    """Say in errors which partition they are about, and what may be done about times that go backwards."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"Partition {number}: {error}{advice if 'backwards' in str(error) else ''}") from error
-
-
-def scan_partition(
-    frame: pd.DataFrame, state: State | None, pipeline: Description, like: pd.DataFrame, partition: int, *, flush: bool
-) -> tuple[pd.DataFrame, State]:
-    """Advance the state over a partition; return what it gives, and the state after it."""
-    run = Run(pipeline, state)
-    with one_thread(), in_partition(partition, CHAIN_ADVICE if state is not None else ""):
-        result = run(frame)
-    if flush:
-        unfinished = Run(pipeline, run.state).flush()
-        result = pd.concat([result, unfinished], ignore_index=True)
-    if pipeline.emits and not len(result):
-        result = like  # rows that are not there cannot say of what type their symbols are
-    return result, run.state
-
-
-def scan_own_symbols(
-    frame: pd.DataFrame, state: State | None, pipeline: Description, like: pd.DataFrame, partition: int, *, flush: bool
-) -> tuple[pd.DataFrame, State]:
-    """Advance the states of a partition's own symbols over it."""
-    if state is not None:
-        state = state.select(symbols_of(frame, pipeline.symbol))
-    return scan_partition(frame, state, pipeline, like, partition, flush=flush)
-
-
-def symbols_of(frame: pd.DataFrame, symbol: str | None) -> list[Symbol]:
-    """Return the symbols of a frame."""
-    if symbol is None:
-        return [""]
-    local = encode(frame[symbol], symbol)
-    used = set(local.codes.tolist()) - {-1}
-    return [local.values[code] for code in used if local.values[code] is not None]
-
-
-def check_apart(*symbols: list[Symbol]) -> None:
-    """Raise if a symbol is in two partitions."""
-    home: dict[Symbol, int] = {}
-    for partition, names in enumerate(symbols):
-        for name in names:
-            first = home.setdefault(name, partition)
-            if first != partition:
-                raise DataError(
-                    f"Symbol {name!r} is in partition {first} and in partition {partition}, so the partitions are not "
-                    "by symbol; use plan='shuffle', or plan='chain' if they are in time order."
-                )
-
-
-def merge_states(before: State | None, states: list[State], apart: None = None) -> State:
-    """Return the state after all partitions: each symbol's from the one that had it, or as it was before."""
-    if before is not None:
-        seen = {symbol for state in states for symbol in state.symbols}
-        states = [before.select([symbol for symbol in before.symbols if symbol not in seen]), *states]
-    return State.merge(states)
-
-
-def take_frame(scanned: tuple[pd.DataFrame, State], apart: None = None) -> pd.DataFrame:
-    """Return what a scan gave. `apart` is waited for, so that a whole result stands or falls with that check."""
-    return scanned[0]
-
-
-def list_symbols(scanned: tuple[pd.DataFrame, State]) -> list[Symbol]:
-    """Return the symbols that a partition had."""
-    return scanned[1].symbols
-
-
-def scanned(result: tuple[pd.DataFrame, State]) -> None:
-    """Say nothing but that a partition is scanned, to whoever waits for that."""
-
-
-@sizeof.register(State)  # type: ignore[untyped-decorator]
-def state_size(state: State) -> int:
-    """Return the bytes of a state, by which Dask decides whether it travels to the frame or the frame to it."""
-    arrays = [state.last, *(array for step in state.steps for array in (step.records, step.slots))]
-    return sum(array.nbytes for array in arrays) + BYTES_A_SYMBOL * len(state.table)
 
 
 class Enrich(Blockwise):
@@ -175,8 +69,8 @@ class PartitionScan(Expr):
     --------
     frame : Expr
     pipeline : Description
-    state : State, Expr or None
-        Before the first row.
+    state : Expr or None
+        Of the state before the first row.
     chained, flush : bool
         `flush` adds the rows that are unfinished at the end.
     """
@@ -238,10 +132,24 @@ class Sealed:
     def __dask_tokenize__(self) -> str:
         return self.inner._name
 
+    @functools.cached_property
+    def lowered(self) -> Any:
+        """The expression as Dask will compute it, but for what is fused."""
+        return self.inner.simplify().lower_completely().simplify()
+
     def tasks(self) -> tuple[dict[Any, Any], list[Any]]:
         """Return the graph of the expression, and the keys of its partitions."""
-        expr = self.inner.simplify().lower_completely().simplify().fuse()
+        expr = self.lowered.fuse()
         return convert_legacy_graph(expr.__dask_graph__()), expr.__dask_keys__()
+
+    def encoded(self, symbol: str | None) -> list[Any]:
+        """Return the keys of its partitions' symbols, encoded, if it holds the very rows that a scan has just read."""
+        expr = self.lowered
+        while isinstance(expr, Projection):
+            expr = expr.frame
+        if not isinstance(expr, TakeFrame) or expr.scan.pipeline.emits or expr.scan.pipeline.symbol != symbol:
+            return []
+        return [expr.scan.key("encoded", i) for i in range(expr.npartitions)]
 
 
 class ScanTasks(Expr):
@@ -272,15 +180,10 @@ class ScanTasks(Expr):
         """Return the key of a task beside the scans."""
         return (f"{what}-{self._name}", partition)
 
-    def before(self) -> tuple[dict[Any, Any], Any]:
-        """Return the tasks that hold the state before the first row, and the reference to it."""
+    def before(self) -> TaskRef | None:
+        """Return the reference to the state before the first row."""
         state = self.operand("state")
-        if isinstance(state, Expr):
-            return {}, TaskRef((state._name, 0))
-        if state is None:
-            return {}, None
-        key = self.key("before", 0)
-        return {key: DataNode(key, state)}, TaskRef(key)
+        return None if state is None else TaskRef((state._name, 0))
 
     def gate(self, partition: int) -> TaskRef | None:
         """Return what the reading of a partition waits for: a scan of this chain, or of the frame before it."""
@@ -293,18 +196,23 @@ class ScanTasks(Expr):
 
     def _layer(self) -> dict[Any, Any]:
         graph, frames = self.sealed.tasks()
+        encoded = self.sealed.encoded(self.pipeline.symbol)
         last = len(frames) - 1
         if self.chained:
-            graph, frames = hold_back(graph, frames, [self.gate(i) for i in range(last + 1)], self._name)
-        layer, before = self.before()
-        layer |= graph
+            gates = [self.gate(i) for i in range(last + 1)]
+            graph, parts = hold_back(graph, [*frames, *encoded], [*gates, *gates], self._name)
+            frames, encoded = parts[: last + 1], parts[last + 1 :]
+        layer, before = dict(graph), self.before()
         scan = scan_partition if self.chained else scan_own_symbols
         for i, frame in enumerate(frames):
             key, after = (self._name, i), self.key("state", i)
+            codes = TaskRef(encoded[i]) if encoded else None
             flush = self.flush and (i == last or not self.chained)
-            layer[key] = Task(key, scan, TaskRef(frame), before, self.pipeline, self._meta, i, flush=flush)
+            layer[key] = Task(key, scan, TaskRef(frame), before, codes, self.pipeline, self._meta, i, flush=flush)
             # Apart from the frame, so that a state travels to another worker without it.
-            layer[after] = Task(after, operator.getitem, TaskRef(key), 1)
+            layer[after] = Task(after, operator.attrgetter("state"), TaskRef(key))
+            for_the_next = self.key("encoded", i)
+            layer[for_the_next] = Task(for_the_next, operator.attrgetter("encoded"), TaskRef(key))
             if self.chained:
                 before = TaskRef(after)
                 layer[self.key("scanned", i)] = Task(self.key("scanned", i), scanned, TaskRef(key))
@@ -335,10 +243,10 @@ class TakeFrame(Expr):
         return Task(name, take_frame, TaskRef((scan._name, index)), *([TaskRef(scan.key("apart", 0))] if waits else []))
 
 
-class StateAfter(Expr):
-    """The state that a scan leaves."""
+class LazyState(Expr):
+    """A state among expressions: one that is there already."""
 
-    _parameters = ["scan"]
+    _parameters = ["state"]
 
     @functools.cached_property
     def _meta(self) -> Any:
@@ -346,6 +254,16 @@ class StateAfter(Expr):
 
     def _divisions(self) -> tuple[None, ...]:
         return (None, None)
+
+    def _layer(self) -> dict[Any, Any]:
+        key = (self._name, 0)
+        return {key: DataNode(key, self.operand("state"))}
+
+
+class StateAfter(LazyState):
+    """The state that a scan leaves."""
+
+    _parameters = ["scan"]
 
     def _lower(self) -> Expr | None:
         return StateAfter(self.scan.scan) if isinstance(self.scan, TakeFrame) else None
@@ -355,9 +273,8 @@ class StateAfter(Expr):
         last = scan.npartitions - 1
         if scan.chained:
             return {key: Alias(key, scan.key("state", last))}
-        _, before = scan.before()
         states = List(*(TaskRef(scan.key("state", i)) for i in range(last + 1)))
-        return {key: Task(key, merge_states, before, states, TaskRef(scan.key("apart", 0)))}
+        return {key: Task(key, merge_states, scan.before(), states, TaskRef(scan.key("apart", 0)))}
 
 
 def _divisions(frame: Expr, pipeline: Description) -> tuple[Any, ...]:

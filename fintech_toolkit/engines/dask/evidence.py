@@ -60,7 +60,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Evidence:
     """Whether something is so, and why, in words."""
 
     holds: bool
@@ -113,17 +113,17 @@ def time_order(frame: Any, time: str | None) -> TimeOrder:
     )
 
 
-def order_by_symbol(frame: Any, symbol: str | None, time: str | None) -> Finding:
+def order_by_symbol(frame: Any, symbol: str | None, time: str | None) -> Evidence:
     """Return whether the rows of each symbol are known to be in time order from partition to partition, where times of
     different symbols may overlap: as those of rows that a chain has emitted do, which are about ticks long before.
     """
     if symbol is None or time is None or (isinstance(frame, dx.Partitions) and not _ascend(frame.partitions)):
-        return Finding(False, "")
+        return Evidence(False, "")
     if isinstance(frame, PartitionScan) and frame.emits_in_order(symbol, time):
-        return Finding(True, "the rows of each symbol come in time order out of the chain before")
+        return Evidence(True, "the rows of each symbol come in time order out of the chain before")
     symbols, times = _below(frame, symbol), _below(frame, time)
     if symbols is None or times is None or symbols[0] is not times[0]:
-        return Finding(False, "")
+        return Evidence(False, "")
     return order_by_symbol(symbols[0], symbols[1], times[1])
 
 
@@ -131,26 +131,26 @@ def _ascend(partitions: list[int]) -> bool:
     return all(before < after for before, after in pairwise(partitions))
 
 
-def by_symbol(frame: Any, symbol: str | None) -> Finding:
+def by_symbol(frame: Any, symbol: str | None) -> Evidence:
     """Return whether each symbol is known to be in one partition only, its rows in time order."""
     if symbol is None:
-        return Finding(False, "there is no column of symbols")
+        return Evidence(False, "there is no column of symbols")
     if isinstance(frame, PartitionBySymbol):
-        return Finding(frame.symbol == symbol, f"partition_by_symbol made the partitions, by column {frame.symbol!r}")
+        return Evidence(frame.symbol == symbol, f"partition_by_symbol made the partitions, by column {frame.symbol!r}")
     if isinstance(frame, PartitionScan) and frame.scans_by(symbol):
-        return Finding(True, f"the pipeline before scans the partitions by column {symbol!r}")
+        return Evidence(True, f"the pipeline before scans the partitions by column {symbol!r}")
     if isinstance(frame, FromMapProjectable) and hasattr(frame.func, "partitioned_by"):
         key = frame.func.partitioned_by
-        return Finding(key == symbol, f"the data set was written partitioned by column {key!r}")
+        return Evidence(key == symbol, f"the data set was written partitioned by column {key!r}")
     if isinstance(frame, Repartition) and not _joins_partitions(frame):
-        return Finding(False, "repartition has split partitions")
+        return Evidence(False, "repartition has split partitions")
     if _is_pairs(frame):
-        return Finding(False, "the symbols of a pair may be in different partitions")
+        return Evidence(False, "the symbols of a pair may be in different partitions")
     if isinstance(frame, dx.Partitions) and len(set(frame.partitions)) < len(frame.partitions):
-        return Finding(False, "a partition was taken twice")
+        return Evidence(False, "a partition was taken twice")
     below = _below(frame, symbol)
     if below is None:
-        return Finding(False, f"nothing is known about which partitions hold a symbol ({_name(frame)})")
+        return Evidence(False, f"nothing is known about which partitions hold a symbol ({_name(frame)})")
     return by_symbol(*below)
 
 

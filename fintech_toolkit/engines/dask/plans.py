@@ -76,7 +76,7 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
         What to run.
     ddf : dask.dataframe.DataFrame
         Ticks.
-    state : State, lazy state or None
+    state : lazy state or None
         Before the first row. None: the frame is all there is, and the unfinished rows of an event step come last.
     plan : {"chain", "by_symbol", "shuffle"}, optional
         See `explain`.
@@ -116,7 +116,8 @@ def apply(pipeline: Description, ddf: Any, state: Any = None, plan: str | None =
 
 def _check_frame(pipeline: Description, ddf: Any) -> None:
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
-        raise PipelineError(f"Of Dask's collections a pipeline takes a DataFrame, not {type(ddf).__name__}.")
+        library = type(ddf).__module__.partition(".")[0]
+        raise PipelineError(f"On Dask a pipeline takes a DataFrame of Dask's, not {library}'s {type(ddf).__name__}.")
     for name in pipeline.reads:
         require(PandasFrame(ddf._meta), name)
 

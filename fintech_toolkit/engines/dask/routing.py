@@ -13,8 +13,8 @@ import pandas as pd
 from dask.dataframe.dispatch import concat
 
 from fintech_toolkit.engines.memory.asof import attach, join_frames
-from fintech_toolkit.engines.memory.keys import Keys, check_kinds, finished, read_keys
 from fintech_toolkit.engines.memory.search import ages, search
+from fintech_toolkit.engines.memory.sides import Side, check_kinds, finished, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
@@ -118,7 +118,7 @@ def route(
     """
     table = SymbolTable()
     try:
-        keys = read_keys(PandasFrame(left), options, table, "left")
+        keys = read_side(PandasFrame(left), options, table, "left")
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
     if isinstance(address, dict):
@@ -136,7 +136,7 @@ def route(
     return [asked.iloc[start:end] for start, end in pairwise(ends)]
 
 
-def _targets(spans: list[Span], keys: Keys, options: AsOf) -> Array:
+def _targets(spans: list[Span], keys: Side, options: AsOf) -> Array:
     """Return the last partition that has begun by a row's time, or the first that has not ended; -1 if none."""
     for there in spans[:1]:
         check_kinds(options, keys.kind, there.kind)

@@ -18,10 +18,8 @@ from streamz import Stream
 from fintech_toolkit.engines.live.batch import Batch, Feed, batch_of, with_batch
 from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
-from fintech_toolkit.engines.memory.sift import sift
 from fintech_toolkit.errors import LiveError, PipelineError, StateError
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.schema import nanoseconds
 
 _MOST_WAITING = 100_000
@@ -173,22 +171,12 @@ class AsofJoinNode(KeepsState):
         join = seen.join.copy()
         if not len(rows):
             return join
-        view = wrap(rows)
-        options = join.options.resolved(**{side: view.names})
         latest = None if self._ahead is None else batch.latest(rows, self._ahead)
-        wrong, reasons = sift(view, options, side, join.watermark(side), latest)
-        if len(wrong):
-            refused = rows.iloc[wrong]
-            batch.reject(refused.index.tolist(), reasons, refused)
-            rows = rows.drop(index=refused.index)
-        if not len(rows):
-            return join
-        if side == "right":
-            answered = join.right(rows)
-        elif batch.replayed:  # all of them were answered, or they would not have been committed
-            answered = join.advance(left=join.latest("left", rows))
-        else:
-            answered = join.left(rows)
+        # Of a batch that is replayed all were answered, or they would not have been committed.
+        answered, refused = join.accept(side, rows, latest, answered=batch.replayed)
+        if refused:
+            wrong = rows.iloc[list(refused)]
+            batch.reject(wrong.index.tolist(), list(refused.values()), wrong)
         if answered is not None and len(answered):
             answers.append((number, answered))
         return join

@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.memory.keys import finished
 from fintech_toolkit.engines.memory.search import ages, match, read_both
+from fintech_toolkit.engines.memory.sides import finished
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame, wrap

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.engines.memory.wavefront import cut
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, check_same_kind, encode
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Joinable, joinable
+from fintech_toolkit.schema import Array
 
 NEVER = int(np.iinfo(np.int64).max)
 
@@ -42,9 +44,13 @@ class Feed:
     def rows(self) -> int:
         return sum(map(len, self.frames))
 
-    def whole(self) -> Any:
-        """Return what is kept as one frame."""
-        return concat(self.frames)
+    def grown(self, view: Joinable, ts: Array, most: int, watermark: int, kind: str) -> Feed:
+        """Return the feed with a frame more, of these times, in pieces of so many rows at most."""
+        cuts = cut(view.rows, max(most, 1))
+        whole = len(cuts) == 1
+        frames = [view.frame if whole else view.take(np.arange(at.start, at.stop)) for at in cuts]
+        first = [int(ts[at].min(initial=NEVER)) for at in cuts]
+        return Feed((*self.frames, *frames), (*self.first, *first), watermark, kind)
 
 
 def concat(frames: Sequence[Any]) -> Any:

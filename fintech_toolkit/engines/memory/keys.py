@@ -1,159 +1,177 @@
-"""What a join looks at: the codes of symbols and the times of one side, checked."""
+"""The keys of a frame, for pipelines and joins alike: symbols and times of its rows, and why some cannot be used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.errors import DataError
-from fintech_toolkit.flow.asof import COMPLETE, AsOf
 from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
-from fintech_toolkit.frames.symbols import CHUNK, NULL, SymbolTable, code_steps, read_only
+from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, Symbol, SymbolTable, code_steps, encode
 from fintech_toolkit.frames.times import NAT, times
-from fintech_toolkit.frames.views import Frame, require
-from fintech_toolkit.schema import KNOWN_AT, Array
+from fintech_toolkit.frames.views import Frame, wrap
+from fintech_toolkit.schema import Array
+
+NO_TIME = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True)
 class Keys:
-    """One side of a join.
+    """The columns of symbols and times of a frame, which has them.
+
+    Times are read at once; symbols are given codes stretch by stretch (`read`), in a table for each.
+
+    Parameters
+    ----------
+    view : Frame
+        Where the columns are.
+    symbol, time : str or None
+        Their names; None if all rows are of one symbol, or in order without times.
+    unit : str or None
+        Of integer times.
+    encoded : LocalCodes, optional
+        The column of symbols, if its codes are known already.
 
     Attributes
     ----------
     codes : ndarray of uint32
-        The symbol of every row that takes part, in a table that both sides share.
+        `NULL` where a row has no symbol.
     ts : ndarray of int64
-        UTC nanoseconds.
-    kind : str
+        UTC nanoseconds, `NAT` where a row has no time; empty without a column of times.
+    kind : str or None
         Of the times: aware, naive or int.
-    in_time_order : bool
-        Whether all rows are in time order, not only those of each symbol.
-    rows : ndarray of int64 or None
-        Where the rows that take part are in the frame; None if all do.
-    """
-
-    codes: Array
-    ts: Array
-    kind: str
-    in_time_order: bool
-    rows: Array | None
-
-
-def read_keys(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Keys:
-    """Return the keys of a side, adding its symbols to the table.
-
-    Parameters
-    ----------
-    frame : Frame
-        The side.
-    options : AsOf
-        The names of its key columns.
-    table : SymbolTable
-        The symbols so far.
-    side : {"left", "right"}
-        Which it is.
-    first_row : int
-        The number of the frame's first row in errors.
-
-    Raises
-    ------
-    ColumnError, DataError
-        If a column is missing, has nulls or the wrong type, or time goes backwards within a symbol.
-    """
-    for name in options.keys(side):
-        require(frame, name, f" in the {side} frame")
-    time = options.time(side)
-    try:
-        ts, kind = times(frame, time, options.unit)
-        codes = symbol_codes(frame, options.by, table)
-        known = finished(frame, options, side)
-    except DataError as error:
-        raise DataError(f"In the {side} frame: {error}") from error
-    rows = None
-    if known is not None:
-        rows = np.flatnonzero(known)
-        codes, ts = codes[rows], ts[rows]
-    in_time_order = bool(np.all(ts[1:] >= ts[:-1]))
-    if not in_time_order or NAT in ts[:1] or codes.max(initial=0) == NULL:
-        ok = np.ones(len(ts), np.bool_)
-        mark_disorder(codes, ts, np.full(len(table), NAT), ok)
-        if not ok.all():
-            row = int(np.argmin(ok))
-            called = first_row + (row if rows is None else int(rows[row]))
-            raise DataError(f"In the {side} frame: {reason(options.by, time, table, codes, ts, row, called)}")
-    return Keys(read_only(codes), read_only(ts), kind, in_time_order, rows)
-
-
-def finished(frame: Frame, options: AsOf, side: str) -> Array | None:
-    """Return which rows of a side take part because they are finished, None if all do.
-
-    Of right those with a `known_at` that are not marked as incomplete, unless the options ask for all; of left, where
-    that is the time that it is joined by, those with a `known_at`.
-    """
-    asked = options.time(side) == KNOWN_AT if side == "left" else not options.unfinished
-    if not asked or KNOWN_AT not in frame.names:
-        return None
-    known: Array = times(frame, KNOWN_AT, options.unit)[0] != NAT
-    if side == "right" and COMPLETE in frame.names:
-        known &= _not_false(frame.column(COMPLETE))
-    return None if known.all() else known
-
-
-def _not_false(column: Any) -> Array:
-    """Return where a column is not False; what does not hold booleans is a column of the user's own."""
-    if isinstance(column, pd.Series):
-        if not pd.api.types.is_bool_dtype(column.dtype):
-            return np.ones(len(column), np.bool_)
-        return column.to_numpy(np.bool_, na_value=True)
-    if not pa.types.is_boolean(column.type):
-        return np.ones(len(column), np.bool_)
-    return np.asarray(column.fill_null(True).to_numpy(zero_copy_only=False), np.bool_)
-
-
-def symbol_codes(frame: Frame, by: str | None, table: SymbolTable) -> Array:
-    """Return the codes of a side's symbols, adding new ones to the table."""
-    codes = np.zeros(frame.rows, np.uint32)
-    if by is None:
-        table.add("")
-    else:
-        chunks = cut(frame.rows, CHUNK)
-        run_wavefront(len(chunks), code_steps(frame.column(by), by, table, chunks, codes))
-    return codes
-
-
-def reason(by: str | None, time: str, table: SymbolTable, codes: Array, ts: Array, row: int, called: int) -> str:
-    """Say what is wrong with a row's keys; it is called by number `called`."""
-    where = f"at row {called}"
-    if codes[row] == NULL:
-        return _within(no_symbol(by, where))
-    symbol = None if by is None else table.symbols[codes[row]]
-    if ts[row] == NAT:
-        return _within(no_time(time, where, symbol))
-    return _within(backwards(time, symbol, where, pd.Timestamp(int(ts[row]))))
-
-
-def _within(sentence: str) -> str:
-    """Return a sentence as what follows a colon."""
-    return sentence[0].lower() + sentence[1:]
-
-
-def check_kinds(options: AsOf, left: str, right: str) -> None:
-    """Raise if one side has times of another kind than the other.
+    ok : ndarray of bool
+        Which rows can be used, as far as they have been looked at.
 
     Raises
     ------
     DataError
-        If naive, aware and integer times are mixed.
+        If the column of times does not hold them.
     """
-    if left != right:
-        here, there = options.time("left"), options.time("right")
-        other = "" if here == there else f"column {there!r} "
-        raise DataError(
-            f"Column {here!r} holds {left} times in the left frame and {other}{right} ones in the right; "
-            "give both a time zone, as with .dt.tz_localize('UTC')."
-        )
+
+    def __init__(
+        self,
+        view: Frame,
+        symbol: str | None,
+        time: str | None,
+        unit: str | None,
+        encoded: LocalCodes | None = None,
+    ) -> None:
+        self.view = view
+        self.symbol = symbol
+        self.time = time
+        self.codes = np.zeros(view.rows, np.uint32)
+        self.ok = np.ones(view.rows, np.bool_)
+        self.ts: Array = NO_TIME
+        self.kind: str | None = None
+        if time is not None:
+            self.ts, self.kind = times(view, time, unit)
+        self._latest: Array | None = None
+        self._encoded = encoded
+
+    def refuse_after(self, latest: Array | None) -> None:
+        """Refuse the rows after the latest time that each may have: one beyond would make all that follow late."""
+        if latest is not None and self.time is not None:
+            self._latest = latest
+            self.ok &= self.ts <= latest
+
+    def encode(self) -> None:
+        """Encode the column of symbols at once, because several stretches of it will be read."""
+        if self.symbol is not None:
+            self._encoded = encode(self.view.column(self.symbol), self.symbol)
+
+    def read(self, table: SymbolTable) -> None:
+        """Give the symbols of all rows their codes in a table, which learns new ones.
+
+        Raises
+        ------
+        DataError
+            If the column does not hold symbols, or of another kind than those in the table.
+        """
+        chunks = cut(self.view.rows, CHUNK)
+        run_wavefront(len(chunks), self._code_steps(table, chunks))
+
+    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array:
+        """Give the symbols of some rows their codes, and refuse rows that are out of order.
+
+        Parameters
+        ----------
+        table : SymbolTable
+            The symbols so far; it learns new ones.
+        at : slice
+            The rows.
+        last : ndarray of int64
+            The latest time of every symbol so far, `NAT` if none.
+
+        Returns
+        -------
+        ndarray of int64
+            The latest times after these rows.
+
+        Raises
+        ------
+        DataError
+            As `read`.
+        """
+        chunks = cut(at.stop - at.start, CHUNK, at.start)
+        after = last.copy()
+
+        def check_order(c: int) -> None:
+            nonlocal after
+            if len(table) > len(after):
+                more = max(len(table), 2 * len(after)) - len(after)
+                after = np.concatenate([after, np.full(more, NAT)])
+            rows = chunks[c]
+            mark_disorder(self.codes[rows], self.ts[rows], after, self.ok[rows])
+
+        run_wavefront(len(chunks), [*self._code_steps(table, chunks), (True, check_order)])
+        return after[: len(table)]
+
+    def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
+        if self.symbol is None:
+            if chunks[-1].stop > chunks[0].start:
+                table.add("")
+            return []
+        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, self.codes, self._encoded)
+
+    def in_time_order(self) -> bool:
+        """Whether all rows that can be used have a symbol and a time, and all are in time order, not only those of
+        each symbol: then none is out of order, which costs less to see than `read` takes to look symbol by symbol.
+        """
+        ts, codes = (self.ts, self.codes) if self.ok.all() else (self.ts[self.ok], self.codes[self.ok])
+        return bool(np.all(ts[1:] >= ts[:-1])) and NAT not in ts[:1] and codes.max(initial=0) != NULL
+
+    def lack(self, row: int, where: str, table: SymbolTable | None = None) -> str | None:
+        """Return what is wrong with the key of a row by itself, None if nothing is: it has no symbol, no time (of a
+        symbol, which the table tells), or a time that is too far ahead.
+        """
+        if self.codes[row] == NULL:
+            return no_symbol(self.symbol, where)
+        if len(self.ts) and self.ts[row] == NAT:
+            return no_time(self.time, where, None if table is None else self._symbol(table, row))
+        if self._latest is not None and self.ts[row] > self._latest[row]:
+            return (
+                f"Column {self.time!r} {where} is {pd.Timestamp(int(self.ts[row]))}, and may be "
+                f"{pd.Timestamp(int(self._latest[row]))} at most, judged by when its record was written; ahead= says "
+                "how far it may be ahead."
+            )
+        return None
+
+    def disorder(self, row: int, where: str, table: SymbolTable) -> str:
+        """Return that a row is out of order."""
+        return backwards(self.time, self._symbol(table, row), where, pd.Timestamp(int(self.ts[row])))
+
+    def _symbol(self, table: SymbolTable, row: int) -> Symbol | None:
+        return None if self.symbol is None else table.symbols[self.codes[row]]
+
+
+def symbols_of(frame: Any, symbol: str | None) -> list[Symbol]:
+    """Return the symbols of a frame's rows."""
+    if symbol is None:
+        return [""]
+    local = encode(wrap(frame).column(symbol), symbol)
+    used = np.zeros(len(local.values) + 1, np.bool_)
+    used[local.codes] = True
+    return [value for value, there in zip(local.values, used[:-1], strict=True) if there and value is not None]

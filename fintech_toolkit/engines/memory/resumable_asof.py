@@ -14,14 +14,15 @@ import pyarrow as pa
 
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat
-from fintech_toolkit.engines.memory.keys import check_kinds, read_keys
+from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.last_rows import LastRows
+from fintech_toolkit.engines.memory.sides import check_kinds, read_side, sift_side
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind, encode
+from fintech_toolkit.frames.symbols import SymbolTable, check_same_kind
 from fintech_toolkit.frames.times import NAT, times
-from fintech_toolkit.frames.views import Joinable, joinable, sort_of
+from fintech_toolkit.frames.views import joinable, sort_of
 from fintech_toolkit.schema import Array
 
 IDENTITY = b"fintech_toolkit.asof_join"
@@ -85,23 +86,22 @@ class AsofJoin:
         by: Any = ...,
         on: Any = ...,
     ) -> None:
-        self._start(
-            AsOf.checked(
-                symbol,
-                time,
-                left_on,
-                right_on,
-                direction,
-                tolerance,
-                allow_exact_matches,
-                suffixes,
-                unfinished,
-                unit,
-                columns,
-                by,
-                on,
-            )
+        options = AsOf.checked(
+            symbol,
+            time,
+            left_on,
+            right_on,
+            direction,
+            tolerance,
+            allow_exact_matches,
+            suffixes,
+            unfinished,
+            unit,
+            columns,
+            by,
+            on,
         )
+        self._start(options)
 
     @classmethod
     def of(cls, options: AsOf) -> AsofJoin:
@@ -139,10 +139,6 @@ class AsofJoin:
         """Return the latest time that a side has reached, in nanoseconds; the least int64 before its first row."""
         return (self._left if side == "left" else self._right).watermark
 
-    def latest(self, side: str, frame: Any) -> int:
-        """Return the latest time of a frame of a side, in nanoseconds."""
-        return int(self._times(side, frame).max())
-
     def forgotten(self, side: str) -> AsofJoin:
         """Return a join that has seen nothing of a side."""
         join = self.copy()
@@ -160,7 +156,7 @@ class AsofJoin:
         ColumnError, DataError, PipelineError
             If the frame cannot be used; nothing has changed then.
         """
-        self._left = self._grown("left", self._left, frame, self._right)
+        self._left, _ = self._grown("left", self._left, frame, self._right)
         return self._answer()
 
     def right(self, frame: Any) -> Any:
@@ -171,8 +167,27 @@ class AsofJoin:
         ColumnError, DataError, PipelineError
             If the frame cannot be used; nothing has changed then.
         """
-        self._right = self._grown("right", self._right, frame, self._left)
+        self._right, _ = self._grown("right", self._right, frame, self._left)
         return self._answer()
+
+    def accept(
+        self, side: str, frame: Any, latest: Array | None = None, *, answered: bool = False
+    ) -> tuple[Any, dict[int, str]]:
+        """Take the rows of a side's frame that can be used, as `left` and `right` do, and return what they do; and the
+        others by their position, with the reason why not.
+
+        `latest` says for each row the latest time that it may have, in nanoseconds: one beyond would make all that
+        follow late. Rows of the left that were `answered` before only tell how far it has come.
+        """
+        feed, other = (self._left, self._right) if side == "left" else (self._right, self._left)
+        grown, refused = self._grown(side, feed, frame, other, sift=True, latest=latest)
+        if len(refused) == len(frame):
+            return None, refused
+        if side == "right":
+            self._right = grown
+        else:
+            self._left = replace(feed, watermark=grown.watermark) if answered else grown
+        return self._answer(), refused
 
     def advance(self, *, left: Any = None, right: Any = None) -> Any:
         """Promise that a quiet side brings no row before this time (int: nanoseconds); return what `left` does.
@@ -199,17 +214,23 @@ class AsofJoin:
         self._start(self.options)
         return rows
 
-    def _grown(self, side: str, feed: Feed, frame: Any, other: Feed) -> Feed:
+    def _grown(
+        self, side: str, feed: Feed, frame: Any, other: Feed, *, sift: bool = False, latest: Array | None = None
+    ) -> tuple[Feed, dict[int, str]]:
+        """Return a feed with a frame more, and which of its rows are not in it, and why: none, unless it is to sift."""
         view, _ = same_sort(frame, [*feed.frames[:1], *other.frames[:1], frame][0])
         view = view.kept()
-        frame = view.frame
         symbols = SymbolTable()
         if feed.frames:
             check_same_columns(side, view, joinable(feed.frames[0]))
         there = joinable(other.frames[0]) if other.frames else None
         columns = [view.names, None if there is None else there.names]
         options = self.options.resolved(*(columns if side == "left" else columns[::-1]))
-        keys = read_keys(view, options, symbols, side)
+        refused: dict[int, str] = {}
+        if sift:
+            keys, refused = sift_side(view, options, symbols, side, feed.watermark, latest)
+        else:
+            keys = read_side(view, options, symbols, side)
         if feed.kind not in ("", keys.kind):
             raise DataError(
                 f"In the {side} frame: column {options.time(side)!r} has {keys.kind} times, the frames before had "
@@ -233,21 +254,17 @@ class AsofJoin:
                 f"but the feed had reached {pd.Timestamp(feed.watermark)}; frames must come in time order."
             )
         watermark = max(feed.watermark, int(keys.ts.max())) if len(keys.ts) else feed.watermark
-        if side == "right" and keys.rows is not None:
-            frame = view.take(keys.rows)
-        if not len(frame) and feed.frames:
-            return replace(feed, kind=keys.kind)
-        frames, first = self._pieces(side, frame, keys.in_time_order)
-        return Feed((*feed.frames, *frames), (*feed.first, *first), watermark, keys.kind)
-
-    def _pieces(self, side: str, frame: Any, in_time_order: bool) -> tuple[list[Any], list[int]]:
-        """Return a frame as it is to be kept, in pieces if it is long, and the earliest time of each."""
-        ts = self._times(side, frame)
-        if not in_time_order or len(ts) <= FEW:
-            return [frame], [int(ts.min(initial=NEVER))]
-        cuts = [slice(start, start + FEW) for start in range(0, len(ts), FEW)]
-        view = joinable(frame)
-        return [view.take(np.arange(len(ts))[at]) for at in cuts], [int(ts[at].min()) for at in cuts]
+        ts, stay = keys.ts, keys.rows
+        if stay is not None and side == "left":  # rows that are not finished wait too
+            stay = np.delete(np.arange(view.rows), list(refused))
+            ts = np.full(view.rows, NAT)
+            ts[keys.rows] = keys.ts
+            ts = ts[stay]
+        if stay is not None:
+            view = joinable(view.take(stay))
+        if not view.rows and feed.frames:
+            return replace(feed, kind=keys.kind), refused
+        return feed.grown(view, ts, FEW if keys.in_time_order else view.rows, watermark, keys.kind), refused
 
     def _answer(self, *, ended: bool = False) -> Any:
         answered = None
@@ -281,7 +298,7 @@ class AsofJoin:
         here = joinable(waiting.take(np.flatnonzero(passed)))
         until = ts[passed].max(initial=NAT)
         recent = int(np.searchsorted(self._right.first[1:], until, side="right"))
-        there = joinable(concat([*self._last.of(self._symbols(here)), *self._right.frames[: 1 + recent]]))
+        there = joinable(concat([*self._last.of(symbols_of(here, self.options.by)), *self._right.frames[: 1 + recent]]))
         answered = join_frames(here, there, self.options)
         kept, first = left.frames[frames:], left.first[frames:]
         if not passed.all() or not kept:
@@ -289,12 +306,6 @@ class AsofJoin:
             first = (int(ts[~passed].min(initial=NEVER)), *first)
         self._left = replace(left, frames=kept, first=first)
         return answered
-
-    def _symbols(self, view: Joinable) -> list[Symbol]:
-        by = self.options.by
-        if by is None:
-            return [""]
-        return [symbol for symbol in encode(view.column(by), by).values if symbol is not None]
 
     def _forget(self) -> None:
         """Of old rows of the right keep only each symbol's last, when there are more than a few."""
@@ -305,7 +316,7 @@ class AsofJoin:
         if sum(map(len, right.frames[:old])) < FEW:
             return
         view, table = joinable(concat(right.frames[:old])), SymbolTable()
-        keys = read_keys(view, self.options.resolved(right=view.names), table, "right")
+        keys = read_side(view, self.options.resolved(right=view.names), table, "right")
         last = np.zeros(len(table), np.int64)
         last[keys.codes] = np.arange(view.rows)
         self._last = self._last.updated(joinable(view.take(last)), table.symbols)
@@ -369,8 +380,9 @@ class AsofJoin:
         if not stream.is_valid:
             return Feed((), (), identity["watermark"], identity["kind"])
         table = pa.ipc.open_stream(stream.as_buffer()).read_all()
-        frames, first = self._pieces(side, table.to_pandas() if identity["pandas"] else table, in_time_order=False)
-        return Feed(tuple(frames), tuple(first), identity["watermark"], identity["kind"])
+        frame = table.to_pandas() if identity["pandas"] else table
+        first = int(self._times(side, frame).min(initial=NEVER))
+        return Feed((frame,), (first,), identity["watermark"], identity["kind"])
 
 
 def _nanoseconds(time: Any, side: str) -> int:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.memory.keys import NO_TIME
 from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.ticks import NO_TIME, Ticks, emitted_rows
+from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
-from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.symbols import LocalCodes, SymbolTable
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A pipeline in progress, in memory: each frame continues from where the last one left.
+    """A pipeline in progress: ``run(frame)`` continues from where the last frame left.
 
-    A frame that cannot be used raises and leaves the state as it was: what can be wrong with it is found before the
-    state is touched. Should something stop a step half-way all the same, such as Ctrl-C, the state is neither the one
-    before nor the one after, and the run refuses to go on.
+    `Pipeline.start` makes one; its frames are in memory. A frame that cannot be used raises and leaves the state as it
+    was: what can be wrong with it is found before the state is touched. Should something stop a step half-way all the
+    same, such as Ctrl-C, the state is neither the one before nor the one after, and the run refuses to go on.
 
     Parameters
     ----------
-    pipeline : Description
+    pipeline : Pipeline
         What to run.
     state : State, optional
         Where to continue; it is copied. By default nothing was seen yet.
@@ -41,6 +42,15 @@ class Run:
     ------
     StateError
         If it is no state, or belongs to another pipeline.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> run = ft.Pipeline(ft.diff("price"), time=None).start()
+    >>> run(pd.DataFrame({"symbol": ["A", "B"], "price": [10.0, 20.0]}))["diff"].tolist()
+    [nan, nan]
+    >>> run(pd.DataFrame({"symbol": ["B", "A"], "price": [21.0, 13.0]}))["diff"].tolist()
+    [1.0, 3.0]
     """
 
     def __init__(self, pipeline: Description, state: State | None = None) -> None:
@@ -139,15 +149,19 @@ class Run:
         return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
 
     def _advance(self, state: State, view: Frame) -> Any:
+        return self._go_on(state, *self._read_whole(state, view))
+
+    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array]:
+        """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
         with _intact([state]):
-            ticks = Ticks(self.pipeline, view)
+            ticks = Ticks(self.pipeline, view, encoded)
             ticks.read_times()
             last = ticks.read_keys(state, slice(0, view.rows))
-            if not ticks.ok.all():
-                raise DataError(ticks.refusal(state, int(np.argmin(ticks.ok))))
+            if not ticks.keys.ok.all():
+                raise DataError(ticks.refusal(state, int(np.argmin(ticks.keys.ok))))
             ticks.read_numbers(refuse=False)
             ticks.prepare()
-        return self._go_on(state, ticks, last)
+        return ticks, last
 
     def _go_on(self, state: State, ticks: Ticks, last: Array) -> Any:
         """Run the steps over a frame that can be used as a whole."""
@@ -171,6 +185,15 @@ class Run:
         except BaseException as error:
             self._stop(state, error)
             raise
+
+
+def scan(run: Run, frame: Any, encoded: LocalCodes | None = None) -> tuple[Any, LocalCodes]:
+    """Return what a run gives of a frame, and the column of symbols encoded, so that another run over the same rows
+    need not do that again.
+    """
+    state = run.state
+    ticks, last = run._read_whole(state, wrap(frame), encoded)
+    return run._go_on(state, ticks, last), LocalCodes(ticks.keys.codes.view(np.int32), state.symbols)
 
 
 def accept_parts(
@@ -228,12 +251,12 @@ def _read(
     parts = [(state, slice(*at.indices(view.rows)[:2])) for state, at in parts]
     with _intact([state for state, _ in parts]) as undo:
         ticks = Ticks(pipeline, view)
-        ticks.read_numbers(refuse=True)
         ticks.read_times(latest)
+        ticks.read_numbers(refuse=True)
         if len(parts) > 1:
-            ticks.encode_symbols()
+            ticks.keys.encode()
         read = [(ticks.read_keys(state, at), at) for state, at in parts]
-        rejected = np.flatnonzero(~ticks.ok)
+        rejected = np.flatnonzero(~ticks.keys.ok)
         if not len(rejected):
             ticks.prepare()
             return ticks, read, {}
@@ -244,7 +267,7 @@ def _read(
         }
         # Symbols that come in no good row must leave no trace.
         undo()
-        good = np.flatnonzero(ticks.ok)
+        good = np.flatnonzero(ticks.keys.ok)
         kept = [(state, slice(*np.searchsorted(good, [at.start, at.stop]).tolist())) for state, at in parts]
         ticks, read, _ = _read(pipeline, wrap(view.take(good)), kept, None)
         return ticks, read, refused

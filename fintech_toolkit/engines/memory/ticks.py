@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory import wavefront
-from fintech_toolkit.engines.memory.refusals import refusal
+from fintech_toolkit.engines.memory.keys import Keys
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
-from fintech_toolkit.frames.order import mark_disorder
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import CHUNK, LocalCodes, Symbol, code_steps, encode
-from fintech_toolkit.frames.times import NAT, as_times, times
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.scan.steps import Read
@@ -26,31 +25,26 @@ from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
 if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
 
-NO_TIME = np.empty(0, np.int64)
-
 
 class Ticks:
     """The rows of a frame on their way through a pipeline.
 
-    The columns are read once (`read_numbers`, `read_times`). Then each state reads the keys of its stretch of rows and
+    The columns are read once (`read_times`, `read_numbers`). Then each state reads the keys of its stretch of rows and
     says which of them it cannot use (`read_keys`), and is advanced over it (`advance`).
 
     Attributes
     ----------
-    ok : ndarray of bool
-        Which rows can be used, as far as they have been looked at.
+    keys : Keys
+        Symbols, times, and which rows can be used.
     """
 
-    def __init__(self, pipeline: Description, view: Frame) -> None:
+    keys: Keys
+
+    def __init__(self, pipeline: Description, view: Frame, encoded: LocalCodes | None = None) -> None:
         self.pipeline = pipeline
         self.view = view
-        self.ok = np.ones(view.rows, np.bool_)
-        self._codes = np.zeros(view.rows, np.uint32)
-        self._ts = NO_TIME
-        self._kind: str | None = None
-        self._latest: Array | None = None
+        self._encoded = encoded
         self._sources: dict[Read, Array] = {}
-        self._encoded: LocalCodes | None = None
         self._outputs: dict[str, Array] = {}
         self._work: list[tuple[Scan, list[Array], list[Array]]] = []
         self._check_columns()
@@ -77,24 +71,17 @@ class Ticks:
             if not refuse:
                 check_domain(values, read.role, what)
             elif (outside := outside_domain(values, read.role)) is not None:
-                self.ok &= ~outside
+                self.keys.ok &= ~outside
 
     def read_times(self, latest: Array | None = None) -> None:
         """Read the event times; those after the latest that a row may have are refused."""
-        pipeline = self.pipeline
-        if pipeline.time is None:
-            return
-        require(self.view, pipeline.time, " for event times; without one, say time=None if rows are in order")
-        self._ts, self._kind = times(self.view, pipeline.time, pipeline.unit)
-        if latest is not None:
-            self._latest = latest
-            self.ok &= self._ts <= latest
-
-    def encode_symbols(self) -> None:
-        """Encode the column of symbols at once, because several states will read keys of it."""
-        if self.pipeline.symbol is not None:
-            require(self.view, self.pipeline.symbol)
-            self._encoded = encode(self.view.column(self.pipeline.symbol), self.pipeline.symbol)
+        symbol, time = self.pipeline.symbol, self.pipeline.time
+        if time is not None:
+            require(self.view, time, " for event times; without one, say time=None if rows are in order")
+        self.keys = Keys(self.view, symbol, time, self.pipeline.unit, self._encoded)
+        self.keys.refuse_after(latest)
+        if symbol is not None:
+            require(self.view, symbol, " for symbols; without one, say symbol=None")
 
     def read_keys(self, state: State, at: slice) -> Array:
         """Give the symbols of some rows their codes in a state, refuse rows that are out of order, and return the last
@@ -102,46 +89,36 @@ class Ticks:
 
         The state learns symbols and the kind of times, which is to be undone should the rows not be used after all.
         """
-        pipeline, view, codes, ts, ok = self.pipeline, self.view, self._codes, self._ts, self.ok
-        if pipeline.time is not None:
-            if state.time_kind not in (None, self._kind):
+        keys = self.keys
+        if keys.time is not None:
+            if state.time_kind not in (None, keys.kind):
                 raise DataError(
-                    f"Column {pipeline.time!r} has {self._kind} times, the frames before had {state.time_kind} ones."
+                    f"Column {keys.time!r} has {keys.kind} times, the frames before had {state.time_kind} ones."
                 )
-            state.time_kind = self._kind
-        if pipeline.symbol is not None:
-            require(view, pipeline.symbol, " for symbols; without one, say symbol=None")
-        elif at.stop > at.start:
-            state.table.add("")
-        chunks = cut(at.stop - at.start, CHUNK, at.start)
-        last = [state.last.copy()]
-
-        def check_order(c: int) -> None:
-            if len(state.table) > len(last[0]):
-                more = max(len(state.table), 2 * len(last[0])) - len(last[0])
-                last[0] = np.concatenate([last[0], np.full(more, NAT)])
-            rows = chunks[c]
-            mark_disorder(codes[rows], ts[rows], last[0], ok[rows])
-
-        steps: list[tuple[bool, Callable[[int], None]]] = [(True, check_order)]
-        if pipeline.symbol is not None:
-            column = view.column(pipeline.symbol)
-            steps = [*code_steps(column, pipeline.symbol, state.table, chunks, codes, self._encoded), *steps]
-        run_wavefront(len(chunks), steps)
-        return last[0][: len(state.table)]
+            state.time_kind = keys.kind
+        return keys.read_in_order(state.table, at, state.last)
 
     def refusal(self, state: State, row: int) -> str:
         """Return why a row cannot be used, by the state that has read its keys."""
-        return refusal(self.pipeline, state, row, (self._codes, self._ts), self._latest, self._sources)
+        where = f"at row {row}"
+        return self.keys.lack(row, where) or self._wrong_number(row) or self.keys.disorder(row, where, state.table)
+
+    def _wrong_number(self, row: int) -> str | None:
+        for read, values in self._sources.items():
+            try:
+                check_domain(values[row : row + 1], read.role, f"Column {self.pipeline.source(read.name)!r}", row)
+            except DataError as error:
+                return str(error)
+        return None
 
     def prepare(self) -> None:
         """Find what the steps need besides columns and keys; after it nothing can be wrong with the frame."""
         pipeline = self.pipeline
-        self._known_at = self._ts
+        self._known_at = self.keys.ts
         if KNOWN_AT in self.view.names and pipeline.time is not None and pipeline.emits:
             # When each tick was known: for a bar that is not its time, the start, but what its own step said.
             self._known_at = times(self.view, KNOWN_AT, pipeline.unit)[0]
-        self._sessions = session_ids(self._ts, pipeline.session) if pipeline.session else NO_SESSION
+        self._sessions = session_ids(self.keys.ts, pipeline.session) if pipeline.session else NO_SESSION
         for scan in pipeline.scans:
             inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.step.reads]
             room = scan.outputs(self.view.rows)
@@ -172,7 +149,7 @@ class Ticks:
             ) -> None:
                 at = chunks[c]
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
-                keys = self._codes[at], self._sessions[at], self._ts[at]
+                keys = self.keys.codes[at], self._sessions[at], self.keys.ts[at]
                 rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
                 if isinstance(rows, Emitted):
                     emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import DTYPE, MISSING, Window, helper, window_kernel
+from fintech_toolkit.authoring import DTYPE, MISSING, Window, helper, nth, window_kernel
 
-# A queue of the values that can still become the extreme, in the symbol's own slots: `front` is the extreme itself.
+# Two stacks: `best` is the extreme of a slot and of all younger ones up to where the stack was last turned, `back` that
+# of the `recent` values since. When the last of the older ones leaves, the window becomes the older ones, and each row
+# has paid for two comparisons that a processor foresees; a queue of candidates takes as many, and it foresees none.
 EXTREME: dict[str, Any] = {
     "reads": "x",
     "parameters": [Window(), DTYPE],
-    "state": [("front", "i8"), ("queued", "i8"), ("n", "i8")],
-    "slots": [("queue", "f8")],
+    "state": [("back", "f8"), ("recent", "i8"), ("behind", "i8"), ("turned", "b1"), ("n", "i8")],
+    "slots": [("best", "f8")],
     "warmup": "min_periods valid rows in the window",
     "source": "pandas, Series.rolling(...)",
     "cases": [
@@ -27,38 +29,61 @@ EXTREME: dict[str, Any] = {
 
 
 @helper
-def _back(s):  # type: ignore[no-untyped-def]
-    back = s.front + s.queued - 1
-    return back - s.capacity if back >= s.capacity else back
+def _beats(x, y, largest):  # type: ignore[no-untyped-def]
+    return x > y if largest else x < y
 
 
 @helper
-def _append(s, x, slots):  # type: ignore[no-untyped-def]
+def _enter(s, x, largest):  # type: ignore[no-untyped-def]
+    if s.recent == 0 or _beats(x, s.back, largest):
+        s.back = x
+    s.recent += 1
     s.n += 1
-    s.queued += 1
-    slots[_back(s)].queue = x
 
 
 @helper
-def _leave(s, x, slots):  # type: ignore[no-untyped-def]
+def _enter_min(s, x):  # type: ignore[no-untyped-def]
+    _enter(s, x, False)
+
+
+@helper
+def _enter_max(s, x):  # type: ignore[no-untyped-def]
+    _enter(s, x, True)
+
+
+@helper
+def _leave(s, x):  # type: ignore[no-untyped-def]
     s.n -= 1
-    if slots[s.front].queue == x:
-        s.queued -= 1
-        s.front = 0 if s.front + 1 == s.capacity else s.front + 1
 
 
 @helper
-def _enter_min(s, x, slots):  # type: ignore[no-untyped-def]
-    while s.queued > 0 and slots[_back(s)].queue > x:
-        s.queued -= 1
-    _append(s, x, slots)
+def _turn(s, slots, largest, whole):  # type: ignore[no-untyped-def]
+    """Let all values of the window be older ones."""
+    valid = 0
+    best = slots[s.head].v0
+    for j in range(s.count - 1, -1, -1):
+        k = nth(s, j)
+        x = slots[k].v0
+        if x != MISSING if whole else np.isfinite(x):
+            # Of equal values, such as 0.0 and -0.0, the oldest counts.
+            if valid == 0 or not _beats(best, x, largest):
+                best = x
+            valid += 1
+        slots[k].best = best
+    s.turned, s.recent, s.behind = True, 0, 0
 
 
 @helper
-def _enter_max(s, x, slots):  # type: ignore[no-untyped-def]
-    while s.queued > 0 and slots[_back(s)].queue < x:
-        s.queued -= 1
-    _append(s, x, slots)
+def _extreme(s, slots, largest, whole):  # type: ignore[no-untyped-def]
+    """Return the extreme of a window that has valid values."""
+    s.behind += 1
+    # All that a ring keeps is taken in anew where it moves, as if it were recent.
+    if not s.turned or s.behind >= s.count:
+        _turn(s, slots, largest, whole)
+    if s.recent == s.n:
+        return s.back
+    front = slots[s.head].best
+    return s.back if s.recent > 0 and _beats(s.back, front, largest) else front
 
 
 @window_kernel(gives="rolling_min", enter=_enter_min, leave=_leave, **EXTREME)
@@ -73,17 +98,19 @@ def rolling_min(s: Any, x: float, min_periods: int, slots: Any) -> float:
     >>> ft.rolling_min(np.array([3.0, 1.0, 2.0, 4.0]), window=2)
     array([nan,  1.,  1.,  2.])
     """
-    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else np.nan
+    result = _extreme(s, slots, False, False)
+    return result if s.n > 0 and s.n >= min_periods else np.nan
 
 
 @rolling_min.exact
 def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
-    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else MISSING
+    result: int = _extreme(s, slots, False, True)
+    return result if s.n > 0 and s.n >= min_periods else MISSING
 
 
 @rolling_min.oracle
 def _(x: Any, ts: Any, **rolling: Any) -> Any:
-    return _extreme(min, x, ts, **rolling)
+    return _slow_extreme(min, x, ts, **rolling)
 
 
 @window_kernel(gives="rolling_max", enter=_enter_max, leave=_leave, **EXTREME)
@@ -98,20 +125,22 @@ def rolling_max(s: Any, x: float, min_periods: int, slots: Any) -> float:
     >>> ft.rolling_max(np.array([3.0, 1.0, 2.0, 4.0]), window=2)
     array([nan,  3.,  2.,  4.])
     """
-    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else np.nan
+    result = _extreme(s, slots, True, False)
+    return result if s.n > 0 and s.n >= min_periods else np.nan
 
 
 @rolling_max.exact
 def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
-    return slots[s.front].queue if s.n > 0 and s.n >= min_periods else MISSING
+    result: int = _extreme(s, slots, True, True)
+    return result if s.n > 0 and s.n >= min_periods else MISSING
 
 
 @rolling_max.oracle
 def _(x: Any, ts: Any, **rolling: Any) -> Any:
-    return _extreme(max, x, ts, **rolling)
+    return _slow_extreme(max, x, ts, **rolling)
 
 
-def _extreme(extreme: Any, x: Any, ts: Any, window: Any, min_periods: Any = None, dtype: str = "float64") -> Any:
+def _slow_extreme(extreme: Any, x: Any, ts: Any, window: Any, min_periods: Any = None, dtype: str = "float64") -> Any:
     """Return the extreme of each window's valid values, one window after the other."""
     import pandas as pd
 

@@ -1,0 +1,189 @@
+"""The keys of one side of an as-of join: checked, or, of a live feed, with the rows put aside that cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fintech_toolkit.engines.memory.keys import Keys
+from fintech_toolkit.errors import DataError
+from fintech_toolkit.flow.asof import COMPLETE, AsOf
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.symbols import SymbolTable, read_only
+from fintech_toolkit.frames.times import NAT, times
+from fintech_toolkit.frames.views import Frame, require
+from fintech_toolkit.schema import KNOWN_AT, Array
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a join looks at of one side.
+
+    Attributes
+    ----------
+    codes : ndarray of uint32
+        The symbol of every row that takes part, in a table that both sides share.
+    ts : ndarray of int64
+        UTC nanoseconds.
+    kind : str
+        Of the times: aware, naive or int.
+    in_time_order : bool
+        Whether all rows are in time order, not only those of each symbol.
+    rows : ndarray of int64 or None
+        Where the rows that take part are in the frame; None if all do.
+    """
+
+    codes: Array
+    ts: Array
+    kind: str
+    in_time_order: bool
+    rows: Array | None
+
+
+def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Side:
+    """Return the keys of a side, adding its symbols to the table.
+
+    Parameters
+    ----------
+    frame : Frame
+        The side.
+    options : AsOf
+        The names of its key columns.
+    table : SymbolTable
+        The symbols so far.
+    side : {"left", "right"}
+        Which it is.
+    first_row : int
+        The number of the frame's first row in errors.
+
+    Raises
+    ------
+    ColumnError, DataError
+        If a column is missing, has nulls or the wrong type, or time goes backwards within a symbol.
+    """
+    keys = _read(frame, options, table, side)
+    part = keys.ok.copy()
+    in_time_order = keys.in_time_order()
+    if not in_time_order:
+        wrong = _disorder(keys, part, table)
+        for row in wrong[:1].tolist():
+            raise DataError(f"In the {side} frame: {_why(keys, row, first_row + row, table)}")
+    return _side(keys, in_time_order)
+
+
+def sift_side(
+    frame: Frame, options: AsOf, table: SymbolTable, side: str, watermark: int, latest: Array | None = None
+) -> tuple[Side, dict[int, str]]:
+    """Return the keys of those rows of a side that can be used, and which others cannot, and why.
+
+    Parameters
+    ----------
+    frame, options, table, side
+        As for `read_side`.
+    watermark : int
+        The latest time that the feed has reached; rows before are late.
+    latest : ndarray of int64, optional
+        For each row, the latest time that it may have.
+
+    Raises
+    ------
+    ColumnError, DataError
+        If a column is missing, or of a type that it cannot be.
+    """
+    keys = _read(frame, options, table, side)
+    part = keys.ok.copy()
+    keys.refuse_after(latest)
+    late = (keys.ts < watermark) & (keys.ts != NAT)
+    keys.ok &= ~late
+    refused = {}
+    for row in _disorder(keys, part, table).tolist():
+        refused[row] = _why(keys, row, row, table)
+        if late[row] and not keys.lack(row, ""):
+            refused[row] = (
+                f"column {keys.time!r} at row {row} is {pd.Timestamp(int(keys.ts[row]))}, but the {side} feed had "
+                f"reached {pd.Timestamp(watermark)}; records of a partition come in time order"
+            )
+    return _side(keys, keys.in_time_order()), refused
+
+
+def _read(frame: Frame, options: AsOf, table: SymbolTable, side: str) -> Keys:
+    """Return the keys of a side; those rows can be used, so far, that take part."""
+    for name in options.keys(side):
+        require(frame, name, f" in the {side} frame")
+    try:
+        keys = Keys(frame, options.by, options.time(side), options.unit)
+        keys.read(table)
+        known = finished(frame, options, side)
+    except DataError as error:
+        raise DataError(f"In the {side} frame: {error}") from error
+    if known is not None:
+        keys.ok &= known
+    return keys
+
+
+def _disorder(keys: Keys, part: Array, table: SymbolTable) -> Array:
+    """Return which of the rows that take part cannot be used, those included that are out of order."""
+    mark_disorder(keys.codes, keys.ts, np.full(len(table), NAT), keys.ok)
+    return np.flatnonzero(part & ~keys.ok)
+
+
+def _why(keys: Keys, row: int, called: int, table: SymbolTable) -> str:
+    """Say, as what follows a colon, why a row cannot be used; it is called by number `called`."""
+    where = f"at row {called}"
+    sentence = keys.lack(row, where, table) or keys.disorder(row, where, table)
+    return sentence[0].lower() + sentence[1:]
+
+
+def _side(keys: Keys, in_time_order: bool) -> Side:
+    assert keys.kind is not None
+    if keys.ok.all():
+        return Side(read_only(keys.codes), read_only(keys.ts), keys.kind, in_time_order, None)
+    rows = np.flatnonzero(keys.ok)
+    return Side(read_only(keys.codes[rows]), read_only(keys.ts[rows]), keys.kind, in_time_order, rows)
+
+
+def finished(frame: Frame, options: AsOf, side: str) -> Array | None:
+    """Return which rows of a side take part because they are finished, None if all do.
+
+    Of right those with a `known_at` that are not marked as incomplete, unless the options ask for all; of left, where
+    that is the time that it is joined by, those with a `known_at`.
+    """
+    asked = options.time(side) == KNOWN_AT if side == "left" else not options.unfinished
+    if not asked or KNOWN_AT not in frame.names:
+        return None
+    known: Array = times(frame, KNOWN_AT, options.unit)[0] != NAT
+    if side == "right" and COMPLETE in frame.names:
+        known &= _not_false(frame.column(COMPLETE))
+    return None if known.all() else known
+
+
+def _not_false(column: Any) -> Array:
+    """Return where a column is not False; what does not hold booleans is a column of the user's own."""
+    if isinstance(column, pd.Series):
+        if not pd.api.types.is_bool_dtype(column.dtype):
+            return np.ones(len(column), np.bool_)
+        return column.to_numpy(np.bool_, na_value=True)
+    if not pa.types.is_boolean(column.type):
+        return np.ones(len(column), np.bool_)
+    return np.asarray(column.fill_null(True).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def check_kinds(options: AsOf, left: str, right: str) -> None:
+    """Raise if one side has times of another kind than the other.
+
+    Raises
+    ------
+    DataError
+        If naive, aware and integer times are mixed.
+    """
+    if left != right:
+        here, there = options.time("left"), options.time("right")
+        other = "" if here == there else f"column {there!r} "
+        raise DataError(
+            f"Column {here!r} holds {left} times in the left frame and {other}{right} ones in the right; "
+            "give both a time zone, as with .dt.tz_localize('UTC')."
+        )

@@ -1,0 +1,55 @@
+"""What loops need and Numba has no word for, said in the code that it generates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+llvm: Any = cgutils
+
+
+@intrinsic
+def own_slots(typing_context: Any, slots: Any, start: Any, capacity: Any) -> Any:
+    """Return a stretch of the pool as an array that does not count as a reference to it: counting costs more than most
+    ticks, and the loop around holds the pool.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pool_type, start_type, size_type = signature.args
+        pool = context.make_array(pool_type)(context, builder, arguments[0])
+        first = context.cast(builder, arguments[1], start_type, types.intp)
+        size = context.cast(builder, arguments[2], size_type, types.intp)
+        itemsize = context.get_constant(types.intp, pool_type.dtype.size)
+        stretch = context.make_array(signature.return_type)(context, builder)
+        context.populate_array(
+            stretch,
+            data=builder.gep(pool.data, [first]),
+            shape=[size],
+            strides=[itemsize],
+            itemsize=itemsize,
+            meminfo=None,
+        )
+        return stretch._getvalue()
+
+    return types.Array(slots.dtype, 1, "C")(slots, start, capacity), generate
+
+
+def record_on_stack(dtype: np.dtype[Any]) -> Any:
+    """Return a function that makes a record of zeros, which lives as long as the call around it."""
+    record: Any = numba.from_dtype(dtype)
+
+    @intrinsic
+    def make(typing_context: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = llvm.alloca_once(builder, llvm.ir.ArrayType(llvm.int8_t, record.size))
+            pointer.align = 16
+            llvm.memset(builder, pointer, llvm.intp_t(record.size), 0)
+            return pointer
+
+        return record(), generate
+
+    return make
