@@ -30,13 +30,45 @@ def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
                 last[code] = ts[i]
 
 
+@compile_cached
+def _in_order(codes, ts, ok):  # type: ignore[no-untyped-def]
+    """Whether all rows can be used and are in time order, not only those of each symbol."""
+    good = True
+    for i in range(codes.shape[0]):
+        good &= ok[i] & (codes[i] != _NULL)
+    for i in range(1, ts.shape[0]):
+        good &= ts[i] >= ts[i - 1]
+    return good
+
+
+@compile_cached
+def _keep_last(codes, ts, last):  # type: ignore[no-untyped-def]
+    """Keep the last time of each symbol, found from the end, where most are soon found."""
+    found = np.zeros(last.shape[0], np.bool_)
+    left = last.shape[0]
+    for i in range(codes.shape[0] - 1, -1, -1):
+        code = codes[i]
+        if not found[code]:
+            found[code] = True
+            last[code] = ts[i]
+            left -= 1
+            if left == 0:
+                break
+
+
 def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     """Clear `ok` where a row has no symbol or no time, or is earlier than a row of its symbol before it.
 
     A row whose `ok` is clear already is passed over. `last` holds the latest time of every symbol (the least int64 if
     none) and is advanced; without times (`ts` empty) only symbols are checked.
     """
-    _mark(read_only(codes), read_only(ts), last, ok)
+    codes, ts = read_only(codes), read_only(ts)
+    # One pass over the times mostly shows that all are in order, which is less to do than to look symbol by symbol
+    # where there are more rows than symbols.
+    if len(ts) > len(last) and ts[0] != NAT and ts[0] >= last.max(initial=NAT) and _in_order(codes, ts, ok):
+        _keep_last(codes, ts, last)
+    else:
+        _mark(codes, ts, last, ok)
 
 
 def no_symbol(column: str | None, where: str) -> str:

@@ -197,7 +197,7 @@ class SymbolTable:
             self.symbols.append(symbol)
         return code
 
-    def number(self, values: list[Symbol], used: Array, codes: Array) -> None:
+    def number(self, local: LocalCodes, codes: Array) -> None:
         """Fill in the codes of those values that are used and have none yet; the last place of `codes` is for nulls.
 
         Raises
@@ -205,7 +205,12 @@ class SymbolTable:
         DataError
             If strings come after integers, or integers after strings.
         """
-        wanted = np.flatnonzero(used[:-1] & (codes[:-1] == NULL))
+        values, unknown = local.values, codes[:-1] == NULL
+        if not unknown.any():
+            return
+        used = np.zeros(len(codes), np.bool_)
+        _mark_used(_as_int32(local.codes), used)
+        wanted = np.flatnonzero(used[:-1] & unknown)
         found = np.fromiter(
             map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
         )
@@ -265,7 +270,6 @@ def code_steps(
         whole = encode(column, name)
     known = np.full(len(whole.values) + 1, NULL) if whole is not None else None
     local: list[Any] = [None] * len(chunks)
-    used: list[Any] = [None] * len(chunks)
     lookup: list[Any] = [known] * len(chunks)
 
     def encode_chunk(c: int) -> None:
@@ -275,15 +279,12 @@ def code_steps(
         else:
             local[c] = encode(column.iloc[at] if isinstance(column, pd.Series) else column[at], name, at.start)
             lookup[c] = np.full(len(local[c].values) + 1, NULL)
-        used[c] = np.zeros(len(local[c].values) + 1, np.bool_)
-        used[c][local[c].codes] = True
 
     def number(c: int) -> None:
-        table.number(local[c].values, used[c], lookup[c])
+        table.number(local[c], lookup[c])
 
     def translate(c: int) -> None:
-        # Categories come with codes of 8 to 32 bits; one width means one compiled loop.
-        _translate(read_only(local[c].codes.astype(np.int32, copy=False)), lookup[c], codes[chunks[c]])
+        _translate(_as_int32(local[c].codes), lookup[c], codes[chunks[c]])
         local[c] = None
 
     return [(False, encode_chunk), (True, number), (False, translate)]
@@ -293,6 +294,23 @@ def _is_dictionary(column: Any) -> bool:
     if isinstance(column, pd.Series):
         return isinstance(column.dtype, pd.CategoricalDtype)
     return isinstance(column, pa.Array | pa.ChunkedArray) and pa.types.is_dictionary(column.type)
+
+
+def _as_int32(codes: Array) -> Array:
+    """Return the codes of categories, which have 8 to 32 bits, so that one compiled loop does for all."""
+    return read_only(codes.astype(np.int32, copy=False))
+
+
+@compile_cached
+def _mark_used(local, used):  # type: ignore[no-untyped-def]
+    """Mark which values there are, and look no further once they all are."""
+    left = used.shape[0] - 1
+    for i in range(local.shape[0]):
+        if not used[local[i]]:
+            used[local[i]] = True
+            left -= local[i] >= 0
+            if left == 0:
+                break
 
 
 @compile_cached

@@ -62,7 +62,7 @@ class Keys:
         self.view = view
         self.symbol = symbol
         self.time = time
-        self.codes = np.zeros(view.rows, np.uint32)
+        self.codes: Array = (np.zeros if symbol is None else np.empty)(view.rows, np.uint32)
         self.ok = np.ones(view.rows, np.bool_)
         self.ts: Array = NO_TIME
         self.time_kind: str | None = None
@@ -124,7 +124,7 @@ class Keys:
                 more = max(len(table), 2 * len(after)) - len(after)
                 after = np.concatenate([after, np.full(more, NAT)])
             rows = chunks[c]
-            mark_disorder(self.codes[rows], self.ts[rows], after, self.ok[rows])
+            mark_disorder(self.codes[rows], self.ts[rows], after[: len(table)], self.ok[rows])
 
         run_wavefront(len(chunks), [*self._code_steps(table, chunks), (True, check_order)])
         return after[: len(table)]
