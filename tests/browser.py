@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+SECONDS = 60  # nothing takes this long unless a test fails
+expect.set_options(timeout=SECONDS * 1000)
 
 # What the browser holds of the glyphs that draw a column.
 DRAWN = """column => {
@@ -54,6 +57,13 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def new_page(browser: Browser, width: int = 1280, height: int = 900) -> Page:
+    """Open a page that is waited for on the slowest of machines."""
+    page = browser.new_page(viewport=ViewportSize(width=width, height=height))
+    page.set_default_timeout(SECONDS * 1000)
+    return page
+
+
 def complaints(page: Page) -> list[str]:
     """A list that fills with a page's errors, and with addresses elsewhere that it asks for."""
     heard: list[str] = []
@@ -68,7 +78,7 @@ def elsewhere(url: str) -> bool:
     return not url.startswith(here)
 
 
-def wait_until(condition: Callable[[], bool], page: Page, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], page: Page, seconds: float = SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"the page does not show what it should:\n{page.inner_text('body')}"

@@ -168,7 +168,7 @@ class KafkaBroker:
             return
         self.process.send_signal(how)
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -219,7 +219,7 @@ def create_topic(bootstrap_servers: str, partitions: int = 1, name: str | None =
     name = name or f"test-{uuid.uuid4().hex[:12]}"
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     for created in admin.create_topics([NewTopic(name, num_partitions=partitions)]).values():
-        created.result(timeout=30)
+        created.result(timeout=60)
     return name
 
 
@@ -236,7 +236,7 @@ def kafka_topic(kafka_broker: str) -> Iterator[Callable[..., str]]:
     if names:
         admin = AdminClient({"bootstrap.servers": kafka_broker})
         for deleted in admin.delete_topics(names).values():
-            deleted.result(timeout=30)
+            deleted.result(timeout=60)
 
 
 def main() -> None:

@@ -11,10 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from tests.frames import ticks
+from tests.frames import same, ticks
 
 MID = ft.Pipeline(ft.ewma("price", span=5), ft.rolling_mean("price", window=4))
 
@@ -113,7 +112,7 @@ def test_time_going_backwards_within_a_symbol_names_symbol_and_row() -> None:
 def test_time_may_go_backwards_across_symbols() -> None:
     frame = ticks()
     by_symbol = frame.sort_values("symbol", kind="stable")
-    assert_frame_equal(MID(by_symbol).sort_index(ascending=False), MID(frame), check_exact=True)
+    same(MID(by_symbol).sort_index(ascending=False), MID(frame))
 
 
 def test_a_frame_that_is_refused_leaves_the_state_as_it_was() -> None:
@@ -124,8 +123,8 @@ def test_a_frame_that_is_refused_leaves_the_state_as_it_was() -> None:
     bad = frame.iloc[200:300].assign(symbol=[*["NEW"] * 50, *[None] * 50])
     with pytest.raises(ft.DataError):
         run(bad)
-    assert_frame_equal(run.state.frame(), untouched.state.frame(), check_exact=True)
-    assert_frame_equal(run(frame.iloc[200:]), untouched(frame.iloc[200:]), check_exact=True)
+    same(run.state.frame(), untouched.state.frame())
+    same(run(frame.iloc[200:]), untouched(frame.iloc[200:]))
 
 
 FORMS: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -197,7 +196,7 @@ def test_rejected_rows_are_listed_and_the_others_used() -> None:
     assert rejected["row"].tolist() == [10, 20, 30, late]
     assert [reason.split()[2] for reason in rejected["reason"]] == ["has", "has", "has", "goes"]
     assert len(good) + len(rejected) == len(frame)
-    assert_frame_equal(good, MID(frame.drop(index=[10, 20, 30, late])), check_exact=True)
+    same(good, MID(frame.drop(index=[10, 20, 30, late])))
 
 
 def test_a_value_out_of_its_domain_costs_its_row_and_makes_none_late() -> None:
@@ -210,7 +209,7 @@ def test_a_value_out_of_its_domain_costs_its_row_and_makes_none_late() -> None:
     assert rejected["row"].tolist() == [17]
     assert "holds 2" in rejected["reason"].iloc[0]
     assert "at row 17" in rejected["reason"].iloc[0]
-    assert_frame_equal(good, pairs(frame.drop(index=17)), check_exact=True)
+    same(good, pairs(frame.drop(index=17)))
 
 
 def test_a_time_beyond_the_latest_costs_its_row_and_makes_none_late() -> None:
@@ -223,7 +222,7 @@ def test_a_time_beyond_the_latest_costs_its_row_and_makes_none_late() -> None:
     assert rejected["row"].tolist() == [17]
     assert "at row 17" in rejected["reason"].iloc[0]
     assert "ahead=" in rejected["reason"].iloc[0]
-    assert_frame_equal(good, MID(broken.drop(index=17)), check_exact=True)
+    same(good, MID(broken.drop(index=17)))
 
 
 def test_a_symbol_of_rejected_rows_only_leaves_no_trace() -> None:
@@ -238,7 +237,7 @@ def test_a_symbol_of_rejected_rows_only_leaves_no_trace() -> None:
         run.accept(frame.assign(symbol=7))
     with pytest.raises(ft.DataError, match="Column 'price' must hold numbers"):
         run.accept(frame.assign(symbol="LATER", price="text", ts=frame["ts"] + pd.Timedelta("1D")))
-    assert_frame_equal(run.state.frame(), before, check_exact=True)
+    same(run.state.frame(), before)
 
 
 def test_nan_and_infinity_do_not_poison_what_follows() -> None:
@@ -264,7 +263,7 @@ def test_short_frames_give_the_same_columns(rows: int) -> None:
 
 def test_a_duplicated_index_is_kept() -> None:
     frame = ticks().set_axis(np.zeros(500, int), axis=0)
-    assert_frame_equal(MID(frame)[frame.columns.tolist()], frame)
+    same(MID(frame)[frame.columns.tolist()], frame)
 
 
 @pytest.mark.parametrize("dtype", ["Float64", "Int64", "double[pyarrow]", "int32", "float32", "decimal"])
@@ -299,7 +298,7 @@ def test_nothing_is_changed_in_place() -> None:
     frame = ticks()
     before = frame.copy(deep=True)
     MID(frame)
-    assert_frame_equal(frame, before, check_exact=True)
+    same(frame, before)
 
 
 def test_arrays_of_the_wrong_sort_are_refused() -> None:

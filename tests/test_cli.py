@@ -173,17 +173,17 @@ def test_the_embedded_broker_serves_until_it_is_interrupted() -> None:
         assert name == "KAFKA_BOOTSTRAP_SERVERS"
         producer = Producer({"bootstrap.servers": servers})
         producer.produce("quotes", b"one", partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
         consumer = Consumer({"bootstrap.servers": servers, "group.id": "g", "auto.offset.reset": "earliest"})
         try:
             consumer.assign([_from_start("quotes")])
-            message = consumer.poll(30)
+            message = consumer.poll(60)
             assert message is not None
             assert message.value() == b"one"
         finally:
             consumer.close()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 0
         assert "Traceback" not in said
     finally:

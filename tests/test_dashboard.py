@@ -20,7 +20,7 @@ import data_generators
 from fintech_toolkit.dashboards import live_dashboard, quote_panels, serve
 from fintech_toolkit.demo import build_pipeline
 from fintech_toolkit.live import EmbeddedBroker
-from tests.browser import COLORED, DRAWN, complaints, wait_until
+from tests.browser import COLORED, DRAWN, SECONDS, complaints, new_page, wait_until
 
 POINTS = 300
 
@@ -62,7 +62,7 @@ def feed(broker: EmbeddedBroker) -> Iterator[Feed]:
     yield feed
     feed.source.stop()
     if feed.source.exception is None:
-        feed.source.wait(10)
+        feed.source.wait(SECONDS)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def address(feed: Feed) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = new_page(browser)
     heard = complaints(page)
     page.goto(address)
     yield page
@@ -130,7 +130,7 @@ def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browse
     if moment == "before":
         arrives()
     with serve(dashboard) as address:
-        page = browser.new_page()
+        page = new_page(browser)
         heard = complaints(page)
         # A browser so slow that many frames fall between its websocket and the end of its loading.
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
@@ -142,7 +142,7 @@ def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browse
         if moment == "after":
             expect(page.get_by_text("Waiting for the first rows")).to_be_visible()
             arrives()
-        wait_until(lambda: is_drawn(page), page, 15)
+        wait_until(lambda: is_drawn(page), page)
         rows = enriched.iloc[:1_000]
         assert shows(page, rows[rows["symbol"] == rows["symbol"].mode()[0]].tail(POINTS))
         page.close()
@@ -160,7 +160,7 @@ def test_ten_pages_that_load_at_once_while_rows_flow(feed: Feed, browser: Browse
     with serve(lambda: live_dashboard(feed.table, feed.source, quote_panels(), points=POINTS)) as address:
         flowing = threading.Thread(target=flow)
         flowing.start()
-        pages = [browser.new_page() for _ in range(10)]
+        pages = [new_page(browser) for _ in range(10)]
         heard = [complaints(page) for page in pages]
         for page in pages:
             page.goto(address, wait_until="commit")
@@ -200,7 +200,7 @@ def test_plots_follow_the_feed_and_the_symbol(page: Page, feed: Feed):
 
 def test_a_visitor_who_comes_late_sees_the_plots_at_once(feed: Feed, address: str, browser: Browser):
     feed.send(1_000)
-    page = browser.new_page()
+    page = new_page(browser)
     wait_until(lambda: len(feed.table.snapshot()) == 1_000, page)
     page.goto(address)
     expect(page.locator(".bk-Figure")).to_have_count(3)
@@ -217,7 +217,7 @@ def test_it_says_that_the_feed_died_and_why(page: Page, feed: Feed):
 
     feed.source.sink(fail)
     feed.send(100)
-    expect(page.get_by_text("died: ZeroDivisionError: the disk is <full>", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("died: ZeroDivisionError: the disk is <full>", exact=True)).to_be_visible()
 
 
 def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browser):
@@ -227,11 +227,11 @@ def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browse
         return live_dashboard(feed.table, feed.source, quote_panels(), status=lambda: frames.append(1) or "")
 
     with serve(dashboard) as address:
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(address)
         wait_until(lambda: len(frames) > 3, page)  # it is being drawn
         page.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         before = -1
         while len(frames) != before:  # five frames' time without one
             assert time.monotonic() < deadline
@@ -250,7 +250,7 @@ def test_only_this_machine_and_its_own_pages_may_connect(address: str):
     assert listening
 
     def upgrade(origin: str) -> int:
-        connection = http.client.HTTPConnection("localhost", port, timeout=10)
+        connection = http.client.HTTPConnection("localhost", port, timeout=SECONDS)
         headers = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",

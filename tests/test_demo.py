@@ -80,7 +80,7 @@ def test_all_three_agree(start: Callable[..., Running]):
     assert "dashboard: http://localhost:" in said
     assert "50,000 rows in = 50,000 out + 0 rejected" in said
     assert "live = pandas, row for row and bit for bit" in said
-    psutil.wait_procs(demo.processes(), timeout=5)
+    psutil.wait_procs(demo.processes(), timeout=60)
     assert demo.processes() == []
     assert list(demo.folder.iterdir()) == [demo.output]
 

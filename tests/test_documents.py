@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import fintech_toolkit as ft
+from tests.processes import python
 
 ROOT = Path(__file__).parents[1]
 
 
 def blocks(document: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / document).read_text(), flags=re.MULTILINE | re.DOTALL)
-
-
-def python(arguments: list[str], folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
 
 
 def test_the_kernel_of_contributing_is_one_file_and_passes_the_contract(tmp_path: Path) -> None:
@@ -42,19 +28,19 @@ def test_the_kernel_of_contributing_is_one_file_and_passes_the_contract(tmp_path
     assert not (tmp_path / path).exists()
     (tmp_path / path).write_text(source)
     contract = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels/test_contract.py", "-k", name]
-    done = python(contract, tmp_path, PYTHONPATH=str(tmp_path))
+    done = python(tmp_path, *contract, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stdout[-5000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
     assert int(passed[1]) >= 10, "all of the ten checks, at least once"
-    shown = python(["-m", "fintech_toolkit", "kernels", "show", name], tmp_path, PYTHONPATH=str(tmp_path))
+    shown = python(tmp_path, "-m", "fintech_toolkit", "kernels", "show", name, PYTHONPATH=str(tmp_path))
     assert name in shown.stdout
 
 
 def test_the_tour_of_the_readme_runs(tmp_path: Path) -> None:
     tour = blocks("README.md", "python")
     assert tour
-    done = python(["-c", "\n".join(tour)], tmp_path)
+    done = python(tmp_path, "-c", "\n".join(tour))
     assert done.returncode == 0, done.stderr[-5000:]
 
 

@@ -16,14 +16,14 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from tests.frames import ticks
+from tests.frames import same, ticks
 
 PIPELINE = ft.Pipeline(ft.midprice(), ft.ewma("mid", span=5), ft.rolling_mean("price", window="2s"))
 BARS = ft.Pipeline(ft.time_bars(frequency="10s"))
 
 
 def plain() -> pd.DataFrame:
-    return ticks(60, symbols=3).reset_index(drop=True).drop(columns="note")
+    return ticks(60, symbols=3).reset_index(drop=True).drop(columns=["venue", "note"])
 
 
 def arrays() -> dict[str, Any]:
@@ -158,14 +158,14 @@ def test_pandas_columns_of_arrow() -> None:
     result = PIPELINE(frame)
     for name in PIPELINE.gives:
         assert_array_equal(result[name], PIPELINE(plain())[name])
-    assert_frame_equal(result[frame.columns.tolist()], frame)
+    same(result[frame.columns.tolist()], frame)
 
 
 def test_names_of_columns_need_not_be_strings() -> None:
     frame = plain()
     frame[0], frame[("a", 1)], frame[None] = 1, 2, 3
     result = PIPELINE(frame)
-    assert_frame_equal(result[frame.columns.tolist()], frame)
+    same(result[frame.columns.tolist()], frame)
     assert_array_equal(result["ewma"], PIPELINE(plain())["ewma"])
     with pytest.raises(ft.ColumnError, match=r"no column 'ask'\. Did you mean"):
         PIPELINE(frame.rename(columns={"ask": "aks"}))
@@ -226,7 +226,7 @@ def test_what_an_arrow_table_has_besides_columns_is_kept() -> None:
     assert result.schema.metadata == table.schema.metadata
     assert result.schema.names == [*table.schema.names, *PIPELINE.gives]
     expected = PIPELINE(plain()).set_axis(pd.Index(range(60, 0, -1), name="down"), axis=0)
-    assert_frame_equal(result.to_pandas(), expected, check_exact=True)
+    same(result.to_pandas(), expected)
     batch = table.combine_chunks().to_batches()[0]
     assert isinstance(PIPELINE(batch), pa.RecordBatch)
     assert PIPELINE(batch).schema.metadata == table.schema.metadata
@@ -238,7 +238,7 @@ def test_rows_that_are_left_out_leave_the_others_labels() -> None:
     good, rejected = PIPELINE.start().accept(table)
     assert rejected["row"].tolist() == [7]
     expected = PIPELINE(frame.drop(index=7))
-    assert_frame_equal(good.to_pandas().reset_index(drop=True), expected.reset_index(drop=True), check_exact=True)
+    same(good.to_pandas().reset_index(drop=True), expected.reset_index(drop=True))
 
 
 @pytest.mark.parametrize("rows", [0, 1])
@@ -268,4 +268,4 @@ def test_frames_of_no_row_and_of_one(sort: str, rows: int) -> None:
             run = pipeline.start()
             run(given)
             expected = pipeline.start()(whole).iloc[0 if pipeline.emits else rows :]
-            assert_frame_equal(run(whole.iloc[rows:]), expected, check_exact=True)
+            same(run(whole.iloc[rows:]), expected)

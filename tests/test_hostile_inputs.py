@@ -16,6 +16,7 @@ from numpy.testing import assert_array_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
+from tests.frames import same
 from tests.hostile import BAD_ROW, DAY, HOSTILE, SECOND, CannotHold, Column, as_arrow, as_pandas
 
 ROWS = 6
@@ -60,7 +61,7 @@ def by_second_frame(columns: dict[str, Any]) -> Any:
     try:
         return run(frame)
     except ft.FintechToolkitError:
-        pd.testing.assert_frame_equal(run(pd.DataFrame(clean())), untouched(pd.DataFrame(clean())), check_exact=True)
+        same(run(pd.DataFrame(clean())), untouched(pd.DataFrame(clean())))
         raise
 
 

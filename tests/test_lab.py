@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import COLORED, DRAWN, complaints, wait_until
+from tests.browser import COLORED, DRAWN, SECONDS, complaints, new_page, wait_until
 
 ROWS = 20
 CELLS = [
@@ -71,7 +71,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
 
 def address(server: subprocess.Popen[bytes], folder: Path) -> str:
     """The address of the notebook, token and all, once the server has said it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 2 * SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
         for line in (folder / "log").read_text().splitlines():
@@ -82,7 +82,7 @@ def address(server: subprocess.Popen[bytes], folder: Path) -> str:
 
 
 def test_all_plots_show_the_last_rows_when_the_feed_has_ended(lab: str, browser: Browser, tmp_path: Path):
-    page = browser.new_page(viewport={"width": 1200, "height": 1600})
+    page = new_page(browser, 1200, 1600)
     heard = complaints(page)
     page.goto(lab)
     page.get_by_text("live_dashboard(table").wait_for()

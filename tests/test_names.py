@@ -9,15 +9,14 @@ from typing import Any
 import dask.dataframe as dd
 import pandas as pd
 import pytest
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
 import fintech_toolkit.live  # registers the nodes
-from tests.frames import ticks
+from tests.frames import same, ticks
 
 NAMES = {"symbol": "ticker", "ts": "when", "bid": "b", "ask": "a"}
-FRAME = ticks(200).drop(columns="note").reset_index(drop=True)
+FRAME = ticks(200).drop(columns=["venue", "note"]).reset_index(drop=True)
 MINE = FRAME.rename(columns=NAMES)
 
 
@@ -32,19 +31,19 @@ def mine(result: pd.DataFrame) -> pd.DataFrame:
 def test_pipelines_take_it() -> None:
     expected = mine(steps()(FRAME))
     mapped = steps(columns=NAMES)
-    assert_frame_equal(mapped(MINE), expected, check_exact=True)
+    same(mapped(MINE), expected)
     assert mapped.reads == ["ticker", "when", "b", "a"]
     got = mapped(dd.from_pandas(MINE, npartitions=3)).compute(scheduler="sync")
-    assert_frame_equal(got[mapped.gives], expected[mapped.gives], check_exact=True)
+    same(got[mapped.gives], expected[mapped.gives])
     assert ft.Pipeline.from_json(mapped.to_json()) == mapped
     assert mapped | ft.lag("mid") == steps(columns=NAMES, symbol="ticker") | ft.lag("mid")
 
 
 def test_kernels_take_it() -> None:
-    assert_frame_equal(ft.midprice(MINE, columns=NAMES), mine(ft.midprice(FRAME)), check_exact=True)
+    same(ft.midprice(MINE, columns=NAMES), mine(ft.midprice(FRAME)))
     prices = FRAME[["symbol", "ts", "price"]].rename(columns=NAMES)
     got = ft.ewma(prices, "price", span=5, columns=NAMES)
-    assert_frame_equal(got, mine(ft.ewma(FRAME, "price", span=5))[[*prices.columns, "ewma"]], check_exact=True)
+    same(got, mine(ft.ewma(FRAME, "price", span=5))[[*prices.columns, "ewma"]])
 
 
 def test_streams_and_their_tables_take_it() -> None:
@@ -54,9 +53,9 @@ def test_streams_and_their_tables_take_it() -> None:
     source.emit(MINE[:77])
     source.emit(MINE[77:])
     expected = mine(steps()(FRAME))
-    assert_frame_equal(table.snapshot(), expected, check_exact=True)
+    same(table.snapshot(), expected)
     one = expected[expected["ticker"] == "S03"].reset_index(drop=True)
-    assert_frame_equal(table.snapshot("S03"), one, check_exact=True)
+    same(table.snapshot("S03"), one)
 
 
 def test_partitions_take_it(tmp_path: Path) -> None:
@@ -74,7 +73,7 @@ def test_partitions_take_it(tmp_path: Path) -> None:
 
 def test_pairs_take_it() -> None:
     expected = ft.to_pairs(FRAME, [("S01", "S02")]).rename(columns=NAMES)
-    assert_frame_equal(ft.to_pairs(MINE, [("S01", "S02")], columns=NAMES), expected)
+    same(ft.to_pairs(MINE, [("S01", "S02")], columns=NAMES), expected)
     lazy = ft.to_pairs(dd.from_pandas(MINE, npartitions=2), [("S01", "S02")], columns=NAMES)
     assert lazy.compute(scheduler="sync")["ticker"].tolist() == expected["ticker"].tolist()
 

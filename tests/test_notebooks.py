@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser
 
-from tests.browser import COLORED, complaints, wait_until
+from tests.browser import COLORED, complaints, new_page, wait_until
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -46,7 +46,7 @@ def test_draws_its_plots_without_a_network(path: Path, browser: Browser, tmp_pat
     html, _ = exporter.from_notebook_node(executed(path))
     file = tmp_path / "notebook.html"
     file.write_text(html)
-    page = browser.new_page(viewport={"width": 1000, "height": 1000})
+    page = new_page(browser, 1000, 1000)
     # HoloViews names the style sheets of Panel's layout by their address, inline or not; plots do without.
     page.route("https://cdn.holoviz.org/**/*.css*", lambda route: route.fulfill(body="", content_type="text/css"))
     heard = complaints(page)

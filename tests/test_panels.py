@@ -16,7 +16,7 @@ import data_generators
 from fintech_toolkit.dashboards import Panel, live_dashboard, plot_panels, serve
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
 from fintech_toolkit.live import from_kafka_frames
-from tests.browser import COLORED, DRAWN, complaints, wait_until
+from tests.browser import COLORED, DRAWN, complaints, new_page, wait_until
 
 POINTS = 300
 
@@ -37,7 +37,7 @@ def source() -> Any:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 1200})
+    page = new_page(browser, 1280, 1200)
     heard = complaints(page)
     yield page
     page.close()

@@ -11,29 +11,27 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import wavefront
-from tests.frames import ticks
-
-
-def features() -> ft.Pipeline:
-    return ft.Pipeline(
-        ft.midprice(),
-        ft.log_returns("mid"),
-        ft.ewma("log_return", halflife=5),
-        ft.rolling_std("log_return", window=10, min_periods=3),
-        ft.rolling_mean("mid", window="3s").named("slow"),
-    )
+from tests.frames import features, same, ticks
 
 
 def test_pandas_keeps_rows_order_index_and_dtypes_and_appends_columns() -> None:
     frame = ticks()
     result = features()(frame)
-    assert_frame_equal(result[frame.columns.tolist()], frame, check_exact=True)
-    assert list(result.columns[len(frame.columns) :]) == ["mid", "log_return", "ewma", "rolling_std", "slow"]
+    same(result[frame.columns.tolist()], frame)
+    assert list(result.columns[len(frame.columns) :]) == [
+        "mid",
+        "log_return",
+        "ewma",
+        "ewstd",
+        "zscore",
+        "rolling_max",
+        "slow",
+        "lagged",
+    ]
     assert_array_equal(result["mid"], (frame["bid"] + frame["ask"]) / 2)
 
 
@@ -41,12 +39,12 @@ def test_each_symbol_is_as_if_it_were_alone() -> None:
     frame = ticks()
     result = features()(frame)
     for symbol, alone in frame.groupby("symbol"):
-        assert_frame_equal(features()(alone), result[result["symbol"] == symbol], check_exact=True)
+        same(features()(alone), result[result["symbol"] == symbol])
 
 
 @pytest.mark.parametrize("kind", ["table", "batch", "chunked", "dict", "category", "dictionary", "integers"])
 def test_every_kind_of_frame_gives_the_same_bits(kind: str) -> None:
-    frame = ticks().drop(columns="note")
+    frame = ticks().drop(columns=["venue", "note"])
     expected = features()(frame)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     if kind == "table":
@@ -76,11 +74,11 @@ def test_the_wavefront_gives_the_bits_of_one_chunk(monkeypatch: pytest.MonkeyPat
     frame = ticks(3000)
     whole = features()(frame)
     monkeypatch.setattr(wavefront, "MORSEL", 97)
-    assert_frame_equal(features()(frame), whole, check_exact=True)
+    same(features()(frame), whole)
     bars = ft.Pipeline(ft.time_bars(frequency="1s"))
     many = bars(frame)
     monkeypatch.undo()
-    assert_frame_equal(bars(frame), many, check_exact=True)
+    same(bars(frame), many)
 
 
 def test_the_wavefront_passes_on_the_first_error() -> None:
@@ -96,7 +94,7 @@ def test_a_run_continues_where_the_last_frame_left() -> None:
     frame = ticks()
     run = features().start()
     parts = [run(frame.iloc[a:b]) for a, b in [(0, 1), (1, 1), (1, 250), (250, 500)]]
-    assert_frame_equal(pd.concat(parts), features()(frame), check_exact=True)
+    same(pd.concat(parts), features()(frame))
 
 
 def test_peek_does_not_advance() -> None:
@@ -104,8 +102,8 @@ def test_peek_does_not_advance() -> None:
     run = features().start()
     run(frame.iloc[:300])
     peeked = run.peek(frame.iloc[300:])
-    assert_frame_equal(run.peek(frame.iloc[300:]), peeked, check_exact=True)
-    assert_frame_equal(run(frame.iloc[300:]), peeked, check_exact=True)
+    same(run.peek(frame.iloc[300:]), peeked)
+    same(run(frame.iloc[300:]), peeked)
 
 
 def test_peek_shows_the_forming_bar() -> None:
@@ -115,7 +113,7 @@ def test_peek_shows_the_forming_bar() -> None:
     forming = run.peek(frame.iloc[:0])
     assert forming[["count", "complete"]].values.tolist() == [[50, False]]
     assert forming["known_at"].isna().all()
-    assert_frame_equal(run.flush(), forming)
+    same(run.flush(), forming)
     with pytest.raises(ft.PipelineError, match="no event step"):
         features().start().flush()
 
@@ -181,7 +179,7 @@ def test_how_a_frame_in_memory_runs_is_told(sort: Any) -> None:
     assert (plan.name, plan.chunks) == ("one scan", "1 chunk of up to 131,072 rows")
     assert "500 rows" in plan.reason
     assert dict(plan.steps)["midprice('bid', 'ask')"].endswith("needs no state")
-    assert "state" not in dict(plan.steps)["ewma('log_return', halflife=5)"]
+    assert "state" not in dict(plan.steps)["ewma('log_return', halflife=20)"]
     assert repr(plan).startswith("Plan: one scan (1 chunk of up to 131,072 rows)\nWhy: the frame is in memory")
     assert "midprice(&#x27;bid&#x27;" in plan._repr_html_()
     with pytest.raises(ft.ColumnError, match="no column 'bid'"):

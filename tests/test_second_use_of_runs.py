@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.engines.memory import wavefront
-from tests.frames import ticks
+from tests.frames import same, ticks
 
 PIPELINE = ft.Pipeline(ft.midprice(), ft.ewma("mid", span=5), ft.rolling_mean("price", window="2s"))
 BARS = ft.Pipeline(ft.time_bars(frequency="2s"))
@@ -26,7 +25,7 @@ PAIRS = ft.Pipeline(ft.hayashi_yoshida_cov(), session="America/New_York")
 
 
 def frame() -> pd.DataFrame:
-    return ticks(300, symbols=4).reset_index(drop=True).drop(columns="note").assign(leg=0)
+    return ticks(300, symbols=4).reset_index(drop=True).drop(columns=["venue", "note"]).assign(leg=0)
 
 
 def naive(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,10 +90,10 @@ def test_a_refused_frame_leaves_no_trace(case: str, pipeline: ft.Pipeline, seen:
         (run if call == "run" else getattr(run, call))(wrong)
     assert run.state.time_kind == untouched.state.time_kind
     assert run.state.symbols == untouched.state.symbols
-    assert_frame_equal(run.state.frame(), untouched.state.frame(), check_exact=True)
-    assert_frame_equal(run(whole.iloc[seen:]), untouched(whole.iloc[seen:]), check_exact=True)
+    same(run.state.frame(), untouched.state.frame())
+    same(run(whole.iloc[seen:]), untouched(whole.iloc[seen:]))
     if pipeline.emits:
-        assert_frame_equal(run.flush(), untouched.flush(), check_exact=True)
+        same(run.flush(), untouched.flush())
 
 
 @pytest.mark.parametrize("call", ["peek", "accept", "run"])
@@ -123,9 +122,9 @@ def test_a_peek_at_new_symbols_leaves_no_trace() -> None:
             one(whole.iloc[:100])
         new = whole.iloc[100:200].assign(symbol="NEW")
         peeked = run.peek(new)
-        assert_frame_equal(run.peek(new), peeked, check_exact=True)
+        same(run.peek(new), peeked)
         assert run.state.symbols == untouched.state.symbols
-        assert_frame_equal(run(whole.iloc[100:]), untouched(whole.iloc[100:]), check_exact=True)
+        same(run(whole.iloc[100:]), untouched(whole.iloc[100:]))
 
 
 def test_rows_that_are_all_rejected_leave_no_trace() -> None:
@@ -146,7 +145,7 @@ def test_after_its_end_a_run_starts_afresh() -> None:
     assert len(run.flush()) == 0
     assert run.state.symbols == []
     again = pd.concat([run(whole), run.flush()], ignore_index=True)
-    assert_frame_equal(again, first, check_exact=True)
+    same(again, first)
     # Another day may have another clock.
     other = pd.concat([run(naive(whole)), run.flush()], ignore_index=True)
     assert other["count"].tolist() == first["count"].tolist()
@@ -161,12 +160,12 @@ def test_runs_from_one_state_do_not_touch_each_other(tmp_path: Path) -> None:
     before = begun.state.frame()
     expected = PIPELINE(whole).iloc[100:]
     for start in (begun.state, begun.state, tmp_path / "state.parquet", str(tmp_path / "state.parquet")):
-        assert_frame_equal(PIPELINE.start(start)(whole.iloc[100:]), expected, check_exact=True)
+        same(PIPELINE.start(start)(whole.iloc[100:]), expected)
     stream = Stream()
     received = PIPELINE.live(stream, str(tmp_path / "state.parquet")).sink_to_list()
     stream.emit(whole.iloc[100:])
-    assert_frame_equal(received[0], expected, check_exact=True)
-    assert_frame_equal(begun.state.frame(), before, check_exact=True)
+    same(received[0], expected)
+    same(begun.state.frame(), before)
     for wrong in ({"A": 1}, 7, begun, whole):
         with pytest.raises(ft.StateError, match="starts from a State or the path of a saved one, not"):
             PIPELINE.start(wrong)
@@ -199,13 +198,13 @@ def test_a_frame_that_stops_half_way_stops_the_run(morsel: int, monkeypatch: pyt
     with pytest.raises(ValueError, match="thirteen"):
         run.peek(wrong)
     good = whole.iloc[100:]
-    assert_frame_equal(run.peek(good), untouched.peek(good), check_exact=True)
+    same(run.peek(good), untouched.peek(good))
     with pytest.raises(ValueError, match="thirteen"):
         run(wrong)
     for use in (run, run.peek, run.accept, lambda frame: run.state):
         with pytest.raises(ft.StateError, match=r"stopped half-way \(ValueError: thirteen\).*start again"):
             use(good)
-    assert_frame_equal(BRITTLE.start(saved)(good), untouched(good), check_exact=True)
+    same(BRITTLE.start(saved)(good), untouched(good))
 
 
 def test_after_a_dask_frame_that_cannot_be_used_one_begins_from_the_state_before_it() -> None:
@@ -220,8 +219,8 @@ def test_after_a_dask_frame_that_cannot_be_used_one_begins_from_the_state_before
     with pytest.raises(ft.DataError, match="goes backwards"):
         run(dd.from_pandas(whole.iloc[200:], npartitions=2), plan="chain").compute()
     state = before.compute()
-    assert_frame_equal(state.frame(), untouched.state.frame(), check_exact=True)
-    assert_frame_equal(PIPELINE.start(state)(whole.iloc[150:]), untouched(whole.iloc[150:]), check_exact=True)
+    same(state.frame(), untouched.state.frame())
+    same(PIPELINE.start(state)(whole.iloc[150:]), untouched(whole.iloc[150:]))
 
 
 def test_a_run_over_dask_frames_begins_where_one_in_memory_ended_and_the_other_way_round() -> None:
@@ -232,7 +231,7 @@ def test_a_run_over_dask_frames_begins_where_one_in_memory_ended_and_the_other_w
     rows, state = dask.compute(on_dask(dd.from_pandas(whole.iloc[100:], npartitions=3)), on_dask.state)
     parts += [rows, BARS.start(state).flush()]
     expected = BARS(whole)
-    assert_frame_equal(pd.concat(parts, ignore_index=True), expected, check_exact=True)
+    same(pd.concat(parts, ignore_index=True), expected)
 
 
 def test_a_wrong_call_leaves_a_run_as_it_was() -> None:
@@ -245,7 +244,7 @@ def test_a_wrong_call_leaves_a_run_as_it_was() -> None:
     for use in (run, run.peek, run.accept):
         with pytest.raises(ft.PipelineError, match=r"one of Dask.*start_dask"):
             use(dd.from_pandas(whole, npartitions=2))
-    assert_frame_equal(run(whole.iloc[100:]), untouched(whole.iloc[100:]), check_exact=True)
+    same(run(whole.iloc[100:]), untouched(whole.iloc[100:]))
 
 
 def test_a_wrong_call_leaves_a_run_over_dask_frames_as_it_was() -> None:

@@ -42,7 +42,7 @@ def run_and_stop(arguments: list[str], folder: Path, after: int, how: int = sign
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(how)
     process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive, "workers end with the process that started them"
     return process.returncode
 

@@ -17,7 +17,8 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import backpressure, plans
 from fintech_toolkit.engines.dask.backpressure import hold_back
 from fintech_toolkit.engines.dask.chain import ScanTasks
-from tests.engines.ticks import pipeline, same, ticks
+from tests.engines.ticks import ticks
+from tests.frames import features, same
 
 PARTITIONS, ROWS = 40, 80_000  # of 5 MB each: 200 MB, and the workers keep 50 MB each before they spill
 LARGE = 4_000_000
@@ -108,16 +109,22 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def last_rows() -> Any:
+    """Those of every partition, as they are in memory."""
+    whole = steps()(pd.concat([read_ticks(number) for number in range(PARTITIONS)]))
+    return whole["ewma"].to_numpy()[ROWS - 1 :: ROWS]
+
+
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_chain_holds_few_partitions(source: str, small: Client) -> None:
+def test_a_chain_holds_few_partitions(source: str, small: Client, last_rows: Any) -> None:
     lazy = steps()(SOURCES[source](), plan="chain").map_partitions(last_row, meta={"ewma": "f8"})
     got, most, spilled = run_and_count(small, lazy)
     # Of frames that were read, of those that were scanned, and of what Dask calls the same frame in between.
     assert most["read_ticks"] <= 2 * backpressure.READS_A_THREAD
     assert max(most.values()) <= 3 * backpressure.READS_A_THREAD
     assert spilled < LARGE  # no frame
-    expected = steps()(pd.concat([read_ticks(number) for number in range(PARTITIONS)]))["ewma"]
-    np.testing.assert_array_equal(got["ewma"], expected.iloc[ROWS - 1 :: ROWS])
+    np.testing.assert_array_equal(got["ewma"], last_rows)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +239,7 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     """Thirty days in one compute hold no more than one."""
     monkeypatch.setattr(backpressure, "CPU_COUNT", 1)
     frame = ticks(900, symbols=9)
-    run = pipeline().start_dask()
+    run = features().start_dask()
     days = [run(dd.from_pandas(frame.iloc[a : a + 150], npartitions=3)) for a in range(0, 900, 150)]
     (expr,) = (days[-1].optimize(fuse=False).expr,)
     graph = dict(days[-1].optimize().__dask_graph__())
@@ -246,4 +253,4 @@ def test_day_two_is_read_behind_day_one(monkeypatch: pytest.MonkeyPatch) -> None
     for number, scan in enumerate(scans[ahead:], ahead):
         for key in ancestors(graph, scan) - ancestors(graph, scans[number - 1]) - {scans[number - 1]}:
             assert scans[number - ahead] in ancestors(graph, key)
-    same(pd.concat(dask.compute(*days, scheduler="sync")), pipeline()(frame))
+    same(pd.concat(dask.compute(*days, scheduler="sync")), features()(frame))

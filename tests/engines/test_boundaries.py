@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import keys, wavefront
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut
 from fintech_toolkit.frames.symbols import CHUNK
+from tests.frames import same
 
 SECOND = 1_000_000_000
 FEW_ROWS, MORE_ROWS = 40, 160
@@ -176,11 +176,11 @@ def test_an_error_in_a_late_chunk_leaves_the_run_as_it_was(late: int) -> None:
     mixed = frame.assign(symbol=frame["symbol"].astype(object).where(frame.index != late, 7))
     run, untouched = steps().start(), steps().start()
     before, rest = frame.iloc[:30], frame.iloc[30:]
-    assert_frame_equal(run(before), untouched(before), check_exact=True)
+    same(run(before), untouched(before))
     with pytest.raises(ft.DataError, match="symbols must be all strings"):
         run(mixed.iloc[30:])
     assert run.state.symbols == untouched.state.symbols
-    assert_frame_equal(run(rest), untouched(rest), check_exact=True)
+    same(run(rest), untouched(rest))
 
 
 @pytest.mark.parametrize("kind", ["str", "category"])
@@ -225,4 +225,4 @@ def test_a_value_leaves_a_window_of_time_when_it_is_as_old_as_the_window(at: int
     whole = pipeline(frame)
     assert_array_equal(whole["rolling_max"], expected)
     run = pipeline.start()  # cut within a tie, and between ties
-    assert_frame_equal(pd.concat([run(frame.iloc[:at]), run(frame.iloc[at:])]), whole, check_exact=True)
+    same(pd.concat([run(frame.iloc[:at]), run(frame.iloc[at:])]), whole)

@@ -15,6 +15,7 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import write_partitioned
 from fintech_toolkit.engines.dask.versions import POINTER, new_version
 from tests.engines.test_datasets import ROWS, check_whole, numbered, read
+from tests.frames import same
 
 
 def test_only_what_was_written_is_removed(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_other_tools_read_the_data_of_a_version(tmp_path: Path) -> None:
     expected = read(path).astype({"symbol": "str"})
     for got in (pd.read_parquet(data), dd.read_parquet(data).compute(scheduler="sync")):
         plain = got.astype({"symbol": "str"}).reset_index(drop=True)
-        pd.testing.assert_frame_equal(plain, expected.reset_index(drop=True))
+        same(plain, expected.reset_index(drop=True))
     polars = pytest.importorskip("polars", reason="peers of benchmarks: pip install -e '.[bench]'")
     assert polars.read_parquet(data)["version"].to_list() == [1] * ROWS
 

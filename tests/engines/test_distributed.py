@@ -16,13 +16,8 @@ from distributed import Client, Event, LocalCluster
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
-from tests.engines.ticks import PLANS, parts_of, pipeline, prepared, refuse, same, ticks
-
-
-@pytest.fixture
-def client(cluster: LocalCluster) -> Iterator[Client]:
-    with Client(cluster) as client:
-        yield client
+from tests.engines.ticks import PLANS, parts_of, prepared, refuse, ticks
+from tests.frames import features, same
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -33,13 +28,13 @@ def test_same_bits_as_pandas(scheduler: str, npartitions: int, plan: str, reques
     ddf = prepared(frame, npartitions, plan)
     if scheduler == "processes":
         request.getfixturevalue("client")
-    lazy = pipeline()(ddf, plan=plan)
+    lazy = features()(ddf, plan=plan)
     got = lazy.compute(**({} if scheduler == "processes" else {"scheduler": scheduler}))
     assert got.dtypes.astype(str).tolist() == lazy.dtypes.astype(str).tolist()
     if plan != "chain":
         assert got.groupby("symbol")["number"].is_monotonic_increasing.all()
         got = got.sort_index()
-    same(got, pipeline()(frame))
+    same(got, features()(frame))
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -58,8 +53,8 @@ def test_symbols_of_any_kind(kind: str, plan: str) -> None:
     if plan == "by_symbol":
         ddf = partition_by_symbol(ddf, 5)
     with dask.config.set(scheduler="sync"):
-        got = pipeline()(ddf, plan=plan).compute().sort_index()
-    expected = pipeline()(frame)
+        got = features()(ddf, plan=plan).compute().sort_index()
+    expected = features()(frame)
     assert str(got["symbol"].dtype).split("[")[0] == {"int64": "int64", "str": "string"}.get(kind, "category")
     np.testing.assert_array_equal(got["symbol"].astype(object), expected["symbol"].astype(object))
     same(got.drop(columns="symbol"), expected.drop(columns="symbol"))
@@ -69,8 +64,8 @@ def test_symbols_of_unlike_categories_through_a_real_shuffle(client: Client) -> 
     frame = ticks()
     ddf = dd.from_pandas(frame, npartitions=4)
     ddf = ddf.assign(symbol=ddf["symbol"].astype("category"))
-    got = pipeline()(ddf, plan="shuffle").compute().sort_index()
-    expected = pipeline()(frame)
+    got = features()(ddf, plan="shuffle").compute().sort_index()
+    expected = features()(frame)
     np.testing.assert_array_equal(got["symbol"].astype(object), expected["symbol"].astype(object))
     np.testing.assert_array_equal(got["zscore"], expected["zscore"])
 
@@ -83,20 +78,20 @@ def test_empty_partitions_and_a_symbol_in_one_partition_only(plan: str) -> None:
     if plan == "by_symbol":
         ddf = partition_by_symbol(ddf, 9)
     with dask.config.set(scheduler="sync"):
-        same(pipeline()(ddf, plan=plan).compute().sort_index(), pipeline()(frame))
+        same(features()(ddf, plan=plan).compute().sort_index(), features()(frame))
 
 
 def test_a_frame_without_rows() -> None:
     frame = ticks(100).iloc[:0]
     for plan in ("chain", "shuffle"):
-        got = pipeline()(dd.from_pandas(frame, npartitions=1), plan=plan).compute(scheduler="sync")
-        assert got.dtypes.astype(str).tolist() == pipeline()(frame).dtypes.astype(str).tolist()
+        got = features()(dd.from_pandas(frame, npartitions=1), plan=plan).compute(scheduler="sync")
+        assert got.dtypes.astype(str).tolist() == features()(frame).dtypes.astype(str).tolist()
 
 
 def test_duplicated_index_is_kept() -> None:
     frame = ticks(500, symbols=20)
     frame.index = pd.Index(np.repeat(np.arange(250), 2), name="row")
-    same(pipeline()(dd.from_pandas(frame, npartitions=3)).compute(scheduler="sync"), pipeline()(frame))
+    same(features()(dd.from_pandas(frame, npartitions=3)).compute(scheduler="sync"), features()(frame))
 
 
 @pytest.mark.parametrize("plan", [None, *PLANS])
@@ -105,13 +100,13 @@ def test_nothing_computes_early(plan: str | None, tmp_path: Path) -> None:
     ddf.to_parquet(tmp_path / "ticks", compute_kwargs={"scheduler": "sync"})
     with dask.config.set(scheduler=refuse):
         for source in (ddf, dd.read_parquet(tmp_path / "ticks"), partition_by_symbol(ddf, 2)):
-            pipeline()(source, plan=plan)
-            repr(pipeline().explain(source, plan))
-            run = pipeline().start_dask()
+            features()(source, plan=plan)
+            repr(features().explain(source, plan))
+            run = features().start_dask()
             run(source)
             run(source)
             repr(run), repr(run.state)
-            pipeline().start_dask(run.state)
+            features().start_dask(run.state)
         with pytest.raises(AssertionError, match="something was computed"):
             run.state.compute()
 
@@ -155,7 +150,7 @@ def test_event_rows_have_the_types_of_their_ticks(kind: str) -> None:
 
 def test_pairs() -> None:
     frame = ticks(600, symbols=6)
-    pairs = [("S000", "S001"), ("S001", "S004")]
+    pairs = [("S00", "S01"), ("S01", "S04")]
     steps = ft.Pipeline(ft.hayashi_yoshida_cov(price="price"))
     mapped = ft.to_pairs(dd.from_pandas(frame, npartitions=5), pairs)
     expected = steps(ft.to_pairs(frame, pairs))
@@ -172,24 +167,24 @@ def test_pairs() -> None:
 def test_day_two_continues_from_day_one(plan: str) -> None:
     frame = ticks()
     one, two = frame.iloc[:1_500], frame.iloc[1_500:]
-    run, reference = pipeline().start_dask(), pipeline().start()
+    run, reference = features().start_dask(), features().start()
     with dask.config.set(scheduler="sync"):
         first, second = run(prepared(one, 3, plan)), run(prepared(two, 4, plan))
         same(first.compute().sort_index(), reference(one))
         same(second.compute().sort_index(), reference(two))
         got, expected = run.state.compute().frame().sort_index(), reference.state.frame().sort_index()
-        pd.testing.assert_frame_equal(got, expected, check_exact=True)
+        same(got, expected)
 
 
 def test_a_day_that_misses_symbols_keeps_their_state() -> None:
     frame = ticks(1_000, symbols=10)
-    quiet = frame["symbol"].isin(["S000", "S003"]) & (frame.index >= 500)
+    quiet = frame["symbol"].isin(["S00", "S03"]) & (frame.index >= 500)
     one, two, three = (
         frame.iloc[:500],
         frame.iloc[500:][~quiet[500:]],
-        frame.iloc[[-1]].assign(symbol=pd.array(["S003"], "string")),
+        frame.iloc[[-1]].assign(symbol=pd.array(["S03"], "string")),
     )
-    run, reference = pipeline().start_dask(), pipeline().start()
+    run, reference = features().start_dask(), features().start()
     with dask.config.set(scheduler="sync"):
         for day in (one, two, three):
             same(run(prepared(day, 2, "by_symbol")).compute().sort_index(), reference(day))
@@ -199,7 +194,7 @@ def test_a_day_that_misses_symbols_keeps_their_state() -> None:
 def test_result_and_state_are_one_scan() -> None:
     from fintech_toolkit.engines.dask import plans
 
-    out, state = plans.apply(pipeline(), dd.from_pandas(ticks(), npartitions=3))
+    out, state = plans.apply(features(), dd.from_pandas(ticks(), npartitions=3))
     graph = dask.base.collections_to_expr((out[["ewma"]], state)).optimize().__dask_graph__()
     assert sum(str(key[0]).startswith("scantasks") for key in graph if isinstance(key, tuple)) == 3
 
@@ -218,18 +213,27 @@ def note_and_wait(frame: pd.DataFrame, partition_info: Any = None, folder: str =
     marker = Path(folder) / "pid"
     if partition_info is not None and partition_info["number"] == 2 and not marker.exists():
         marker.write_text(str(os.getpid()))
-        Event("reached").set()
+        Event(f"reached {folder}").set()
         Event("never").wait()
     return frame
 
 
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Client]:
+    """A client of workers that may be killed, since no other test needs them; new ones come in their place."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.mark.parametrize("plan", ["chain", "shuffle"])
-def test_a_worker_killed_in_mid_run_changes_no_number(plan: str, tmp_path: Path) -> None:
+def test_a_worker_killed_in_mid_run_changes_no_number(plan: str, tmp_path: Path, mortal: Client) -> None:
     frame = ticks()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
-        ddf = dd.from_pandas(frame, npartitions=6)
-        ddf = ddf.map_partitions(note_and_wait, folder=str(tmp_path), meta=ddf._meta)
-        future = client.compute(pipeline()(ddf, plan=plan))
-        assert Event("reached").wait(timeout=60)
-        os.kill(int((tmp_path / "pid").read_text()), 9)
-        same(future.result(timeout=120).sort_index(), pipeline()(frame))
+    ddf = dd.from_pandas(frame, npartitions=6)
+    ddf = ddf.map_partitions(note_and_wait, folder=str(tmp_path), meta=ddf._meta)
+    future = mortal.compute(features()(ddf, plan=plan))
+    assert Event(f"reached {tmp_path}", client=mortal).wait(timeout=60)
+    os.kill(int((tmp_path / "pid").read_text()), 9)
+    same(future.result(timeout=120).sort_index(), features()(frame))

@@ -18,6 +18,7 @@ from distributed import Client
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import plans
 from tests.engines.ticks import PLANS, prepared, ticks
+from tests.frames import same
 
 ROWS, NPARTITIONS = 600, 5
 A, B = "first", "second"  # two columns that the steps give, by any plan
@@ -334,7 +335,7 @@ class TestWithTheState:
         np.testing.assert_array_equal(
             got[A] if take(whole).ndim == 2 else got, wanted[A] if wanted.ndim == 2 else wanted
         )
-        pd.testing.assert_frame_equal(after.frame().sort_index(), run.state.frame().sort_index(), check_exact=True)
+        same(after.frame().sort_index(), run.state.frame().sort_index())
         graph = dask.base.collections_to_expr((take(out), state)).optimize().__dask_graph__()
         assert len({key[0] for key in graph if isinstance(key, tuple) and key[0].startswith("scantasks")}) == 1
 

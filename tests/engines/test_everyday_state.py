@@ -16,7 +16,8 @@ from distributed import Client
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import plans, scans
 from fintech_toolkit.engines.memory.state import State
-from tests.engines.ticks import parts_of, pipeline, prepared, same, ticks
+from tests.engines.ticks import parts_of, prepared, ticks
+from tests.frames import features, same
 
 ROWS = 600
 
@@ -28,7 +29,7 @@ def one_thread() -> Any:
 
 
 def equal(got: State, expected: State) -> None:
-    pd.testing.assert_frame_equal(got.frame().sort_index(), expected.frame().sort_index(), check_exact=True)
+    same(got.frame().sort_index(), expected.frame().sort_index())
 
 
 @pytest.mark.parametrize("plan", ["chain", "by_symbol", "shuffle"])
@@ -42,7 +43,7 @@ class TestDays:
 
     def test_everything_in_one_compute(self, plan: str) -> None:
         days, lazy_days = self.days(plan)
-        run, reference = pipeline().start_dask(), pipeline().start()
+        run, reference = features().start_dask(), features().start()
         lazy = [run(day, plan=plan) for day in lazy_days]
         *got, state = dask.compute(*lazy, run.state)
         for result, day in zip(got, days, strict=True):
@@ -52,7 +53,7 @@ class TestDays:
     @pytest.mark.parametrize("go_on", ["a state", "a lazy one", "a persisted one", "a file"])
     def test_from_day_to_day(self, plan: str, go_on: str, tmp_path: Path) -> None:
         days, lazy_days = self.days(plan)
-        run, reference = pipeline().start_dask(), pipeline().start()
+        run, reference = features().start_dask(), features().start()
         for day, lazy in zip(days, lazy_days, strict=True):
             result = run(lazy, plan=plan)
             expected = reference(day)
@@ -68,36 +69,36 @@ class TestDays:
             elif go_on == "a file":
                 state.compute().save(tmp_path / "state.parquet")
                 state = tmp_path / "state.parquet"
-            run = pipeline().start_dask(state)
+            run = features().start_dask(state)
 
     def test_computed_states_are_not_computed_again(self, plan: str) -> None:
         _, lazy_days = self.days(plan)
-        first = pipeline().start_dask()
+        first = features().start_dask()
         first(lazy_days[0], plan=plan)
-        second = pipeline().start_dask(first.state.compute())
+        second = features().start_dask(first.state.compute())
         graph = second(lazy_days[1], plan=plan).optimize().__dask_graph__()
         assert len({key for key in graph if isinstance(key, tuple) and str(key[0]).startswith("scantasks")}) == 3
 
     def test_two_go_on_from_one(self, plan: str) -> None:
         days, lazy_days = self.days(plan)
-        first = pipeline().start()
+        first = features().start()
         first(days[0])
         kept = first.state.copy()
-        ways = [pipeline().start_dask(first.state) for _ in range(2)]
+        ways = [features().start_dask(first.state) for _ in range(2)]
         lazy = [way(day, plan=plan) for way, day in zip(ways, lazy_days[1:], strict=True)]
         for got, day in zip(dask.compute(*lazy), days[1:], strict=True):
-            same(got.sort_index(), pipeline().start(kept)(day))
+            same(got.sort_index(), features().start(kept)(day))
         equal(first.state, kept)
-        same(first(days[1]), pipeline().start(kept)(days[1]))
+        same(first(days[1]), features().start(kept)(days[1]))
         # Runs that began from it do not see where it has got to.
         same(ways[0](lazy_days[2], plan=plan).compute().sort_index(), first(days[2]))
 
     def test_after_an_error(self, plan: str) -> None:
         """A frame that cannot be used leaves a run that still can be, from the state that it had."""
         days, lazy_days = self.days(plan)
-        reference = pipeline().start()
+        reference = features().start()
         reference(days[0])
-        run = pipeline().start_dask(reference.state)
+        run = features().start_dask(reference.state)
         with pytest.raises(ft.ColumnError):
             run(lazy_days[1].drop(columns="ask"), plan=plan)
         same(run(lazy_days[1], plan=plan).compute().sort_index(), reference(days[1]))
@@ -105,7 +106,7 @@ class TestDays:
 
     def test_a_day_that_goes_back_in_time(self, plan: str) -> None:
         _, lazy_days = self.days(plan)
-        run = pipeline().start_dask()
+        run = features().start_dask()
         run(lazy_days[1], plan=plan)
         late = run(lazy_days[0], plan=plan)
         with pytest.raises(ft.DataError, match="goes backwards"):
@@ -144,7 +145,7 @@ CUTS: dict[str, list[int]] = {
 @pytest.mark.parametrize("cut", CUTS)
 def test_partitions_of_any_size(cut: str, plan: str) -> None:
     frame = ticks(ROWS, symbols=7)
-    run, reference = pipeline().start_dask(), pipeline().start()
+    run, reference = features().start_dask(), features().start()
     same(run(parts_of(frame, CUTS[cut]), plan=plan).compute().sort_index(), reference(frame))
     equal(run.state.compute(), reference.state)
     bars = ft.Pipeline(ft.time_bars(frequency="1min"))
@@ -155,14 +156,14 @@ def test_partitions_of_any_size(cut: str, plan: str) -> None:
 @pytest.mark.parametrize("plan", ["chain", "by_symbol", "shuffle"])
 def test_no_symbol_is_new_after_the_first_rows(plan: str) -> None:
     frame = ticks(ROWS, symbols=3)
-    same(pipeline()(prepared(frame, 5, plan), plan=plan).compute().sort_index(), pipeline()(frame))
+    same(features()(prepared(frame, 5, plan), plan=plan).compute().sort_index(), features()(frame))
 
 
 class TestCopies:
     """A state that lies in a worker's memory is never changed, and is copied once a partition."""
 
     def scanned(self, state: State | None, frame: pd.DataFrame) -> State:
-        return scans.scan_partition(frame, state, None, pipeline(), frame.iloc[:0], 1, flush=False).state
+        return scans.scan_partition(frame, state, None, features(), frame.iloc[:0], 1, flush=False).state
 
     def test_a_scan_that_is_done_again_sees_the_same_state(self) -> None:
         frame = ticks(ROWS, symbols=40)
@@ -191,7 +192,7 @@ class TestCopies:
         before = self.scanned(None, frame.iloc[:300])
         after = self.scanned(before, frame.iloc[300:])
         assert after.symbols is before.symbols
-        other = self.scanned(before, frame.iloc[300:].replace({"symbol": {"S000": "NEW"}}))
+        other = self.scanned(before, frame.iloc[300:].replace({"symbol": {"S00": "NEW"}}))
         assert other.symbols is not before.symbols
         assert other.symbols == [*before.symbols, "NEW"]
         assert "NEW" not in after.symbols
@@ -206,7 +207,7 @@ class TestCopies:
         copies = []
         copy = State.copy
         monkeypatch.setattr(State, "copy", lambda state: copies.append(1) or copy(state))
-        lazy = plans.apply(pipeline(), dd.from_pandas(ticks(ROWS), npartitions=6))
+        lazy = plans.apply(features(), dd.from_pandas(ticks(ROWS), npartitions=6))
         dask.compute(*lazy)
         assert len(copies) == 5  # the first partition has no state to copy
 
@@ -221,7 +222,7 @@ class TestCopies:
 @pytest.mark.parametrize("plan", ["chain", "by_symbol", "shuffle"])
 def test_days_on_a_cluster(plan: str, client: Client) -> None:
     frame = ticks(ROWS, symbols=12)
-    run, reference = pipeline().start_dask(), pipeline().start()
+    run, reference = features().start_dask(), features().start()
     with dask.config.set(scheduler=client):
         for a in (0, 300):
             day = frame.iloc[a : a + 300]

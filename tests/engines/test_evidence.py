@@ -15,7 +15,8 @@ import pytest
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import evidence
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
-from tests.engines.ticks import parts_of, pipeline, same, ticks
+from tests.engines.ticks import parts_of, ticks
+from tests.frames import features, same
 
 ROWS = 400
 
@@ -68,7 +69,7 @@ OPERATIONS: dict[str, tuple[Callable[[Any], Any], bool, bool]] = {
     "midprice": (ft.Pipeline(ft.midprice().named("other")), True, True),
     "a chain": (lambda f: ft.Pipeline(ft.diff("bid"))(f, plan="chain"), True, True),
     "bars": (lambda f: ft.Pipeline(ft.time_bars(frequency="1min"))(f, plan="chain"), False, True),
-    "pairs": (lambda f: ft.to_pairs(f, [("S000", "S001")]), True, False),
+    "pairs": (lambda f: ft.to_pairs(f, [("S00", "S01")]), True, False),
 }  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def test_what_is_claimed_holds(name: str, files: Path) -> None:
     assert steps.explain(frame).name == "chain"
     got = steps(frame).compute(scheduler="sync")
     expected = steps(frame.compute(scheduler="sync").sort_values("ts", kind="stable"))
-    pd.testing.assert_frame_equal(got.sort_values("number"), expected.sort_values("number"), check_exact=True)
+    same(got.sort_values("number"), expected.sort_values("number"))
 
 
 def test_repartition_of_files_out_of_order(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_repartition_of_files_out_of_order(tmp_path: Path) -> None:
     for name, part in zip("dcba", np.split(np.arange(ROWS), 4), strict=True):
         frame.iloc[part].to_parquet(tmp_path / f"{name}.parquet")
     ddf = dd.read_parquet(tmp_path)
-    expected = pipeline()(frame).set_index("number")
+    expected = features()(frame).set_index("number")
     assert evidence.time_order(ddf.expr, "ts").order == [3, 2, 1, 0]
     for npartitions, why in (
         (1, "one partition"),
@@ -122,15 +123,15 @@ def test_repartition_of_files_out_of_order(tmp_path: Path) -> None:
         again = ddf.repartition(npartitions=npartitions)
         found = evidence.time_order(again.expr, "ts")
         assert why in found.why
-        lazy = pipeline()(again)
+        lazy = features()(again)
         if npartitions == 9:
-            assert pipeline().explain(again).name == "shuffle"
+            assert features().explain(again).name == "shuffle"
             got = lazy.compute(scheduler="sync").set_index("number").sort_index()
             same(got.astype({"symbol": "string", "venue": "string"}), expected)
         else:  # rows that are out of order within a partition
             with pytest.raises(ft.DataError, match="goes backwards"):
                 lazy.compute(scheduler="sync")
-    got = pipeline()(ddf).compute(scheduler="sync").set_index("number")
+    got = features()(ddf).compute(scheduler="sync").set_index("number")
     same(got.astype({"symbol": "string", "venue": "string"}), expected)
 
 
@@ -138,8 +139,8 @@ def test_repartition_of_files_out_of_order(tmp_path: Path) -> None:
 def test_repartition_before_the_steps(npartitions: int) -> None:
     frame = ticks(ROWS, symbols=6)
     for ddf in (dd.from_pandas(frame, npartitions=4), parts_of(frame, [100, 200, 300])):
-        lazy = pipeline()(ddf.repartition(npartitions=npartitions))
-        same(lazy.compute(scheduler="sync").sort_index(), pipeline()(frame))
+        lazy = features()(ddf.repartition(npartitions=npartitions))
+        same(lazy.compute(scheduler="sync").sort_index(), features()(frame))
 
 
 def test_touching_partitions_are_a_chain() -> None:
@@ -153,11 +154,11 @@ def test_touching_partitions_are_a_chain() -> None:
         [dd.from_pandas(cut.iloc[a:b], npartitions=1) for a, b in zip([0, *edges], [*edges, 400], strict=True)]
     )
     for source in (touching, ddf):
-        assert pipeline().explain(source).name == "chain"
+        assert features().explain(source).name == "chain"
         with dask.config.set(scheduler="sync"):
-            same(pipeline()(source).compute(), pipeline()(frame))
-    assert pipeline().explain(ddf.repartition(npartitions=2)).name == "chain"
-    assert pipeline().explain(ddf.partitions[[1, 0, 2, 3]]).name == "shuffle"
+            same(features()(source).compute(), features()(frame))
+    assert features().explain(ddf.repartition(npartitions=2)).name == "chain"
+    assert features().explain(ddf.partitions[[1, 0, 2, 3]]).name == "shuffle"
 
 
 def test_times_of_the_index_speak_of_the_column_of_files_only() -> None:

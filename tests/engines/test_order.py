@@ -13,7 +13,8 @@ import pytest
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
-from tests.engines.ticks import PLANS, parts_of, pipeline, prepared, same, ticks
+from tests.engines.ticks import PLANS, parts_of, prepared, ticks
+from tests.frames import features, same
 
 ROWS = 400
 
@@ -28,17 +29,17 @@ def disordered(row: int = 250) -> pd.DataFrame:
 @pytest.mark.parametrize("plan", [None, *PLANS, "partition-wise"])
 def test_rows_out_of_order_are_an_error_by_every_plan(plan: str | None) -> None:
     frame = disordered()
-    steps = ft.Pipeline(ft.midprice()) if plan == "partition-wise" else pipeline()
-    with pytest.raises(ft.DataError, match=r"'ts' goes backwards for symbol 'S00\d' at row 250"):
+    steps = ft.Pipeline(ft.midprice()) if plan == "partition-wise" else features()
+    with pytest.raises(ft.DataError, match=r"'ts' goes backwards for symbol 'S0\d' at row 250"):
         steps(frame)
     ddf = parts_of(frame, [100, 200, 300])
     if plan == "by_symbol":  # in the order in which they are, as somebody's own partitions might be
         ddf = partition_by_symbol(ddf, 4, time=None)
-        wanted = r"Partition \d: .*'ts' goes backwards for symbol 'S00\d' at row \d+"
+        wanted = r"Partition \d: .*'ts' goes backwards for symbol 'S0\d' at row \d+"
     elif plan in ("shuffle", None):
-        wanted = r"'ts' goes backwards for symbol 'S00\d' at row 50 of partition 2 .*partition_by_symbol"
+        wanted = r"'ts' goes backwards for symbol 'S0\d' at row 50 of partition 2 .*partition_by_symbol"
     else:
-        wanted = r"Partition 2: .*'ts' goes backwards for symbol 'S00\d' at row 50"
+        wanted = r"Partition 2: .*'ts' goes backwards for symbol 'S0\d' at row 50"
     lazy = steps(ddf, plan=None if plan == "partition-wise" else plan)
     for expression in (lazy, lazy["bid"].sum()):
         if plan == "partition-wise" and expression is not lazy:
@@ -51,18 +52,18 @@ def test_a_row_without_time_is_an_error_by_every_plan() -> None:
     frame = ticks(ROWS, symbols=4)
     frame.loc[250, "ts"] = pd.NaT
     with pytest.raises(ft.DataError, match="no time at row 250"):
-        pipeline()(frame)
+        features()(frame)
     for plan in ("chain", "shuffle"):
         with pytest.raises(ft.DataError, match=r"(?i)partition 2.*no time at row 50|no time at row 50 of partition 2"):
-            pipeline()(parts_of(frame, [100, 200, 300]), plan=plan).compute(scheduler="sync")
+            features()(parts_of(frame, [100, 200, 300]), plan=plan).compute(scheduler="sync")
 
 
 def test_preparing_sorts() -> None:
     frame = disordered()
     for npartitions in (1, 3):
         with dask.config.set(scheduler="sync"):
-            got = pipeline()(partition_by_symbol(parts_of(frame, [100, 300]), npartitions)).compute().sort_index()
-        same(got, pipeline()(frame.sort_values("ts", kind="stable")).sort_index())
+            got = features()(partition_by_symbol(parts_of(frame, [100, 300]), npartitions)).compute().sort_index()
+        same(got, features()(frame.sort_values("ts", kind="stable")).sort_index())
 
 
 def test_partitions_that_overlap_are_merged() -> None:
@@ -70,15 +71,15 @@ def test_partitions_that_overlap_are_merged() -> None:
     frame = ticks(ROWS, symbols=4)
     odd = frame.index % 2 == 1
     ddf = parts_of(pd.concat([frame[odd], frame[~odd]]), [100, int(odd.sum())])
-    got = pipeline()(ddf, plan="shuffle").compute(scheduler="sync")
+    got = features()(ddf, plan="shuffle").compute(scheduler="sync")
     merged = pd.concat([frame[odd], frame[~odd]]).sort_values("ts", kind="stable")
-    same(got.sort_index(), pipeline()(merged).sort_index())
+    same(got.sort_index(), features()(merged).sort_index())
 
 
 @pytest.mark.parametrize("plan", [*PLANS, "partition-wise"])
 def test_the_order_of_rows_is_as_said(plan: str) -> None:
     frame = ticks(ROWS, symbols=9)
-    steps = ft.Pipeline(ft.midprice()) if plan == "partition-wise" else pipeline()
+    steps = ft.Pipeline(ft.midprice()) if plan == "partition-wise" else features()
     ddf = prepared(frame, 4, plan)
     given = None if plan == "partition-wise" else plan
     told = repr(steps.explain(ddf, given))
@@ -101,12 +102,12 @@ def test_partitions_taken_in_the_order_of_time_say_so() -> None:
     frame = ticks(ROWS, symbols=9)
     frame["ts"] = pd.to_datetime(np.roll(np.arange(ROWS), 100), unit="s", utc=True)
     ddf = dd.from_pandas(frame, npartitions=4)
-    assert "Rows: in order of time by partitions, within a partition as they were" in repr(pipeline().explain(ddf))
-    got = pipeline()(ddf).compute(scheduler="sync")
-    same(got, pipeline()(frame.sort_values("ts")))
+    assert "Rows: in order of time by partitions, within a partition as they were" in repr(features().explain(ddf))
+    got = features()(ddf).compute(scheduler="sync")
+    same(got, features()(frame.sort_values("ts")))
 
 
-NAMES = [f"S{k:03d}" for k in range(300)]
+NAMES = [f"S{k:02d}" for k in range(300)]
 DTYPES: dict[str, Any] = {
     "str": "str",
     "string[python]": "string[python]",
@@ -142,13 +143,13 @@ def test_symbols_come_back_from_a_shuffle_as_they_were(kind: str) -> None:
             dd.from_pandas(frame.iloc[a:b], npartitions=1, sort=False) for a, b in ((0, 150), (150, 150), (150, ROWS))
         ]
         ddf = dd.concat(parts)
-        lazy = pipeline()(ddf, plan="shuffle")
+        lazy = features()(ddf, plan="shuffle")
         assert lazy.dtypes["symbol"] == ddf.dtypes["symbol"]
         for part in dask.compute(*lazy.to_delayed()):
             assert part.dtypes["symbol"] == frame.dtypes["symbol"]
         got = lazy.compute().sort_values("number")
     pd.testing.assert_series_equal(got["symbol"], frame["symbol"], check_freq=False)
-    same(got.drop(columns="symbol"), pipeline()(frame).drop(columns="symbol"))
+    same(got.drop(columns="symbol"), features()(frame).drop(columns="symbol"))
 
 
 TAKEN = ["_partitions", "order", "__fintech_toolkit_order", "0", "1", "index", "frame", "partition", "codes"]
@@ -162,15 +163,15 @@ def test_no_name_of_a_column_is_taken(method: str) -> None:
     ddf = dd.from_pandas(frame, npartitions=3)
     with dask.config.set({"scheduler": "sync", "dataframe.shuffle.method": method}):
         for plan in ("chain", "shuffle"):
-            same(pipeline()(ddf, plan=plan).compute().sort_index(), pipeline()(frame))
+            same(features()(ddf, plan=plan).compute().sort_index(), features()(frame))
         same(partition_by_symbol(ddf, 2).compute().sort_index(), frame)
-        lazy = pipeline()(ddf, plan="shuffle")
-        same(lazy[["_partitions", "zscore"]].compute().sort_index(), pipeline()(frame)[["_partitions", "zscore"]])
+        lazy = features()(ddf, plan="shuffle")
+        same(lazy[["_partitions", "zscore"]].compute().sort_index(), features()(frame)[["_partitions", "zscore"]])
 
 
 def test_no_name_of_a_column_is_taken_on_a_cluster(client: Any) -> None:
     frame = ticks(ROWS, symbols=9)
     for j, name in enumerate(TAKEN):
         frame[name] = np.arange(ROWS) * 10 + j
-    got = pipeline()(dd.from_pandas(frame, npartitions=3), plan="shuffle").compute()
-    same(got.sort_index(), pipeline()(frame))
+    got = features()(dd.from_pandas(frame, npartitions=3), plan="shuffle").compute()
+    same(got.sort_index(), features()(frame))

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
+from tests.frames import same
 
 TICKS = pd.DataFrame(
     {
@@ -37,8 +37,8 @@ EXPECTED = pd.DataFrame(
 def test_each_tick_is_repeated_for_its_pairs_in_their_order(kind: str) -> None:
     frame = TICKS.assign(symbol=TICKS["symbol"].astype(kind))
     before = frame.copy(deep=True)
-    assert_frame_equal(ft.to_pairs(frame, PAIRS), EXPECTED)
-    assert_frame_equal(frame, before)
+    same(ft.to_pairs(frame, PAIRS), EXPECTED)
+    same(frame, before)
 
 
 @pytest.mark.parametrize("kind", ["table", "batch", "chunks", "dictionary"])
@@ -54,7 +54,7 @@ def test_arrow_gives_the_same_rows(kind: str) -> None:
     assert type(paired) is type(table)
     assert paired.schema.names == ["price", "symbol", "note", "leg"]
     assert paired.schema.field("symbol").type == pa.string()
-    assert_frame_equal(
+    same(
         paired.to_pandas().astype({"symbol": "str", "note": object}),
         EXPECTED.reset_index(drop=True).astype({"note": object}),
     )
@@ -67,7 +67,7 @@ def test_dask_gives_the_same_rows(npartitions: int) -> None:
     assert list(lazy.columns) == list(expected.columns)
     got = lazy.compute(scheduler="sync")
     assert lazy.dtypes.astype("str").tolist() == got.dtypes.astype("str").tolist()
-    assert_frame_equal(got.astype({"symbol": "str"}), expected)
+    same(got.astype({"symbol": "str"}), expected)
 
 
 def test_the_column_of_symbols_may_have_another_name() -> None:
@@ -88,7 +88,7 @@ def test_pairs_that_nobody_belongs_to_give_an_empty_frame(pairs: Any) -> None:
 
 
 def test_pairs_may_come_one_by_one_and_as_lists() -> None:
-    assert_frame_equal(ft.to_pairs(TICKS, (list(pair) for pair in PAIRS)), EXPECTED)
+    same(ft.to_pairs(TICKS, (list(pair) for pair in PAIRS)), EXPECTED)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
-from tests.frames import ticks
+from tests.frames import same, ticks
 
 PAIRS = [("S00", "S01"), ("S01", "S02"), ("S02", "S00")]
 
@@ -55,7 +54,7 @@ def test_frames_of_any_sort_give_the_same_pairs(sort: str) -> None:
         assert paired.dtypes.tolist() == expected.dtypes.tolist()
         paired = paired.compute(scheduler="sync")
     if sort in ("pandas", "dask", "category"):
-        assert_frame_equal(paired, expected)
+        same(paired, expected)
     for name in ("symbol", "price", "leg"):
         assert_array_equal(np.asarray(paired[name]), expected[name].to_numpy())
     result = ft.Pipeline(ft.hayashi_yoshida_cov())(paired)

@@ -17,7 +17,8 @@ from distributed import Client, LocalCluster
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol, read_partitioned, write_partitioned
 from fintech_toolkit.engines.dask.versions import POINTER
-from tests.engines.ticks import pipeline, refuse, same, ticks
+from tests.engines.ticks import refuse, ticks
+from tests.frames import features, same
 
 
 def by_symbol_and_time(frame: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def test_written_and_read(kind: str, tmp_path: Path) -> None:
         write_partitioned(sources(frame)[kind], tmp_path / "set", npartitions=3)
     with dask.config.set(scheduler=refuse):
         ddf = read_partitioned(tmp_path / "set")
-        plan = pipeline().explain(ddf)
+        plan = features().explain(ddf)
     assert (plan.name, plan.chunks) == ("by_symbol", "3 partitions")
     for part in dask.compute(*ddf.to_delayed(), scheduler="sync"):
         assert part.dtypes.equals(ddf.dtypes)
@@ -96,12 +97,12 @@ def test_written_and_read(kind: str, tmp_path: Path) -> None:
         assert part.groupby("symbol", observed=True)["ts"].is_monotonic_increasing.all()
     expected = by_symbol_and_time(frame)
     if kind == "arrow":  # whose integers may be null
-        expected = expected.astype({"number": "Int64"})
+        expected = expected.astype({"number": "Int64", "size": "Int64"})
     same(assembled(ddf), expected)
-    enriched = pipeline()(ddf)
+    enriched = features()(ddf)
     got = enriched.compute(scheduler="sync")
     assert got.dtypes.equals(enriched.dtypes)
-    same(by_symbol_and_time(got.astype({"symbol": "string", "venue": "string"})), pipeline()(expected))
+    same(by_symbol_and_time(got.astype({"symbol": "string", "venue": "string"})), features()(expected))
 
 
 def test_files_have_one_schema_and_wide_codes(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_results_can_be_written_by_dask(tmp_path: Path) -> None:
     frame = ticks()
     frame = frame[(frame["symbol"] < "S350") | (frame["number"] % 2 == 0)]
     write_partitioned(frame, tmp_path / "set", npartitions=2)
-    result = pipeline()(read_partitioned(tmp_path / "set"))
+    result = features()(read_partitioned(tmp_path / "set"))
     result.to_parquet(tmp_path / "out", compute_kwargs={"scheduler": "sync"})
     back = dd.read_parquet(tmp_path / "out").compute(scheduler="sync")
     assert len(back) == len(frame)
@@ -135,7 +136,7 @@ def test_integer_symbols_stay_exact(tmp_path: Path) -> None:
 
 def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
     write_partitioned(ticks(), tmp_path / "set", npartitions=3)
-    lazy = pipeline()(read_partitioned(tmp_path / "set"))[["ewma"]]
+    lazy = features()(read_partitioned(tmp_path / "set"))[["ewma"]]
     (read,) = {tuple(e.columns) for e in lazy.expr.simplify().walk() if hasattr(e, "func")}
     assert sorted(read) == ["ask", "bid", "symbol", "ts"]
     assert read_partitioned(tmp_path / "set")[["venue"]].compute(scheduler="sync").columns.tolist() == ["venue"]
@@ -146,7 +147,7 @@ def test_more_files_than_symbols(tmp_path: Path) -> None:
     write_partitioned(frame, tmp_path / "set", npartitions=5)
     ddf = read_partitioned(tmp_path / "set")
     same(assembled(ddf), by_symbol_and_time(frame))
-    got = pipeline()(ddf).compute(scheduler="sync")
+    got = features()(ddf).compute(scheduler="sync")
     assert len(got) == 50
 
 
@@ -158,8 +159,8 @@ def test_replaced_only_if_told_and_only_if_ours(tmp_path: Path) -> None:
         write_partitioned(frame, target)
     with dask.config.set(scheduler="sync"):
         # Read from and written to at once: the old files are there until the new ones are whole.
-        write_partitioned(read_partitioned(target).query("symbol != 'S000'"), target, overwrite=True)
-    assert "S000" not in set(read_partitioned(target).compute(scheduler="sync")["symbol"])
+        write_partitioned(read_partitioned(target).query("symbol != 'S00'"), target, overwrite=True)
+    assert "S00" not in set(read_partitioned(target).compute(scheduler="sync")["symbol"])
     foreign = tmp_path / "mine"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("years of work")

@@ -15,21 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
-from tests.frames import ticks
-
-
-def features() -> ft.Pipeline:
-    return ft.Pipeline(
-        ft.midprice(),
-        ft.ewma("mid", span=9),
-        ft.rolling_max("mid", window=20),
-        ft.rolling_mean("mid", window="4s").named("slow"),
-    )
+from tests.frames import features, same, ticks
 
 
 def bars() -> ft.Pipeline:
@@ -37,14 +27,14 @@ def bars() -> ft.Pipeline:
 
 
 def first() -> pd.DataFrame:
-    return ticks(400, symbols=5).reset_index(drop=True).drop(columns="note")
+    return ticks(400, symbols=5).reset_index(drop=True).drop(columns=["venue", "note"])
 
 
 SECOND: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "the same": lambda frame: frame,
     "other symbols": lambda frame: frame.assign(symbol="X" + frame["symbol"]),
     "fewer symbols": lambda frame: frame[frame["symbol"] == "S03"].reset_index(drop=True),
-    "more symbols": lambda frame: ticks(900, symbols=70, seed=3).reset_index(drop=True).drop(columns="note"),
+    "more symbols": lambda frame: ticks(900, symbols=70, seed=3).reset_index(drop=True).drop(columns=["venue", "note"]),
     "integers as symbols": lambda frame: frame.assign(symbol=frame["symbol"].str[1:].astype("int64")),
     "naive times": lambda frame: frame.assign(ts=frame["ts"].dt.tz_localize(None)),
     "an earlier day": lambda frame: frame.assign(ts=frame["ts"] - pd.Timedelta("1D")),
@@ -107,8 +97,8 @@ def test_a_pipeline_remembers_nothing_of_a_frame(make: Any, engine: Any, second:
     one, other = first(), second(first())
     used = make()
     before, between, after = engine(used, one), engine(used, other), engine(used, one)
-    assert_frame_equal(after, before, check_exact=True)
-    assert_frame_equal(between, engine(make(), other), check_exact=True)
+    same(after, before)
+    same(between, engine(make(), other))
 
 
 def test_two_runs_of_one_pipeline_take_turns() -> None:
@@ -120,7 +110,7 @@ def test_two_runs_of_one_pipeline_take_turns() -> None:
         for run, frame, mine in zip(runs, frames, parts, strict=True):
             mine.append(run(frame.iloc[a:b]))
     for frame, mine in zip(frames, parts, strict=True):
-        assert_frame_equal(pd.concat(mine), features()(frame), check_exact=True)
+        same(pd.concat(mine), features()(frame))
 
 
 def test_threads_may_share_a_pipeline() -> None:
@@ -134,7 +124,7 @@ def test_threads_may_share_a_pipeline() -> None:
 
     with ThreadPoolExecutor(len(frames)) as pool:
         for frame, result in zip(frames, pool.map(work, frames), strict=True):
-            assert_frame_equal(result, features()(frame), check_exact=True)
+            same(result, features()(frame))
 
 
 @pytest.mark.parametrize("make", [features, bars])
@@ -145,7 +135,7 @@ def test_a_state_is_started_from_as_often_as_one_likes(make: Any) -> None:
     state = run.state
     results = [make().start(state)(frame.iloc[200:]) for _ in range(3)]
     for result in [*results, run(frame.iloc[200:])]:
-        assert_frame_equal(result, results[0], check_exact=True)
+        same(result, results[0])
 
 
 @pytest.mark.parametrize("make", [features, bars])
@@ -160,15 +150,15 @@ def test_lazy_frames_of_a_run_are_computed_in_any_order_and_again(make: Any, ord
     def check(day: int) -> None:
         # Dask has its own dtype of strings.
         got = lazy[day].compute().reset_index(drop=True).astype({"symbol": "str"})
-        assert_frame_equal(got, expected[day].reset_index(drop=True), check_exact=True)
+        same(got, expected[day].reset_index(drop=True))
 
     for day in order:
         check(day)
     state = run.state.compute()
-    assert_frame_equal(state.frame(), reference.state.frame(), check_exact=True)
+    same(state.frame(), reference.state.frame())
     check(order[0])
     later = frame.iloc[-20:].assign(ts=frame["ts"].iloc[-20:] + pd.Timedelta("1h"))
-    assert_frame_equal(make().start(state)(later), reference(later), check_exact=True)
+    same(make().start(state)(later), reference(later))
 
 
 def test_kernels_on_arrays_take_one_shape_and_dtype_after_the_other() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from tests.frames import ticks
+
 Options = dict[str, Any]
 
 options = st.fixed_dictionaries(
@@ -21,15 +23,7 @@ options = st.fixed_dictionaries(
 
 def feed(rng: np.random.Generator, rows: int, symbols: int, instants: int = 20) -> pd.DataFrame:
     """Return interleaved rows in time order, many at one instant; the index counts down."""
-    return pd.DataFrame(
-        {
-            "symbol": pd.array([f"S{j}" for j in rng.integers(0, symbols, rows)], dtype="str"),
-            "ts": pd.to_datetime(np.sort(rng.integers(0, instants, rows)), unit="ns", utc=True),
-            "id": 2**62 + rng.permutation(rows),
-            "price": rng.random(rows),
-        },
-        index=np.arange(rows)[::-1],
-    )
+    return ticks(rows, symbols, rng, instants=instants, step="1ns")[["symbol", "ts", "id", "price"]]
 
 
 @st.composite

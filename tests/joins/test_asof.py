@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
+from tests.frames import same
 from tests.joins.feeds import Options, best, feed, feeds, options
 
 EMPTY_RIGHT = {"id": "Int64", "price": "float64", "flag": "boolean", "note": "str"}
@@ -37,9 +37,9 @@ def test_is_the_oracle(both: tuple[pd.DataFrame, pd.DataFrame], how: Options) ->
     left, right = both
     before = left.copy(), right.copy()
     result = ft.asof_join(left, right, **how)
-    assert_frame_equal(result, expected(left, right, best(left, right, how)))
-    assert_frame_equal(left, before[0])
-    assert_frame_equal(right, before[1])
+    same(result, expected(left, right, best(left, right, how)))
+    same(left, before[0])
+    same(right, before[1])
 
 
 @given(feeds(), options)
@@ -59,9 +59,9 @@ def test_rows_of_a_symbol_may_be_together_on_either_side(both: tuple[pd.DataFram
     left, right = both
     result = ft.asof_join(left, right, **how)
     left_sorted, right_sorted = (frame.sort_values("symbol", kind="stable") for frame in both)
-    assert_frame_equal(ft.asof_join(left, right_sorted, **how), result)
-    assert_frame_equal(ft.asof_join(left_sorted, right, **how), result.loc[left_sorted.index])
-    assert_frame_equal(ft.asof_join(left_sorted, right_sorted, **how), result.loc[left_sorted.index])
+    same(ft.asof_join(left, right_sorted, **how), result)
+    same(ft.asof_join(left_sorted, right, **how), result.loc[left_sorted.index])
+    same(ft.asof_join(left_sorted, right_sorted, **how), result.loc[left_sorted.index])
 
 
 @given(feeds(), options)
@@ -147,7 +147,7 @@ def test_recorded_trades_get_the_quotes_that_merge_asof_gives(real_data: Path) -
         ages = (result["ts"].dt.tz_convert(None) - result["received"]).abs()
         assert (summary.ages["min"], summary.ages["max"]) == (ages.min(), ages.max())
         by_symbol = ft.asof_join(trades, quotes.sort_values("symbol", kind="stable"), **how)
-        assert_frame_equal(by_symbol, result)
+        same(by_symbol, result)
 
 
 def seconds(*at: float, unit: str = "ns", utc: bool | None = True) -> Any:
@@ -247,7 +247,7 @@ NAMES = {"symbol": "ticker", "ts": "time", "bid": "not looked at"}
 def test_symbol_and_time_are_called_as_in_pipelines_and_as_in_pandas(how: dict[str, Any]) -> None:
     left, right = (frame.rename(columns={"symbol": "ticker", "ts": "time"}) for frame in (LEFT, RIGHT))
     expected = ft.asof_join(LEFT, RIGHT).rename(columns={"symbol": "ticker", "ts": "time"})
-    assert_frame_equal(ft.asof_join(left, right, **how), expected)
+    same(ft.asof_join(left, right, **how), expected)
     assert ft.asof_summary(left, right, **how).counts == ft.asof_summary(LEFT, RIGHT).counts
     join = ft.AsofJoin(**how)
     join.right(right)
@@ -285,7 +285,7 @@ def test_columns_are_named_by_suffixes() -> None:
 def test_left_is_kept_as_it_is() -> None:
     left = LEFT.set_index(pd.Index([3, 3], name="row"))
     result = ft.asof_join(left, RIGHT)
-    assert_frame_equal(result[left.columns], left)
+    same(result[left.columns], left)
 
 
 def _null(frame: pd.DataFrame, name: str, row: int) -> pd.DataFrame:

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import keys
+from tests.frames import same
 from tests.joins.feeds import Options, best, feed
 from tests.joins.layouts import LAYOUTS, by_time, unknown
 
@@ -145,7 +145,7 @@ def test_symbols_are_read_chunk_by_chunk(chunk: int, monkeypatch: pytest.MonkeyP
         expected = ft.asof_join(sort(left), sort(right))
         with monkeypatch.context() as patch:
             patch.setattr(keys, "CHUNK", chunk)
-            assert_frame_equal(ft.asof_join(sort(left), sort(right)), expected)
+            same(ft.asof_join(sort(left), sort(right)), expected)
             tables = [pa.Table.from_pandas(sort(frame), preserve_index=False) for frame in (left, right)]
             joined = ft.asof_join(*tables)
             assert joined.column("id_right").to_pylist() == [None if x is pd.NA else x for x in expected["id_right"]]
@@ -210,4 +210,4 @@ def test_a_shuffle_asks_for_order_within_partitions_only() -> None:
     good = rows(*range(40), symbols="AB" * 20)
     left = rows(*range(40), symbols="BA" * 20)
     joined = ft.asof_join(by_time(left, 3), unknown(good, 4)).compute()
-    assert_frame_equal(joined, ft.asof_join(left, good))
+    same(joined, ft.asof_join(left, good))

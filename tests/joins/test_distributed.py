@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from dask.dataframe.dask_expr.io.parquet import ReadParquet
 from distributed import Client
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
+from tests.frames import same
 from tests.joins.feeds import Options, feed
 from tests.joins.layouts import as_pandas, by_symbol, by_time, split, unknown
 
@@ -40,7 +40,7 @@ def plain() -> Any:
 def both() -> tuple[pd.DataFrame, pd.DataFrame]:
     rng = np.random.default_rng(0)
     left, right = feed(rng, 90, 5), feed(rng, 130, 4)
-    left["symbol"] = left["symbol"].replace("S0", "only left")
+    left["symbol"] = left["symbol"].replace("S00", "only left")
     return left, right.assign(kind=pd.Categorical(rng.choice(["x", "y"], 130)))
 
 
@@ -75,14 +75,14 @@ def test_partitions_do_not_matter(
         lazy = ft.asof_join(by_time(left, lefts), there, **how)
         assert lazy.npartitions == by_time(left, lefts).npartitions
         assert lazy.dtypes.equals(result.dtypes)
-        assert_frame_equal(lazy.compute(), result)
+        same(lazy.compute(), result)
 
 
 def test_without_symbols_time_tells_which_partition_answers(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     left, right = (frame.drop(columns="symbol") for frame in both)
     for how in HOW:
         joined = ft.asof_join(by_time(left, 3), by_time(right, 4), by=None, **how)
-        assert_frame_equal(joined.compute(), ft.asof_join(left, right, by=None, **how))
+        same(joined.compute(), ft.asof_join(left, right, by=None, **how))
 
 
 @pytest.mark.parametrize("layout", [by_symbol, unknown])
@@ -93,13 +93,13 @@ def test_left_keeps_its_partitions_whatever_they_are(
     here = layout(left, 4)
     joined = ft.asof_join(here, by_time(right, 3))
     for part, whole in zip(joined.partitions, here.partitions, strict=True):
-        assert_frame_equal(part.compute()[list(left.columns)], whole.compute())
-    assert_frame_equal(joined.compute(), ft.asof_join(left, right).loc[here.compute().index])
+        same(part.compute()[list(left.columns)], whole.compute())
+    same(joined.compute(), ft.asof_join(left, right).loc[here.compute().index])
 
 
 def test_right_may_be_a_pandas_frame(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     left, right = both
-    assert_frame_equal(ft.asof_join(by_time(left, 3), right).compute(), ft.asof_join(left, right))
+    same(ft.asof_join(by_time(left, 3), right).compute(), ft.asof_join(left, right))
     with pytest.raises(ft.PipelineError, match="left must be one too, not DataFrame"):
         ft.asof_join(left, by_time(right, 3))
 
@@ -122,15 +122,15 @@ def test_no_more_is_read_than_is_asked_for(
         lazy = joined[columns]
         leaves = list(lazy.simplify().expr.find_operations(ReadParquet))
         assert sorted({name for leaf in leaves for name in leaf.columns}) == read
-        assert_frame_equal(lazy.compute().reset_index(drop=True), whole[columns])
+        same(lazy.compute().reset_index(drop=True), whole[columns])
 
 
 def test_empty_partitions_are_no_trouble(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     left, right = both
     here, there = (by_time(frame, 4) for frame in both)
     late = right["ts"].iloc[60]
-    joined = ft.asof_join(here[here["symbol"] == "S1"], there[there["ts"] > late])
-    assert_frame_equal(joined.compute(), ft.asof_join(left[left["symbol"] == "S1"], right[right["ts"] > late]))
+    joined = ft.asof_join(here[here["symbol"] == "S01"], there[there["ts"] > late])
+    same(joined.compute(), ft.asof_join(left[left["symbol"] == "S01"], right[right["ts"] > late]))
     assert ft.asof_join(here, there[there["symbol"] == "none"]).compute()["price_right"].isna().all()
 
 
@@ -230,5 +230,5 @@ def test_recorded_ticks_in_files_on_processes(real_data: Path, client: Client, t
     (trades, here), (quotes, there) = sides.values()
     result = ft.asof_join(trades, quotes)
     joined = ft.asof_join(here, there)
-    assert_frame_equal(joined.compute().reset_index(drop=True), result)
-    assert_frame_equal(joined[["ask_price"]].compute().reset_index(drop=True), result[["ask_price"]])
+    same(joined.compute().reset_index(drop=True), result)
+    same(joined[["ask_price"]].compute().reset_index(drop=True), result[["ask_price"]])

@@ -14,6 +14,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
+from tests.frames import same
 from tests.joins.feeds import Options
 from tests.joins.layouts import LAYOUTS, by_symbol, by_time
 
@@ -121,7 +122,7 @@ def test_rows_of_the_left_that_are_not_finished_match_nothing(
     bars = BARS.sort_values(how.get("left_on", "known_at"), kind="stable", ignore_index=True)
     right = TRADES.assign(second=[5.0, 11.0, 11.0, 21.0, 30.0, 40.0]).iloc[[0, 1, 2]]
     result = ENGINES[engine](bars, right, how)
-    assert_frame_equal(result[list(bars.columns)], bars)
+    same(result[list(bars.columns)], bars)
     assert [None if x != x else x for x in result["second"]] == expected
     assert list(result.columns) == [*bars.columns, *([] if how else ["ts_right"]), "price", "second"]
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import last_rows, resumable_asof
 from fintech_toolkit.engines.memory.asof import join_frames
+from tests.frames import same
 from tests.joins.feeds import Options, feeds
 from tests.joins.test_asof import LEFT, RIGHT, seconds
 
@@ -76,7 +76,7 @@ def check_whole(
     elif arrow:
         assert together(answers).equals(whole)
     else:
-        assert_frame_equal(together(answers), whole)
+        same(together(answers), whole)
 
 
 @given(feeds(), HOW)
@@ -88,7 +88,7 @@ def test_no_answer_comes_before_it_is_final(both: tuple[pd.DataFrame, pd.DataFra
     for row in range(len(right)):
         answered = join.right(right.iloc[row : row + 1])
         if answered is not None:
-            assert_frame_equal(answered, ft.asof_join(left, right, **how).loc[answered.index])
+            same(answered, ft.asof_join(left, right, **how).loc[answered.index])
 
 
 def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_a_frame_that_cannot_be_used_changes_nothing() -> None:
     with pytest.raises(ft.PipelineError):
         join.left(pa.Table.from_pandas(LEFT))
     assert join.pending == 0
-    assert_frame_equal(pd.concat([join.left(LEFT), join.flush()]), ft.asof_join(LEFT, RIGHT))
+    same(pd.concat([join.left(LEFT), join.flush()]), ft.asof_join(LEFT, RIGHT))
 
 
 def test_what_lies_ahead_is_refused() -> None:
@@ -222,7 +222,7 @@ def test_streams_are_joined() -> None:
     assert not done
     joined.flush()
     assert done
-    assert_frame_equal(pd.concat(answers), ft.asof_join(LEFT, RIGHT, tolerance="10s"))
+    same(pd.concat(answers), ft.asof_join(LEFT, RIGHT, tolerance="10s"))
     with pytest.raises(ft.PipelineError, match="right must be one too"):
         ft.asof_join(trades, RIGHT)
 

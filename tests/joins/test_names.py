@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
+from tests.frames import same
 from tests.joins.feeds import feed
 from tests.joins.layouts import LAYOUTS, by_symbol, by_time
 
@@ -82,14 +82,14 @@ def expected(left: pd.DataFrame, right: pd.DataFrame, direction: str) -> pd.Data
 def test_in_memory_and_live(where: str, direction: str) -> None:
     left, right = both(where, NAMES)
     result = expected(left, right, direction)
-    assert_frame_equal(ft.asof_join(left, right, direction=direction), result)
+    same(ft.asof_join(left, right, direction=direction), result)
     tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (left, right)]
     joined = ft.asof_join(*tables, direction=direction)
     assert joined.equals(pa.Table.from_pandas(result, schema=joined.schema, preserve_index=False))
     if direction == "backward":
         join = ft.AsofJoin()
         join.right(right)
-        assert_frame_equal(pd.concat([join.left(left), join.flush()]), result)
+        same(pd.concat([join.left(left), join.flush()]), result)
 
 
 @pytest.mark.parametrize("where", ["left", "right", "both"])
@@ -98,7 +98,7 @@ def test_in_memory_and_live(where: str, direction: str) -> None:
 def test_on_dask(where: str, direction: str, layout: str) -> None:
     left, right = both(where, NAMES)
     joined = ft.asof_join(by_time(left, 3), LAYOUTS[layout](right, 4), direction=direction)
-    assert_frame_equal(joined.compute(), expected(left, right, direction))
+    same(joined.compute(), expected(left, right, direction))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -113,8 +113,8 @@ def test_keys_may_have_them_too(symbol: str, time: str, layout: str, direction: 
     make: Callable[..., Any] = LAYOUTS[layout]
     there = make(right, 3, symbol, time) if make is by_symbol else make(right, 3)
     how = {"by": symbol, "on": time, "direction": direction}
-    same = right if layout in ("by time", "pandas") else there.compute().sort_values(time, kind="stable")
-    assert_frame_equal(ft.asof_join(by_time(left, 2), there, **how).compute(), ft.asof_join(left, same, **how))
+    alike = right if layout in ("by time", "pandas") else there.compute().sort_values(time, kind="stable")
+    same(ft.asof_join(by_time(left, 2), there, **how).compute(), ft.asof_join(left, alike, **how))
     lazy = ft.asof_summary(by_time(left, 2), there, tolerance="2ns", **how).compute()
     known = ft.asof_summary(*plain, tolerance="2ns", direction=direction)
     assert (lazy.counts, lazy.ages) == (known.counts, known.ages)

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pandas.testing import assert_frame_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
 from fintech_toolkit.checking.ticks import columns_of, dtypes_of, step_of, ticks
+from tests.frames import same
 
 Frames = dict[str, pd.DataFrame]
 Composition = Callable[[Any], Any]
@@ -107,7 +107,7 @@ def check(composition: Composition, frame: pd.DataFrame, cuts: list[pd.Timestamp
     whole = composition(frame)
     for instant in cuts:
         now = composition(frame[frame["ts"] <= instant])
-        assert_frame_equal(known_by(now, instant), known_by(whole, instant), check_exact=True)
+        same(known_by(now, instant), known_by(whole, instant))
     return len(whole)
 
 
@@ -186,7 +186,7 @@ def test_on_dask_neither(name: str) -> None:
         order = ["known_at", "symbol", "ts"] if "known_at" in result else ["id"]
         return result.sort_values(order, kind="stable", ignore_index=True)
 
-    assert_frame_equal(on_dask(frame), in_memory(frame), check_exact=True)
+    same(on_dask(frame), in_memory(frame))
     check(on_dask, frame, cuts)
 
 
@@ -208,7 +208,7 @@ def test_dask_sends_rows_where_they_were_known(layout: str, direction: str, part
     expected = ft.asof_join(trades(frame), bars, direction=direction)
     joined = ft.asof_join(by_day(trades(frame)), there, direction=direction)
     assert joined.dtypes.equals(expected.dtypes)
-    assert_frame_equal(joined.compute(scheduler="sync"), expected, check_exact=True)
+    same(joined.compute(scheduler="sync"), expected)
 
 
 def test_arrow_is_pandas() -> None:
@@ -238,13 +238,13 @@ def test_live_neither(composition: str) -> None:
     answers, joined = live(frame, [3, 20, 21, 50], composition)
     given = pd.concat(answers)
     assert 0 < len(given) < len(frame)
-    assert_frame_equal(given, whole.loc[given.index], check_exact=True)
+    same(given, whole.loc[given.index])
     joined.flush()
-    assert_frame_equal(pd.concat(answers), whole, check_exact=True)
+    same(pd.concat(answers), whole)
     for stop in (10, 33, 60):
         early, _ = live(frame.iloc[:stop], [5], composition)
         known = pd.concat(early)
-        assert_frame_equal(known, whole.loc[known.index], check_exact=True)
+        same(known, whole.loc[known.index])
 
 
 @pytest.mark.parametrize("arrow", [False, True])
@@ -262,7 +262,7 @@ def test_a_live_join_takes_rows_that_are_not_finished(arrow: bool) -> None:
     # Finished before the quotes' last instant, or not at all: known; at that instant: after the flush.
     here, there = (rows.to_pandas() if arrow else rows for rows in (together, whole))
     order = ["symbol", "ts"]
-    assert_frame_equal(here.sort_values(order, ignore_index=True), there.sort_values(order, ignore_index=True))
+    same(here.sort_values(order, ignore_index=True), there.sort_values(order, ignore_index=True))
     other = ft.AsofJoin()
     answers = [other.left(both[1]), other.right(both[0])]
     assert other._right.rows == bars["complete"].sum() < len(bars)

@@ -17,6 +17,7 @@ from streamz.core import RefCounter
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import resumable_asof
+from tests.frames import same
 from tests.joins.feeds import Options
 from tests.joins.layouts import LAYOUTS, by_time
 
@@ -115,14 +116,14 @@ def test_a_dask_join_is_computed_twice_and_joined_again(
     here, there = by_time(left, 3), LAYOUTS[layout](right, 4)
     joined = ft.asof_join(here, there, direction=direction)
     first = joined.compute()
-    assert_frame_equal(joined.compute(), first)
+    same(joined.compute(), first)
     again = ft.asof_join(joined, there, direction=direction, suffixes=("", "_again"))
     twice = again.compute()
-    assert_frame_equal(twice[list(first.columns)], first)
+    same(twice[list(first.columns)], first)
     for name in ("id", "price"):
-        assert_frame_equal(twice[[f"{name}_again"]], first[[f"{name}_right"]].set_axis([f"{name}_again"], axis=1))
-    assert_frame_equal(dask.compute(joined, again)[0], first)
-    assert_frame_equal(joined.persist().compute(), first)
+        same(twice[[f"{name}_again"]], first[[f"{name}_right"]].set_axis([f"{name}_again"], axis=1))
+    same(dask.compute(joined, again)[0], first)
+    same(joined.persist().compute(), first)
     summary = ft.asof_summary(here, there, direction=direction)
     assert summary.compute() == summary.compute()
 
@@ -134,7 +135,7 @@ def test_an_answer_is_not_a_view_of_what_is_kept(both: tuple[pd.DataFrame, pd.Da
     before = whole.copy()
     whole.loc[:, "price_right"] = -1.0
     whole.loc[:, "price"] = -1.0
-    assert_frame_equal(ft.asof_join(left, right), before)
+    same(ft.asof_join(left, right), before)
     join = ft.AsofJoin()
     join.right(right)
     answer = join.left(left[:20])
@@ -143,7 +144,7 @@ def test_an_answer_is_not_a_view_of_what_is_kept(both: tuple[pd.DataFrame, pd.Da
     right.loc[:, "price"] = right["price"]
     join_again = ft.AsofJoin()
     join_again.right(right)
-    assert_frame_equal(join_again.left(left[:20]), expected)
+    same(join_again.left(left[:20]), expected)
 
 
 def test_columns_of_a_result_share_nothing() -> None:
@@ -239,7 +240,7 @@ def test_a_frame_that_is_refused_leaves_nothing_behind(
     take["right"](right[20:])
     (node if through_stream else join).flush() if through_stream else answers.append(join.flush())
     known = [rows for rows in answers if rows is not None]
-    assert_frame_equal(pd.concat(known), ft.asof_join(left, right))
+    same(pd.concat(known), ft.asof_join(left, right))
 
 
 @pytest.mark.parametrize("bad", ["late", "naive", "integers", "other columns"])
@@ -254,7 +255,7 @@ def test_the_first_frame_of_the_other_side_may_be_refused(both: tuple[pd.DataFra
     assert join._right.frames == ()
     assert join._right.time_kind == ""
     answers = [join.right(right), join.flush()]
-    assert_frame_equal(pd.concat([rows for rows in answers if rows is not None]), ft.asof_join(left, right))
+    same(pd.concat([rows for rows in answers if rows is not None]), ft.asof_join(left, right))
 
 
 def test_frames_of_one_side_are_of_one_kind_even_before_the_other_came() -> None:

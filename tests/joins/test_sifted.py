@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pandas.testing import assert_frame_equal
 
 import fintech_toolkit as ft
+from tests.frames import same
 
 SORTS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "pandas": lambda frame: frame,
@@ -71,7 +71,7 @@ def test_what_cannot_be_used_is_told_and_changes_nothing(which: str, sort: str) 
     for mine, theirs in ((answered, expected), (one.flush(), other.flush())):
         assert (mine is None) == (theirs is None)
         if mine is not None:
-            assert_frame_equal(as_pandas(mine), as_pandas(theirs), check_exact=True)
+            same(as_pandas(mine), as_pandas(theirs))
 
 
 def test_rows_that_are_not_finished_wait_among_those_that_are_put_aside() -> None:
@@ -83,8 +83,8 @@ def test_rows_that_are_not_finished_wait_among_those_that_are_put_aside() -> Non
         join.right(side("bid", 0))
     answered, refused = one.accept("left", left)
     assert list(refused) == [9]
-    assert_frame_equal(answered, other.left(left.drop(index=9)), check_exact=True)
-    assert_frame_equal(one.flush(), other.flush(), check_exact=True)
+    same(answered, other.left(left.drop(index=9)))
+    same(one.flush(), other.flush())
 
 
 def test_a_frame_of_which_nothing_can_be_used_leaves_the_join_as_it_was() -> None:
@@ -110,4 +110,4 @@ def test_rows_that_were_answered_before_only_tell_how_far_the_left_has_come() ->
     assert one.watermark("left") == other.watermark("left")
     for join in (one, other):
         assert join.left(side("price", 60)) is None
-    assert_frame_equal(one.flush(), other.flush(), check_exact=True)
+    same(one.flush(), other.flush())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,8 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from tests.processes import python
 
 KERNEL = """
 import numpy as np
@@ -101,20 +100,8 @@ print("checked")
 """
 
 
-def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
-
-
 def printed(folder: Path, *arguments: str, **environ: str) -> list[str]:
-    done = run(folder, *arguments, **environ)
+    done = python(folder, *arguments, **environ)
     assert done.returncode == 0, done.stderr[-5000:]
     return done.stdout.splitlines()
 
@@ -175,7 +162,7 @@ def test_a_script_and_those_that_read_what_it_wrote(tmp_path: Path) -> None:
         (KERNEL.replace("STEP = 0.5", "STEP = 0.25"), "a helper or a constant differs"),
     ):
         for read in ("ft.Pipeline.from_json(open('pipeline.json').read())", "ft.State.load('state.parquet')"):
-            done = run(tmp_path, "-c", f"{text}\n{read}")
+            done = python(tmp_path, "-c", f"{text}\n{read}")
             assert done.returncode == 1
             assert message in done.stderr.splitlines()[-1]
 
@@ -208,11 +195,11 @@ def test_a_package_offers_its_kernels(tmp_path: Path, package: Path) -> None:
     assert printed(tmp_path, "-c", f"{KERNEL}{USE}{GO_ON}") == ["gone on"]
     (tmp_path / "imported").unlink()
     read = "import fintech_toolkit as ft\nft.Pipeline.from_json(open('pipeline.json').read())"
-    done = run(tmp_path, "-c", read, **find)
+    done = python(tmp_path, "-c", read, **find)
     assert "is not loaded; a package offers it: import desk.levels, first." in done.stderr.splitlines()[-1]
     assert not (tmp_path / "imported").exists(), "reading imports nothing"
     assert printed(tmp_path, "-c", read.replace("\n", "\nimport desk.levels\n"), **find) == []
-    done = run(tmp_path, "-c", "import fintech_toolkit as ft\nft.no_kernel", **find)
+    done = python(tmp_path, "-c", "import fintech_toolkit as ft\nft.no_kernel", **find)
     assert "The entry point no_kernel = desk.levels:STEP is not a kernel" in done.stderr.splitlines()[-1]
 
 

@@ -18,6 +18,7 @@ import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 from fintech_toolkit.live import LiveError
+from tests.frames import same
 from tests.kafka import create_topic
 from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
 
@@ -46,7 +47,7 @@ def test_stop_then_start_at_once_goes_on_where_it_stood(kafka_broker: str, kafka
         source.stop()
         assert source.health.status == "stopped"
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), frame, check_exact=True)
+    same(pd.concat(received, ignore_index=True), frame)
     assert committed(kafka_broker, topic, topic) == {0: 40}
 
 
@@ -72,7 +73,7 @@ def test_after_a_sinks_error_it_says_why_and_starts_again(kafka_broker: str, kaf
     source.start()
     assert source.wait(SECONDS)
     assert source.health.status == "stopped"
-    pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), frame, check_exact=True)
+    same(pd.concat(received, ignore_index=True), frame)
     assert committed(kafka_broker, topic, topic) == {0: 10}
 
 
@@ -105,7 +106,7 @@ def test_while_it_waits_for_a_topic_it_can_be_stopped(kafka_broker: str) -> None
     source.start()
     wait_until(lambda: source.health.status == "waiting for topic 'never-made'")
     source.stop()
-    assert source.wait(5)
+    assert source.wait(SECONDS)
 
 
 def test_every_emit_into_a_sink_without_a_broker_raises() -> None:
@@ -193,7 +194,7 @@ def test_arrow_messages_of_one_batch_may_differ_in_their_schemas_and_be_empty() 
     ]
     decoded = ArrowDecoder(message_schema(SCHEMA)).decode(values)
     expected = frame.drop(5).reset_index(drop=True)
-    pd.testing.assert_frame_equal(to_frame(decoded.table), expected, check_exact=True)
+    same(to_frame(decoded.table), expected)
     np.testing.assert_array_equal(decoded.message, [0, 0, 2, 2, 2, 5, 5, 7])
     assert [position for position, _ in decoded.rejected] == [3, 4, 6]
 
@@ -214,5 +215,5 @@ def test_a_row_of_the_second_arrow_message_is_put_aside_as_that(kafka_broker: st
     headers = dict(letter.headers() or [])
     assert (headers["offset"], headers["row"]) == (b"1", b"5")
     refused = to_frame(ArrowDecoder(message_schema(SCHEMA)).decode([letter.value()]).table)
-    pd.testing.assert_frame_equal(refused, frame.iloc[[12]].reset_index(drop=True), check_exact=True)
+    same(refused, frame.iloc[[12]].reset_index(drop=True))
     assert (source.counts.received, source.counts.emitted, source.counts.rejected) == (31, 30, 1)

@@ -16,6 +16,7 @@ from fintech_toolkit.errors import DataError
 from fintech_toolkit.kafka.arrow_codec import arrow_messages
 from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow
 from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
+from tests.frames import same
 
 NANOSECONDS = 1723161240123456789
 QUOTE = message_schema({"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"})
@@ -74,7 +75,7 @@ def test_arrow_messages_hold_many_rows_and_stay_within_kafkas_limit() -> None:
     assert max(map(len, messages)) < 1_000_000
     decoder = ArrowDecoder(message_schema({"symbol": "str", "bid": "float64", "id": "int64"}))
     decoded = decoder.decode([None, *messages])
-    pd.testing.assert_frame_equal(to_frame(decoded.table), frame)
+    same(to_frame(decoded.table), frame)
     assert decoded.message[0] == 1
     assert decoded.message[-1] == len(messages)
     assert decoded.rejected == [(0, "no value (a tombstone)")]

@@ -14,7 +14,7 @@ from fintech_toolkit.kafka.codecs import encode_arrow
 from fintech_toolkit.kafka.dead_letters import DeadLetters
 from fintech_toolkit.kafka.records import Record, Records
 from fintech_toolkit.live import KafkaConfig, LiveError
-from tests.live.topics import SECONDS, Topic, consume_all, produce
+from tests.live.topics import SECONDS, Topic, consume_all, produce, wait_until
 
 
 def narrow_topic(servers: str, largest: int) -> str:
@@ -41,9 +41,7 @@ def headers(letter: Message) -> dict[str, str]:
 
 
 def flush(letters: DeadLetters) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not letters.flush(0.05):
-        assert time.monotonic() < deadline
+    wait_until(lambda: letters.flush(0.05))
 
 
 def test_a_letter_larger_than_a_message_may_be_is_cut_to_fit(kafka_broker: str, kafka_topic: Topic) -> None:

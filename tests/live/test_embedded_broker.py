@@ -9,13 +9,14 @@ import psutil
 from confluent_kafka import Consumer, Producer
 
 from fintech_toolkit.kafka.embedded_broker import EmbeddedBroker
+from tests.live.topics import SECONDS
 
 
 def test_what_is_produced_is_consumed() -> None:
     with EmbeddedBroker() as broker:
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
         producer.produce("quotes", b"tick")
-        assert producer.flush(10) == 0
+        assert producer.flush(SECONDS) == 0
         consumer = Consumer(
             {
                 "bootstrap.servers": broker.bootstrap_servers,
@@ -24,7 +25,7 @@ def test_what_is_produced_is_consumed() -> None:
             }
         )
         consumer.subscribe(["quotes"])
-        message = consumer.poll(30)
+        message = consumer.poll(SECONDS)
         consumer.close()
         assert message is not None
         assert message.value() == b"tick"
@@ -45,7 +46,7 @@ def test_it_ends_when_its_owner_is_killed() -> None:
     (child,) = psutil.Process(owner.pid).children()
     owner.kill()
     owner.communicate()
-    psutil.wait_procs([child], timeout=10)
+    psutil.wait_procs([child], timeout=SECONDS)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -63,4 +64,4 @@ def test_it_starts_again_after_it_was_stopped() -> None:
     with broker:
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
         producer.produce("quotes", b"tick")
-        assert producer.flush(10) == 0
+        assert producer.flush(SECONDS) == 0

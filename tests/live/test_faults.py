@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pandas as pd
 import pytest
@@ -11,8 +10,9 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.live import Counts, LiveError
+from tests.frames import same
 from tests.kafka import KafkaBroker, create_topic
-from tests.live.topics import SCHEMA, SECONDS, ticks
+from tests.live.topics import SCHEMA, SECONDS, ticks, wait_until
 
 
 def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker) -> None:
@@ -60,7 +60,7 @@ def test_a_broker_killed_in_mid_stream_loses_nothing(private_broker: KafkaBroker
     received = pd.concat(seen).drop_duplicates("id")
     for symbol, expected in frame.groupby("symbol"):
         mine = received[received["symbol"] == symbol].reset_index(drop=True)
-        pd.testing.assert_frame_equal(mine, expected.reset_index(drop=True), check_exact=True)
+        same(mine, expected.reset_index(drop=True))
 
 
 def test_stopping_does_not_wait_for_a_broker_that_is_gone(
@@ -72,14 +72,9 @@ def test_stopping_does_not_wait_for_a_broker_that_is_gone(
     source = Stream.from_kafka_frames(topic, config, schema=SCHEMA, group="g")
     source.sink(lambda _: None)
     source.start()
-    deadline = time.monotonic() + SECONDS
-    while not source.lag:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: bool(source.lag))
     private_broker.kill()
-    while "Connection refused" not in caplog.text:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: "Connection refused" in caplog.text)
     source.stop()
     assert source.wait(SECONDS)
 

@@ -13,6 +13,7 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import PipelineError, StateError
+from tests.frames import same
 from tests.live.topics import SECONDS, Topic, consume_all, ends, wait_until
 
 QUOTES = {"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64"}
@@ -74,10 +75,8 @@ class Joined:
         return pd.concat(self.frames, ignore_index=True) if self.frames else pd.DataFrame({"id": []})
 
 
-def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(
-        found.sort_values("id", ignore_index=True), expected.reset_index(drop=True), check_exact=True
-    )
+def same_by_id(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    same(found.sort_values("id", ignore_index=True), expected.reset_index(drop=True))
 
 
 @pytest.fixture
@@ -95,7 +94,7 @@ def test_two_topics_of_four_partitions_give_the_answers_of_the_batch(kafka_broke
     joined.wait_for_all()
     joined.stop()
     joined.node.flush()
-    same(joined.rows, ft.asof_join(trades, quotes))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
 
 
 @pytest.mark.parametrize("way", ["a saved state", "replay"])
@@ -124,7 +123,7 @@ def test_restarted_in_the_middle_it_gives_the_answers_of_the_batch(
     second.stop()
     second.node.flush()
     rows = pd.concat([first.rows, second.rows], ignore_index=True)
-    same(rows.drop_duplicates("id"), ft.asof_join(trades, quotes))
+    same_by_id(rows.drop_duplicates("id"), ft.asof_join(trades, quotes))
     assert rows.groupby("id")["bid"].nunique(dropna=False).max() == 1
 
 
@@ -141,7 +140,7 @@ def test_a_side_that_is_ahead_is_paused_until_the_other_comes(kafka_broker: str,
     joined.stop()
     assert not joined.trades.health.held
     joined.node.flush()
-    same(joined.rows, ft.asof_join(trades, quotes))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
 
 
 def test_topics_that_differ_in_partitions_are_an_error(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -168,7 +167,7 @@ def test_a_quiet_right_side_is_not_waited_for_beyond_idle(kafka_broker: str, top
     put(kafka_broker, left, trades)
     wait_until(lambda: len(joined.rows) == 300)
     joined.stop()
-    same(joined.rows, ft.asof_join(trades, quotes))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
 
 
 def test_rows_that_cannot_be_joined_are_put_aside_with_their_reason(kafka_broker: str, topics: Any) -> None:
@@ -186,7 +185,7 @@ def test_rows_that_cannot_be_joined_are_put_aside_with_their_reason(kafka_broker
     joined.wait_for_all()
     joined.stop()
     joined.node.flush()
-    same(joined.rows, ft.asof_join(trades, quotes))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
     reasons = sorted(dict(letter.headers() or [])["reason"].decode() for letter in consume_all(kafka_broker, dead, 3))
     assert ["has no symbol" in reasons[0], "had reached" in reasons[2], "at most" in reasons[1]] == [True] * 3, reasons
 
@@ -228,7 +227,7 @@ def test_a_side_that_ends_holds_the_other_up_no_longer(kafka_broker: str, topics
     wait_until(lambda: joined.trades.lag == {0: 0} and joined.node.state[left, 0].pending > 200_000)
     joined.stop()
     joined.node.flush()
-    same(joined.rows, ft.asof_join(trades, quotes))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
 
 
 def test_what_waits_in_a_saved_state_is_answered_though_nothing_new_comes(
@@ -251,4 +250,4 @@ def test_what_waits_in_a_saved_state_is_answered_though_nothing_new_comes(
         assert source.wait(SECONDS)
     second.node.flush()
     assert len(second.rows) == waiting
-    same(pd.concat([first.rows, second.rows]), ft.asof_join(trades, quotes.iloc[:100]))
+    same_by_id(pd.concat([first.rows, second.rows]), ft.asof_join(trades, quotes.iloc[:100]))

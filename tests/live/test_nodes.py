@@ -11,9 +11,10 @@ import pytest
 import fintech_toolkit as ft
 from fintech_toolkit.errors import DataError, StateError
 from fintech_toolkit.pipeline import Pipeline
+from tests.frames import same
 from tests.live.test_values import reader, run
-from tests.live.topics import SECONDS, Topic, ticks
-from tests.live.workers import assert_values, features, home, put
+from tests.live.topics import FEATURES, SECONDS, Topic, ticks
+from tests.live.workers import assert_values, home, put
 
 BARS = Pipeline(ft.time_bars(price="bid", size="bid", frequency="50us"))
 
@@ -28,7 +29,7 @@ def test_two_pipelines_on_one_source_and_one_behind_another(
 ) -> None:
     topic, frame = kafka_topic(partitions=2), ticks(600)
     received: dict[str, list[pd.DataFrame]] = {"one": [], "other": [], "behind": []}
-    pipelines = {"one": features(), "other": averages(), "behind": Pipeline(ft.diff("ewma"))}
+    pipelines = {"one": FEATURES, "other": averages(), "behind": Pipeline(ft.diff("ewma"))}
     source: Any = None
     nodes: dict[str, Any] = {}
     for start in range(0, 600, 200):
@@ -45,9 +46,9 @@ def test_two_pipelines_on_one_source_and_one_behind_another(
             node.state.save(tmp_path / name)
     for name, frames in received.items():
         assert sum(map(len, frames)) == 600, name
-    assert_values(pd.concat(received["one"]), features()(frame))
+    assert_values(pd.concat(received["one"]), FEATURES(frame))
     assert_values(pd.concat(received["other"]), averages()(frame))
-    assert_values(pd.concat(received["behind"]), pipelines["behind"](features()(frame)))
+    assert_values(pd.concat(received["behind"]), pipelines["behind"](FEATURES(frame)))
 
 
 @pytest.mark.parametrize("way", ["same", "saved", "replay"])
@@ -65,14 +66,14 @@ def test_a_node_that_drops_whole_frames_keeps_no_pipeline_from_going_on(
             source = reader(kafka_broker, topic, replay=way == "replay", batch_size=30)
             some = source.map(lambda part: part[(part["id"] - 2**62) % 300 < 40]).filter(len)
             saved = [tmp_path / str(number) if way == "saved" and start else None for number in range(2)]
-            nodes = [features().live(source, saved[0]), features().live(some, saved[1])]
+            nodes = [FEATURES.live(source, saved[0]), FEATURES.live(some, saved[1])]
             for node, frames in zip(nodes, received, strict=True):
                 node.sink(frames.append)
         run(source)
         for number, node in enumerate(nodes):
             node.state.save(tmp_path / str(number))
-    assert_values(pd.concat(received[0]), features()(frame))
-    assert_values(pd.concat(received[1]), features()(frame[few]))
+    assert_values(pd.concat(received[0]), FEATURES(frame))
+    assert_values(pd.concat(received[1]), FEATURES(frame[few]))
 
 
 def bars_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,14 +96,14 @@ def test_bars_over_partitions_are_those_of_the_batch_the_unfinished_ones_too(
         run(source)
         bars.state.save(tmp_path / "state")
     received = pd.concat([*frames, bars.flush()], ignore_index=True)
-    pd.testing.assert_frame_equal(bars_of(received), bars_of(BARS(frame)), check_exact=True)
+    same(bars_of(received), bars_of(BARS(frame)))
 
 
 def test_a_state_of_a_batch_is_the_start_of_every_partition(
     kafka_broker: str, kafka_topic: Topic, tmp_path: Path
 ) -> None:
     topic, frame = kafka_topic(partitions=3), ticks(600)
-    for pipeline in (features(), BARS):
+    for pipeline in (FEATURES, BARS):
         history = pipeline.start()
         before = history(frame.iloc[:300])
         source = reader(kafka_broker, topic)
@@ -128,13 +129,14 @@ def test_a_state_of_a_batch_is_the_start_of_every_partition(
             put(kafka_broker, topic, frame.iloc[300:], 3)
             run(source)
             received = pd.concat([*frames, node.flush()], ignore_index=True)
-            pd.testing.assert_frame_equal(bars_of(received), bars_of(pipeline(frame)), check_exact=True)
+            same(bars_of(received), bars_of(pipeline(frame)))
 
 
 def test_a_symbol_in_two_partitions_is_an_error_that_names_both(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, frame = kafka_topic(partitions=2), ticks(100)
-    astray = frame["symbol"].where(frame.index != 60, "S3")
-    assert home("S3", 2) == 1
+    at = frame.index[frame["symbol"] == "S02"][5]
+    astray = frame["symbol"].where(frame.index != at, "S03")
+    assert home("S02", 2) != home("S03", 2)
     from fintech_toolkit.kafka.codecs import encode_json
     from fintech_toolkit.kafka.message_schema import arrow_table
     from tests.live.topics import produce
@@ -144,11 +146,11 @@ def test_a_symbol_in_two_partitions_is_an_error_that_names_both(kafka_broker: st
         rows = [value for value, symbol in zip(values, frame["symbol"], strict=True) if home(symbol, 2) == number]
         produce(kafka_broker, topic, rows, number)
     received = []
-    for group, state in (("first", None), ("second", features().start().state)):
+    for group, state in (("first", None), ("second", FEATURES.start().state)):
         source = reader(kafka_broker, topic, group=f"{topic}-{group}")
-        features().live(source, state).sink(received.append)
+        FEATURES.live(source, state).sink(received.append)
         source.start()
-        with pytest.raises(DataError, match=rf"'S3'.*partition [01] of topic '{topic}' and in partition [01]"):
+        with pytest.raises(DataError, match=rf"'S03'.*partition [01] of topic '{topic}' and in partition [01]"):
             source.wait(SECONDS)
 
 
@@ -181,4 +183,4 @@ def test_what_a_restored_state_that_began_from_a_batch_has_unfinished_is_flushed
         state = tmp_path / f"state-{start}.parquet"
         node.state.save(state)
     received = pd.concat([*frames, BARS.live(reader(kafka_broker, topic), state).flush()], ignore_index=True)
-    pd.testing.assert_frame_equal(bars_of(received), bars_of(BARS(frame)), check_exact=True)
+    same(bars_of(received), bars_of(BARS(frame)))

@@ -16,7 +16,8 @@ import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import LiveError
-from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks
+from tests.frames import same
+from tests.live.topics import SCHEMA, SECONDS, Topic, committed, produce, ticks, wait_until
 from tests.live.workers import home, put
 
 
@@ -44,9 +45,7 @@ def test_offsets_are_committed_after_the_sinks_and_reading_goes_on_there(kafka_b
     received = second.sink_to_list()
     second.start()
     assert second.wait(SECONDS)
-    pd.testing.assert_frame_equal(
-        pd.concat(received, ignore_index=True), ticks(100).iloc[30:].reset_index(drop=True), check_exact=True
-    )
+    same(pd.concat(received, ignore_index=True), ticks(100).iloc[30:].reset_index(drop=True))
     assert committed(kafka_broker, topic, topic) == {0: 100}
 
 
@@ -81,7 +80,7 @@ def test_a_slow_sink_holds_the_consumer_back_and_keeps_its_place_in_the_group(
     gate.set()
     assert source.wait(SECONDS)
     # Nobody was thrown out and nothing was read twice.
-    pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), ticks(1_000), check_exact=True)
+    same(pd.concat(received, ignore_index=True), ticks(1_000))
 
 
 def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -95,21 +94,16 @@ def test_two_sources_of_a_group_share_the_partitions(kafka_broker: str, kafka_to
     received = [source.sink_to_list() for source in sources]
     for source in sources:
         source.start()
-    deadline = time.monotonic() + SECONDS
-    while [len(source.lag) for source in sources] != [1, 1]:
-        assert time.monotonic() < deadline, [source.lag for source in sources]
-        time.sleep(0.01)
+    wait_until(lambda: [len(source.lag) for source in sources] == [1, 1], lambda: [source.lag for source in sources])
     for partition in (0, 1):
         produce(kafka_broker, topic, list(values[partition::2]), partition)
-    while sum(source.counts.emitted for source in sources) < 2_000:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: sum(source.counts.emitted for source in sources) >= 2_000)
     for source in sources:
         source.stop()
     assert all(source.wait(SECONDS) for source in sources)
     assert [sum(map(len, frames)) for frames in received] == [1_000, 1_000]
     rows = pd.concat([frame for frames in received for frame in frames]).sort_values("id", ignore_index=True)
-    pd.testing.assert_frame_equal(rows, ticks(2_000), check_exact=True)
+    same(rows, ticks(2_000))
 
 
 def test_lag_counts_what_is_still_to_come(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -148,9 +142,7 @@ def test_aborted_transactions_are_not_read_and_gaps_do_not_keep_it_from_the_end(
     received = source.sink_to_list()
     source.start()
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(
-        pd.concat(received, ignore_index=True), ticks(6).drop([2, 3]).reset_index(drop=True), check_exact=True
-    )
+    same(pd.concat(received, ignore_index=True), ticks(6).drop([2, 3]).reset_index(drop=True))
 
 
 def test_offsets_whose_records_have_expired_are_an_error(kafka_broker: str, kafka_topic: Topic) -> None:
@@ -200,7 +192,7 @@ def test_a_source_can_be_started_again(kafka_broker: str, kafka_topic: Topic) ->
         source.start()
         source.start()  # which changes nothing
         assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), ticks(10), check_exact=True)
+    same(pd.concat(received, ignore_index=True), ticks(10))
 
 
 def test_the_watermark_is_the_time_that_the_slowest_partition_has_reached(

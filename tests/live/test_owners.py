@@ -16,8 +16,8 @@ import pytest
 from streamz import Stream
 
 from tests.kafka import KafkaBroker, create_topic
-from tests.live.topics import SCHEMA, SECONDS, Topic, committed, ticks
-from tests.live.workers import Folder, Worker, assert_values, features, put, wait_until
+from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, ticks, wait_until
+from tests.live.workers import Folder, Worker, assert_values, put
 
 
 class Member:
@@ -26,7 +26,7 @@ class Member:
     def __init__(self, servers: str, topic: str, member: str = "first", **options: Any) -> None:
         options = {"schema": SCHEMA, "group": topic, "member": member} | options
         self.source = Stream.from_kafka_frames(topic, {"bootstrap.servers": servers}, **options)
-        self.enriched = features().live(self.source)
+        self.enriched = FEATURES.live(self.source)
         self.frames: list[pd.DataFrame] = []
         self.ids: set[int] = set()
         self.enriched.sink(self._keep)
@@ -70,7 +70,7 @@ def test_a_second_member_joins_and_leaves_while_ticks_come(
         left.set()
         producer.join(SECONDS)
         wait_until(lambda: len(first.ids | folder.ids()) == 300_000, lambda: first.source.health)
-    assert_values(pd.concat([*first.frames, folder.rows()]), features()(frame))
+    assert_values(pd.concat([*first.frames, folder.rows()]), FEATURES(frame))
 
 
 def test_without_a_state_the_second_member_stops_and_the_first_goes_on(
@@ -87,7 +87,7 @@ def test_without_a_state_the_second_member_stops_and_the_first_goes_on(
         put(kafka_broker, topic, frame.iloc[10_000:], 4)
         wait_until(lambda: len(first.ids) == 20_000, lambda: first.source.health)
     assert not Folder(tmp_path).ids()
-    assert_values(pd.concat(first.frames), features()(frame))
+    assert_values(pd.concat(first.frames), FEATURES(frame))
 
 
 # Of a worker, at random moments, for each way to go on; KILLS=100 python -m pytest … tries harder.
@@ -122,7 +122,7 @@ def test_a_worker_killed_at_random_moments_gives_the_values_of_the_batch(
     said = ", ".join(f"{imports:.1f} + {live:.1f}" for imports, live in times)
     print(f"{form}: seconds from a start to the source, and from there to the first frame: {said}")
     assert max(live for _, live in times) < 10
-    assert_values(folder.rows(), features()(frame))
+    assert_values(folder.rows(), FEATURES(frame))
 
 
 def test_a_member_frozen_past_its_session_gives_no_wrong_value_and_holds_nobody_up(
@@ -147,7 +147,7 @@ def test_a_member_frozen_past_its_session_gives_no_wrong_value_and_holds_nobody_
         wait_until(lambda: len(second.source.lag) == 1, lambda: frozen.error, 30)  # it has its share again
         print(f"after it was woken, all was there within {time.monotonic() - woken:.1f} s")
         assert frozen.end() == 0, frozen.error
-    assert_values(pd.concat([*second.frames, folder.rows()]), features()(frame))
+    assert_values(pd.concat([*second.frames, folder.rows()]), FEATURES(frame))
 
 
 def test_a_member_whose_name_another_took_while_it_was_frozen_stops_and_says_so(
@@ -169,7 +169,7 @@ def test_a_member_whose_name_another_took_while_it_was_frozen_stops_and_says_so(
     put(kafka_broker, topic, frame.iloc[6_000:], 2)
     wait_until(lambda: len(folder.ids()) == 9_000, lambda: other.error)
     assert other.end() == 0, other.error
-    assert_values(folder.rows(), features()(frame))
+    assert_values(folder.rows(), FEATURES(frame))
 
 
 def test_partitions_that_went_while_a_sink_was_slow_are_read_when_they_come_back(
@@ -195,7 +195,7 @@ def test_partitions_that_went_while_a_sink_was_slow_are_read_when_they_come_back
             wait_until(lambda: len(first.ids | second.ids) == 2_000)
         put(kafka_broker, topic, frame.iloc[2_000:], 2)
         wait_until(lambda: len(first.ids | second.ids) == 3_000, lambda: first.source.health, 30)
-    assert_values(pd.concat([*first.frames, *second.frames]), features()(frame))
+    assert_values(pd.concat([*first.frames, *second.frames]), FEATURES(frame))
 
 
 def test_a_broker_that_is_killed_and_started_again_changes_no_value(private_broker: KafkaBroker) -> None:
@@ -211,4 +211,4 @@ def test_a_broker_that_is_killed_and_started_again_changes_no_value(private_brok
         private_broker.start()
         producer.join(2 * SECONDS)
         wait_until(lambda: len(member.ids) == 20_000, lambda: member.source.health)
-    assert_values(pd.concat(member.frames), features()(frame))
+    assert_values(pd.concat(member.frames), FEATURES(frame))

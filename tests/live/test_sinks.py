@@ -21,6 +21,7 @@ from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.kafka.codecs import ArrowDecoder, encode_arrow, encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 from fintech_toolkit.live import Batch, Counts, LiveError
+from tests.frames import same
 from tests.live.topics import (
     SCHEMA,
     SECONDS,
@@ -77,9 +78,7 @@ def test_one_infinity_and_one_giant_become_dead_letters_and_the_rest_is_written(
     expected = frame.drop([0, 100, 200, *refused])
     if form == "arrow":
         expected.loc[7, "bid"] = math.inf
-    pd.testing.assert_frame_equal(
-        pd.concat(written).sort_values("id", ignore_index=True), expected.reset_index(drop=True), check_exact=True
-    )
+    same(pd.concat(written).sort_values("id", ignore_index=True), expected.reset_index(drop=True))
 
 
 def test_a_row_that_cannot_be_written_has_its_own_label_whatever_the_index(
@@ -152,7 +151,7 @@ def test_keyed_arrow_messages_are_read_to_the_bit_also_of_categories(kafka_broke
     received = source.sink_to_list()
     source.start()
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(by_symbol(pd.concat(received)), by_symbol(frame), check_exact=True)
+    same(by_symbol(pd.concat(received)), by_symbol(frame))
     for message in consume_all(kafka_broker, topic, 300):
         part = to_frame(ArrowDecoder(message_schema(SCHEMA)).decode([message.value()]).table)
         assert set(part["symbol"]) == {(message.key() or b"").decode()}
@@ -279,7 +278,7 @@ def test_a_function_is_handed_each_frame_with_its_batch(kafka_broker: str, kafka
     source.to_function(store if kind == "plain" else store_later)
     source.start()
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(pd.concat([part for part, _ in seen], ignore_index=True), frame, check_exact=True)
+    same(pd.concat([part for part, _ in seen], ignore_index=True), frame)
     assert [batch.id for _, batch in seen] == list(range(len(seen)))
     bounds = [batch.offsets[0] for _, batch in seen]
     assert [end for _, end in bounds] == [start for start, _ in bounds[1:]] + [30]

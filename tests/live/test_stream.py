@@ -15,6 +15,7 @@ from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Batch, Counts, LiveError
+from tests.frames import same
 from tests.live.topics import SCHEMA, SECONDS, Topic, by_symbol, committed, consume_all, produce, ticks
 
 
@@ -36,7 +37,7 @@ def test_what_is_written_is_read_to_the_bit(kafka_broker: str, kafka_topic: Topi
     assert source.wait(SECONDS)
     if form == "json":
         assert max(map(len, received)) <= 4_000
-    pd.testing.assert_frame_equal(by_symbol(pd.concat(received)), by_symbol(frame), check_exact=True)
+    same(by_symbol(pd.concat(received)), by_symbol(frame))
     assert source.counts == Counts(received=25_000, emitted=25_000, rejected=0)
 
 
@@ -98,7 +99,7 @@ def test_records_that_cannot_be_decoded_become_dead_letters(kafka_broker: str, k
     received = source.sink_to_list()
     source.start()
     assert source.wait(SECONDS)
-    pd.testing.assert_frame_equal(pd.concat(received, ignore_index=True), ticks(6), check_exact=True)
+    same(pd.concat(received, ignore_index=True), ticks(6))
     assert source.counts == Counts(received=11, emitted=6, rejected=5)
     letters = consume_all(kafka_broker, dead, 5)
     found = {}
@@ -170,7 +171,7 @@ def test_a_row_out_of_an_arrow_message_is_put_aside_alone(kafka_broker: str, kaf
     received = again.sink_to_list()
     again.start()
     assert again.wait(SECONDS)
-    pd.testing.assert_frame_equal(received[0], ticks(100).iloc[[42]].reset_index(drop=True), check_exact=True)
+    same(received[0], ticks(100).iloc[[42]].reset_index(drop=True))
 
 
 @pytest.mark.parametrize("kind", ["map", "sink", "awaited"])

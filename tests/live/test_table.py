@@ -12,6 +12,7 @@ from streamz import Stream
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
 from fintech_toolkit.errors import ParameterError
+from tests.frames import same
 
 
 @settings(max_examples=50, deadline=None)
@@ -26,9 +27,9 @@ def test_it_holds_the_last_rows(sizes: list[int], maxlen: int, every: int) -> No
         done += size
         if number % every == 0 and done:
             expected = frame.iloc[:done].iloc[-maxlen:].reset_index(drop=True)
-            pd.testing.assert_frame_equal(table.snapshot(), expected)
-            mine = expected[expected["symbol"] == "S1"].reset_index(drop=True)
-            pd.testing.assert_frame_equal(table.snapshot("S1"), mine)
+            same(table.snapshot(), expected)
+            mine = expected[expected["symbol"] == "S01"].reset_index(drop=True)
+            same(table.snapshot("S01"), mine)
 
 
 def test_snapshots_of_another_thread_are_whole() -> None:

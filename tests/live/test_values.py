@@ -19,8 +19,8 @@ from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.live import Counts, LiveError
 from fintech_toolkit.pipeline import Pipeline
-from tests.live.topics import SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks
-from tests.live.workers import assert_values, features, home, put, wait_until
+from tests.live.topics import FEATURES, SCHEMA, SECONDS, Topic, committed, consume_all, produce, ticks, wait_until
+from tests.live.workers import assert_values, home, put
 
 
 def reader(servers: str, topic: str, **options: Any) -> Any:
@@ -41,7 +41,7 @@ def first_half(servers: str, topic: str, path: Path | None = None) -> pd.DataFra
     """Enrich the first 300 of 600 ticks in two partitions, save the state, and return what came out."""
     put(servers, topic, ticks(600).iloc[:300], 2)
     source = reader(servers, topic)
-    enriched = features().live(source)
+    enriched = FEATURES.live(source)
     table = enriched.to_table()
     run(source)
     if path is not None:
@@ -71,7 +71,7 @@ def test_after_a_sink_that_failed_once_all_values_are_right(
     async def fail_once_later(frame: pd.DataFrame) -> None:
         fail_once(frame)
 
-    enriched = features().live(source.map(fail_once) if kind == "before" else source)
+    enriched = FEATURES.live(source.map(fail_once) if kind == "before" else source)
     table = enriched.to_table()
     if kind != "before":
         enriched.sink(fail_once if kind == "sink" else fail_once_later)
@@ -79,8 +79,8 @@ def test_after_a_sink_that_failed_once_all_values_are_right(
     with pytest.raises(ZeroDivisionError, match="once"):
         source.wait(SECONDS)
     run(source)
-    assert_values(table.snapshot(), features()(frame))
-    assert_values(pd.concat(taken), frame if kind == "before" else features()(frame))
+    assert_values(table.snapshot(), FEATURES(frame))
+    assert_values(pd.concat(taken), frame if kind == "before" else FEATURES(frame))
     assert source.counts == Counts(300, 300, 0)
     odd = int(frame["symbol"].map(lambda symbol: home(symbol, 2)).sum())
     assert committed(kafka_broker, topic, topic) == {0: 300 - odd, 1: odd}
@@ -93,7 +93,7 @@ def test_a_start_without_the_state_of_what_was_committed_is_an_error_with_three_
     first_half(kafka_broker, topic)
     before = committed(kafka_broker, topic, topic)
     source = reader(kafka_broker, topic)
-    received = features().live(source).sink_to_list()
+    received = FEATURES.live(source).sink_to_list()
     source.start()
     with pytest.raises(StateError) as caught:
         source.wait(SECONDS)
@@ -113,10 +113,10 @@ def test_with_the_state_that_was_saved_at_the_commit_it_goes_on(
     topic, path = kafka_topic(partitions=2), tmp_path / "state.parquet"
     first = first_half(kafka_broker, topic, path)
     source = reader(kafka_broker, topic)
-    table = features().live(source, path).to_table()
+    table = FEATURES.live(source, path).to_table()
     run(source)
     assert len(first) + len(table.snapshot()) == 600  # nothing twice
-    assert_values(pd.concat([first, table.snapshot()]), features()(ticks(600)))
+    assert_values(pd.concat([first, table.snapshot()]), FEATURES(ticks(600)))
 
 
 def test_with_a_state_older_than_the_commit_what_lies_between_is_replayed_and_reaches_no_sink(
@@ -125,17 +125,17 @@ def test_with_a_state_older_than_the_commit_what_lies_between_is_replayed_and_re
     topic, path = kafka_topic(partitions=2), tmp_path / "state.parquet"
     received = first_half(kafka_broker, topic, path)
     source = reader(kafka_broker, topic)
-    table = features().live(source, path).to_table()
+    table = FEATURES.live(source, path).to_table()
     run(source)  # and its state is not saved
     received = pd.concat([received, table.snapshot()])
     more = later_ticks()
     put(kafka_broker, topic, more, 2)
     source = reader(kafka_broker, topic)
-    table = features().live(source, path).to_table()
+    table = FEATURES.live(source, path).to_table()
     run(source)
     received = pd.concat([received, table.snapshot()])
     assert len(received) == 1_200
-    assert_values(received, features()(pd.concat([ticks(600), more], ignore_index=True)))
+    assert_values(received, FEATURES(pd.concat([ticks(600), more], ignore_index=True)))
 
 
 def test_with_replay_the_state_is_made_again_and_no_sink_gets_anything_twice(
@@ -144,27 +144,27 @@ def test_with_replay_the_state_is_made_again_and_no_sink_gets_anything_twice(
     topic = kafka_topic(partitions=2)
     first = first_half(kafka_broker, topic)
     source = reader(kafka_broker, topic, replay=True)
-    table = features().live(source).to_table()
+    table = FEATURES.live(source).to_table()
     run(source)
     assert len(table.snapshot()) == 300
     assert source.counts == Counts(300, 300, 0)
-    assert_values(pd.concat([first, table.snapshot()]), features()(ticks(600)))
+    assert_values(pd.concat([first, table.snapshot()]), FEATURES(ticks(600)))
 
 
 def test_fresh_begins_with_no_state_and_a_replay_later_begins_there_too(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic(partitions=2)
     first_half(kafka_broker, topic)
     source = reader(kafka_broker, topic, fresh=True)
-    table = features().live(source).to_table()
+    table = FEATURES.live(source).to_table()
     run(source)
     rest = ticks(600).iloc[300:]
-    assert_values(table.snapshot(), features()(rest))
+    assert_values(table.snapshot(), FEATURES(rest))
     more = later_ticks()
     put(kafka_broker, topic, more, 2)
     source = reader(kafka_broker, topic, replay=True)
-    again = features().live(source).to_table()
+    again = FEATURES.live(source).to_table()
     run(source)
-    assert_values(pd.concat([table.snapshot(), again.snapshot()]), features()(pd.concat([rest, more])))
+    assert_values(pd.concat([table.snapshot(), again.snapshot()]), FEATURES(pd.concat([rest, more])))
 
 
 def test_a_state_that_was_taken_to_another_group_can_be_made_again_there(
@@ -174,13 +174,13 @@ def test_a_state_that_was_taken_to_another_group_can_be_made_again_there(
     received = [first_half(kafka_broker, topic, path)]
     for options in ({"state": path, "replay": False}, {"state": None, "replay": True}):
         source = reader(kafka_broker, topic, group=f"{topic}-other", replay=options["replay"])
-        table = features().live(source, options["state"]).to_table()
+        table = FEATURES.live(source, options["state"]).to_table()
         run(source)
         received.append(table.snapshot())
         if not options["replay"]:
             put(kafka_broker, topic, later_ticks(), 2)
     assert sum(map(len, received)) == 1_200
-    assert_values(pd.concat(received), features()(pd.concat([ticks(600), later_ticks()], ignore_index=True)))
+    assert_values(pd.concat(received), FEATURES(pd.concat([ticks(600), later_ticks()], ignore_index=True)))
 
 
 def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_states(
@@ -191,7 +191,7 @@ def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_state
 
     def cell() -> Any:
         source = reader(kafka_broker, topic, until=None)
-        features().live(source).sink(received.append)
+        FEATURES.live(source).sink(received.append)
         return source
 
     def came(rows: int) -> bool:
@@ -209,13 +209,13 @@ def test_the_same_cell_run_twice_stops_the_old_source_and_goes_on_with_its_state
             assert new.health.status == "running"
     assert new.health.status == "stopped"
     assert old.exception is None
-    assert_values(pd.concat(received), features()(frame))
+    assert_values(pd.concat(received), FEATURES(frame))
 
 
 def test_a_source_runs_as_long_as_its_block(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, frame = kafka_topic(partitions=2), ticks(300)
     source = reader(kafka_broker, topic, until=None)
-    enriched = features().live(source)
+    enriched = FEATURES.live(source)
     frames = enriched.sink_to_list()
     for part in (frame.iloc[:200], frame.iloc[200:]):
         with source as entered:
@@ -224,8 +224,8 @@ def test_a_source_runs_as_long_as_its_block(kafka_broker: str, kafka_topic: Topi
             wait_until(lambda: sum(map(len, frames)) == len(part) + (0 if part.index[0] == 0 else 200))  # noqa: B023
             assert source.health.status == "running"
         assert source.health.status == "stopped"
-    assert_values(pd.concat(frames), features()(frame))
-    broken = features().live(reader(kafka_broker, topic, member="another"))  # has no state
+    assert_values(pd.concat(frames), FEATURES(frame))
+    broken = FEATURES.live(reader(kafka_broker, topic, member="another"))  # has no state
     with pytest.raises(StateError), broken.upstreams[0]:
         wait_until(lambda: broken.upstreams[0].stopped)
 
@@ -249,7 +249,7 @@ def test_a_commit_that_was_lost_is_made_up_for_without_new_data(kafka_broker: st
     topic, frame = kafka_topic(), ticks(300)
     put(kafka_broker, topic, frame)
     source = reader(kafka_broker, topic)
-    received = features().live(source).sink_to_list()
+    received = FEATURES.live(source).sink_to_list()
     run(source)
     admin = AdminClient({"bootstrap.servers": kafka_broker})
 
@@ -276,11 +276,11 @@ def test_stopping_does_not_wait_for_a_sink_that_hangs(kafka_broker: str, kafka_t
         entered.set()
         await asyncio.Event().wait()
 
-    features().live(source).sink(hang)
+    FEATURES.live(source).sink(hang)
     source.start()
     assert entered.wait(SECONDS)
     source.stop()
-    assert source.wait(3)
+    assert source.wait(SECONDS)
 
 
 @pytest.mark.parametrize("way", ["same", "saved", "replay"])
@@ -293,7 +293,7 @@ def test_gaps_of_aborted_transactions_do_not_come_between_a_state_and_its_offset
     producer.init_transactions(SECONDS)
     path = tmp_path / "state.parquet"
     source = reader(kafka_broker, topic)
-    enriched = features().live(source)
+    enriched = FEATURES.live(source)
     tables = [enriched.to_table()]
     for part in range(6):  # every second part is taken back and sent again
         for commit in (False, True):
@@ -303,13 +303,13 @@ def test_gaps_of_aborted_transactions_do_not_come_between_a_state_and_its_offset
             producer.commit_transaction(SECONDS) if commit else producer.abort_transaction(SECONDS)
         if way != "same" and part:
             source = reader(kafka_broker, topic, replay=way == "replay")
-            enriched = features().live(source, path if way == "saved" else None)
+            enriched = FEATURES.live(source, path if way == "saved" else None)
             tables.append(enriched.to_table())
         run(source)
         enriched.state.save(path)
     received = pd.concat([table.snapshot() for table in tables])
     assert len(received) == 300
-    assert_values(received, features()(frame))
+    assert_values(received, FEATURES(frame))
 
 
 def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error_are_right(
@@ -322,7 +322,7 @@ def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error
     values = encode_json(arrow_table(frame))
     produce(kafka_broker, topic, [*values[:100], b"{oops", *values[100:200], b"x" * 1_000, *values[200:]])
     source = reader(kafka_broker, topic, dead_letter_topic=dead, batch_size=50)
-    table = features().live(source).to_table()
+    table = FEATURES.live(source).to_table()
     source.start()
     with pytest.raises(LiveError, match=rf"topic '{dead}'.*too large"):
         source.wait(SECONDS)
@@ -333,7 +333,7 @@ def test_dead_letters_are_delivered_before_the_commit_and_values_after_the_error
     ).values():
         altered.result(timeout=SECONDS)
     run(source)
-    assert_values(table.snapshot(), features()(frame))
+    assert_values(table.snapshot(), FEATURES(frame))
     assert committed(kafka_broker, topic, topic) == {0: 302}
     assert {letter.value() for letter in consume_all(kafka_broker, dead, 2)} == {b"{oops", b"x" * 1_000}
 
@@ -343,9 +343,9 @@ def test_one_time_in_the_far_future_is_rejected_alone(kafka_broker: str, kafka_t
     far = frame.iloc[[100]].assign(ts=pd.Timestamp.now("UTC").floor("us") + pd.Timedelta("25h"), id=1)
     put(kafka_broker, topic, pd.concat([frame.iloc[:101], far, frame.iloc[101:]]))
     source = reader(kafka_broker, topic, dead_letter_topic=dead)
-    table = features().live(source).to_table()
+    table = FEATURES.live(source).to_table()
     run(source)
-    assert_values(table.snapshot(), features()(frame))
+    assert_values(table.snapshot(), FEATURES(frame))
     assert source.counts == Counts(301, 300, 1)
     (letter,) = consume_all(kafka_broker, dead, 1)
     headers = dict(letter.headers() or [])

@@ -6,31 +6,26 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import fintech_toolkit.live  # noqa: F401  # registers the nodes
+from tests import frames
 
 SCHEMA = {"symbol": "str", "ts": "datetime64[ns, UTC]", "bid": "float64", "id": "int64"}
+FEATURES = frames.features(ask="bid")
 SECONDS = 60  # no test waits this long unless it fails
 
 Topic = Callable[..., str]
 
 
 def ticks(rows: int, symbols: int = 7) -> pd.DataFrame:
-    """Ticks of interleaved symbols whose ids say their order."""
-    rng = np.random.default_rng(rows)
-    return pd.DataFrame(
-        {
-            "symbol": pd.array([f"S{code}" for code in rng.integers(0, symbols, rows)], dtype="str"),
-            "ts": pd.to_datetime(1723161240123456789 + np.arange(rows) * 1000, utc=True),
-            "bid": rng.normal(100, 1, rows),
-            "id": np.arange(rows) + 2**62,
-        }
-    )
+    """Ticks of interleaved symbols whose ids say their order, in the columns of the schema."""
+    frame = frames.ticks(rows, symbols, seed=rows, instants=1_000 * rows, step="1ns")
+    return frame[list(SCHEMA)].reset_index(drop=True)
 
 
 def produce(servers: str, topic: str, values: list[bytes | None], partition: int = 0) -> None:
@@ -45,12 +40,14 @@ def consume_all(servers: str, topic: str, count: int) -> list[Message]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "check", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     messages: list[Message] = []
-    while len(messages) < count:
-        message = consumer.poll(SECONDS)
-        assert message is not None, f"{len(messages)} of {count} messages"
-        assert message.error() is None
-        messages.append(message)
-    consumer.close()
+    try:
+        while len(messages) < count:
+            message = consumer.poll(SECONDS)
+            assert message is not None, f"{len(messages)} of {count} messages"
+            assert message.error() is None
+            messages.append(message)
+    finally:
+        consumer.close()  # or the next who looks waits for this one to leave the group
     return messages
 
 
@@ -75,11 +72,11 @@ def ends(servers: str, topic: str) -> dict[tuple[str, int], int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds."""
+def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "") -> None:
+    """Return once the condition holds, or fail and say what there is instead."""
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, what()
         time.sleep(0.01)
 
 

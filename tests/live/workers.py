@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,12 @@ import pandas as pd
 from confluent_kafka import Producer
 from streamz import Stream
 
-import fintech_toolkit as ft
-import fintech_toolkit.live  # registers the nodes
 from fintech_toolkit.kafka.codecs import encode_json
 from fintech_toolkit.kafka.message_schema import arrow_table
-from fintech_toolkit.pipeline import Pipeline
-from tests.live.topics import SCHEMA, SECONDS
+from tests.frames import same
+from tests.live.topics import FEATURES, SCHEMA, SECONDS
 
 ROOT = Path(__file__).parents[2]
-
-
-def features() -> Pipeline:
-    """Steps that remember: for ever, a row, a window."""
-    return Pipeline(ft.ewma("bid", halflife=50), ft.log_returns("bid"), ft.rolling_zscore("bid", window=20))
 
 
 def home(symbol: str, partitions: int) -> int:
@@ -56,14 +48,7 @@ def assert_values(received: pd.DataFrame, expected: pd.DataFrame) -> None:
     """Every row is there; at least once, but then with the same numbers; and they are those of the batch."""
     rows = received.drop_duplicates().sort_values("id", ignore_index=True)
     assert not rows["id"].duplicated().any(), rows[rows["id"].duplicated(keep=False)]
-    pd.testing.assert_frame_equal(rows, expected.reset_index(drop=True), check_exact=True)
-
-
-def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "", seconds: float = SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.05)
+    same(rows, expected.reset_index(drop=True))
 
 
 class Folder:
@@ -144,7 +129,7 @@ def work(
         member=member,
         **options,
     )
-    enriched = features().live(source, state if state is not None and Path(state).exists() else None)
+    enriched = FEATURES.live(source, state if state is not None and Path(state).exists() else None)
     frames = Folder(Path(folder))
     said: list[float] = []
 
