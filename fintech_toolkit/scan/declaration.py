@@ -199,7 +199,7 @@ class Kernel:
         functions = (self.function, self.enter, self.leave, self.slide, self.prepare, self.flush)
         return any("ts" in inspect.signature(function).parameters for function in functions if function)
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """The names of what it reads, as its function takes them."""
         return tuple(column.name for column in self.inputs)

@@ -148,6 +148,8 @@ def test_disorder_is_found_wherever_it_is(row: int) -> None:
     frame["ts"] = pd.to_datetime(np.arange(len(frame)) * SECOND, utc=True)
     frame.loc[row, "ts"] = frame["ts"][row - 1]
     steps()(frame)  # a tie is in order
+    behind = frame.assign(symbol="S1", ts=frame["ts"] - pd.Timedelta(1, "h"))
+    steps()(pd.concat([frame, behind]).sort_index(kind="stable"))  # and is so where symbols are looked at one by one
     frame.loc[row, "ts"] -= pd.Timedelta(1, "ns")
     run = steps().start()
     with pytest.raises(ft.DataError, match=f"goes backwards for symbol 'S0' at row {row} "):

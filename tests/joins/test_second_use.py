@@ -253,7 +253,7 @@ def test_the_first_frame_of_the_other_side_may_be_refused(both: tuple[pd.DataFra
         with pytest.raises(ft.DataError, match=bad_frames(right)[bad][2]):
             join.right(bad_frames(right)[bad][0])
     assert join._right.frames == ()
-    assert join._right.kind == ""
+    assert join._right.time_kind == ""
     answers = [join.right(right), join.flush()]
     same(pd.concat([rows for rows in answers if rows is not None]), ft.asof_join(left, right))
 

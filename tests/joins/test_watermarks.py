@@ -88,9 +88,9 @@ def test_saved_at_any_time_it_goes_on(
     for n, (side, frame) in enumerate([*steps, ("flush", None), ("left", left)]):
         if n == when:
             join.save(tmp_path / "join.parquet")
-            options, kinds = join.options, (join._left.kind, join._right.kind)
+            options, kinds = join.options, (join._left.time_kind, join._right.time_kind)
             join = ft.AsofJoin.load(tmp_path / "join.parquet")
-            assert (join.options, join._left.kind, join._right.kind) == (options, *kinds)
+            assert (join.options, join._left.time_kind, join._right.time_kind) == (options, *kinds)
         answers.append(join.flush() if side == "flush" else getattr(join, side)(frame))
     known = [rows for rows in answers if rows is not None]
     together = pa.concat_tables(known) if arrow else pd.concat(known)

@@ -14,7 +14,7 @@ from dask.dataframe.dispatch import concat
 
 from fintech_toolkit.engines.memory.asof import attach, join_frames
 from fintech_toolkit.engines.memory.search import ages, search
-from fintech_toolkit.engines.memory.sides import Side, check_kinds, finished, read_side
+from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, finished, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
@@ -30,7 +30,7 @@ class Span:
     partition: int
     first: int
     last: int
-    kind: str
+    time_kind: str
 
 
 def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: AsOf, partition: int) -> Any:
@@ -60,11 +60,11 @@ def nearer(backward: pd.DataFrame, forward: pd.DataFrame, options: AsOf, time: s
 def span(right: pd.DataFrame, options: AsOf, partition: int) -> Span | None:
     """Return the first and the last time of a partition of right; None if it has none."""
     view = PandasFrame(right)
-    ts, kind = times(view, options.time("right"), options.unit)
+    ts, time_kind = times(view, options.time("right"), options.unit)
     known = finished(view, options, "right")
     ts = ts if known is None else ts[known]
     ts = ts[ts != NAT]  # the answer of this partition complains about missing ones
-    return Span(partition, int(ts.min()), int(ts.max()), kind) if len(ts) else None
+    return Span(partition, int(ts.min()), int(ts.max()), time_kind) if len(ts) else None
 
 
 def time_address(spans: list[Span | None]) -> list[Span]:
@@ -139,7 +139,7 @@ def route(
 def _targets(spans: list[Span], keys: Side, options: AsOf) -> Array:
     """Return the last partition that has begun by a row's time, or the first that has not ended; -1 if none."""
     for there in spans[:1]:
-        check_kinds(options, keys.kind, there.kind)
+        check_time_kinds(options, keys.time_kind, there.time_kind)
     backward = options.direction == "backward"
     edges = np.array([span.first if backward else span.last for span in spans], np.int64)
     places = np.searchsorted(edges, keys.ts, "right" if backward == options.exact else "left") - backward

@@ -31,26 +31,26 @@ class Feed:
         The earliest time in each: `NAT` if a row is not finished, `NEVER` without rows.
     watermark : int
         The time before which nothing more will come.
-    kind : str
+    time_kind : str
         The kind of its times.
     """
 
     frames: tuple[Any, ...] = ()
     first: tuple[int, ...] = ()
     watermark: int = int(NAT)
-    kind: str = ""
+    time_kind: str = ""
 
     @property
     def rows(self) -> int:
         return sum(map(len, self.frames))
 
-    def grown(self, view: Joinable, ts: Array, most: int, watermark: int, kind: str) -> Feed:
+    def grown(self, view: Joinable, ts: Array, most: int, watermark: int, time_kind: str) -> Feed:
         """Return the feed with a frame more, of these times, in pieces of so many rows at most."""
         cuts = cut(view.rows, max(most, 1))
         whole = len(cuts) == 1
         frames = [view.frame if whole else view.take(np.arange(at.start, at.stop)) for at in cuts]
         first = [int(ts[at].min(initial=NEVER)) for at in cuts]
-        return Feed((*self.frames, *frames), (*self.first, *first), watermark, kind)
+        return Feed((*self.frames, *frames), (*self.first, *first), watermark, time_kind)
 
 
 def concat(frames: Sequence[Any]) -> Any:

@@ -40,8 +40,8 @@ class Keys:
         `NULL` where a row has no symbol.
     ts : ndarray of int64
         UTC nanoseconds, `NAT` where a row has no time; empty without a column of times.
-    kind : str or None
-        Of the times: aware, naive or int.
+    time_kind : str or None
+        Aware, naive or int, as are its times.
     ok : ndarray of bool
         Which rows can be used, as far as they have been looked at.
 
@@ -65,9 +65,9 @@ class Keys:
         self.codes: Array = (np.zeros if symbol is None else np.empty)(view.rows, np.uint32)
         self.ok = np.ones(view.rows, np.bool_)
         self.ts: Array = NO_TIME
-        self.kind: str | None = None
+        self.time_kind: str | None = None
         if time is not None:
-            self.ts, self.kind = times(view, time, unit)
+            self.ts, self.time_kind = times(view, time, unit)
         self._latest: Array | None = None
         self._encoded = encoded
 

@@ -16,7 +16,7 @@ from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.last_rows import LastRows
-from fintech_toolkit.engines.memory.sides import check_kinds, read_side, sift_side
+from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side, sift_side
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.flow.asof import AsOf
@@ -231,14 +231,15 @@ class AsofJoin:
             keys, refused = sift_side(view, options, symbols, side, feed.watermark, latest)
         else:
             keys = read_side(view, options, symbols, side)
-        if feed.kind not in ("", keys.kind):
+        if feed.time_kind not in ("", keys.time_kind):
             raise DataError(
-                f"In the {side} frame: column {options.time(side)!r} has {keys.kind} times, the frames before had "
-                f"{feed.kind} ones."
+                f"In the {side} frame: column {options.time(side)!r} has {keys.time_kind} times, the frames before had "
+                f"{feed.time_kind} ones."
             )
         if there is not None:
             options.names(*((view.names, there.names) if side == "left" else (there.names, view.names)))
-            check_kinds(options, *((keys.kind, other.kind) if side == "left" else (other.kind, keys.kind)))
+            of_times = (keys.time_kind, other.time_kind)
+            check_time_kinds(options, *(of_times if side == "left" else of_times[::-1]))
             for symbol in symbols.symbols[:1]:
                 check_symbols(options, there, symbol)
                 for known in self._last.symbols[:1]:
@@ -263,8 +264,8 @@ class AsofJoin:
         if stay is not None:
             view = joinable(view.take(stay))
         if not view.rows and feed.frames:
-            return replace(feed, kind=keys.kind), refused
-        return feed.grown(view, ts, FEW if keys.in_time_order else view.rows, watermark, keys.kind), refused
+            return replace(feed, time_kind=keys.time_kind), refused
+        return feed.grown(view, ts, FEW if keys.in_time_order else view.rows, watermark, keys.time_kind), refused
 
     def _answer(self, *, ended: bool = False) -> Any:
         answered = None
@@ -363,7 +364,7 @@ class AsofJoin:
         for side, feed in (("left", self._left), ("right", self._right)):
             frames = [*(self._last.all() if side == "right" else ()), *feed.frames]
             whole = concat(frames) if frames else None
-            identity[side] = {"pandas": sort_of(whole) == "pandas", "watermark": feed.watermark, "kind": feed.kind}
+            identity[side] = {"pandas": sort_of(whole) == "pandas", "watermark": feed.watermark, "kind": feed.time_kind}
             stream = None if whole is None else table_to_bytes(joinable(whole).to_arrow())
             streams[side] = pa.array([stream], pa.large_binary())
         return pa.table(streams).replace_schema_metadata({IDENTITY: json.dumps(identity).encode()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.sides import Side, check_kinds, read_side
+from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, read_side
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import SymbolTable
 from fintech_toolkit.frames.views import Frame
@@ -87,7 +87,7 @@ def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0
     table = SymbolTable()
     there = read_side(right, options, table, "right", right_first_row)
     here = read_side(left, options, table, "left")
-    check_kinds(options, here.kind, there.kind)
+    check_time_kinds(options, here.time_kind, there.time_kind)
     return here, there, len(table)
 
 

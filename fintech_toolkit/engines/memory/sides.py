@@ -29,8 +29,8 @@ class Side:
         The symbol of every row that takes part, in a table that both sides share.
     ts : ndarray of int64
         UTC nanoseconds.
-    kind : str
-        Of the times: aware, naive or int.
+    time_kind : str
+        Aware, naive or int, as are its times.
     in_time_order : bool
         Whether all rows are in time order, not only those of each symbol.
     rows : ndarray of int64 or None
@@ -39,7 +39,7 @@ class Side:
 
     codes: Array
     ts: Array
-    kind: str
+    time_kind: str
     in_time_order: bool
     rows: Array | None
 
@@ -139,11 +139,11 @@ def _why(keys: Keys, row: int, called: int, table: SymbolTable) -> str:
 
 
 def _side(keys: Keys, in_time_order: bool) -> Side:
-    assert keys.kind is not None
+    assert keys.time_kind is not None
     if keys.ok.all():
-        return Side(read_only(keys.codes), read_only(keys.ts), keys.kind, in_time_order, None)
+        return Side(read_only(keys.codes), read_only(keys.ts), keys.time_kind, in_time_order, None)
     rows = np.flatnonzero(keys.ok)
-    return Side(read_only(keys.codes[rows]), read_only(keys.ts[rows]), keys.kind, in_time_order, rows)
+    return Side(read_only(keys.codes[rows]), read_only(keys.ts[rows]), keys.time_kind, in_time_order, rows)
 
 
 def finished(frame: Frame, options: AsOf, side: str) -> Array | None:
@@ -172,7 +172,7 @@ def _not_false(column: Any) -> Array:
     return np.asarray(column.fill_null(True).to_numpy(zero_copy_only=False), np.bool_)
 
 
-def check_kinds(options: AsOf, left: str, right: str) -> None:
+def check_time_kinds(options: AsOf, left: str, right: str) -> None:
     """Raise if one side has times of another kind than the other.
 
     Raises

@@ -91,11 +91,11 @@ class Ticks:
         """
         keys = self.keys
         if keys.time is not None:
-            if state.time_kind not in (None, keys.kind):
+            if state.time_kind not in (None, keys.time_kind):
                 raise DataError(
-                    f"Column {keys.time!r} has {keys.kind} times, the frames before had {state.time_kind} ones."
+                    f"Column {keys.time!r} has {keys.time_kind} times, the frames before had {state.time_kind} ones."
                 )
-            state.time_kind = keys.kind
+            state.time_kind = keys.time_kind
         return keys.read_in_order(state.table, at, state.last)
 
     def refusal(self, state: State, row: int) -> str:
