@@ -28,8 +28,8 @@ for name, kernel in registry().items():
     frame = ticks(dtypes_of(kernel), rows=600, seed=11, symbols=3, missing=0.02)
     columns = [frame[column] for column in columns_of(kernel)]
     times = {} if "ts" in columns_of(kernel) else {"ts": frame["ts"]}
-    for form in ({}, {"symbol": frame["symbol"]}):
-        found[f"{name} {list(form)}"] = digest(kernel(*columns, **times, **form, **kernel.cases[0]))
+    symbols = {"symbol": frame["symbol"]} if kernel.emits else {}
+    found[name] = digest(kernel(*columns, **times, **symbols, **kernel.cases[0]))
 json.dump(found, sys.stdout)
 """
 
@@ -43,7 +43,7 @@ def digests(**environment: str) -> Any:
 
 def test_every_kernel_gives_the_same_bits_on_another_processor(tmp_path: Path) -> None:
     here = digests()
-    assert len(here) > 60
+    assert len(here) > 30
     # LLVM may use what every x86-64 or arm64 has, and the C library none of its fused multiply-adds.
     plain = digests(
         NUMBA_CPU_NAME="generic",

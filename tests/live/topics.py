@@ -72,9 +72,9 @@ def ends(servers: str, topic: str) -> dict[tuple[str, int], int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "") -> None:
+def wait_until(condition: Callable[[], bool], what: Callable[[], Any] = lambda: "", seconds: float = SECONDS) -> None:
     """Return once the condition holds, or fail and say what there is instead."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what()
         time.sleep(0.01)
