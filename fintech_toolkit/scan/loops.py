@@ -11,7 +11,7 @@ for event kernels the rows that were emitted.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
-It gives the same bits four to ten times as fast.
+It gives the same bits, in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ from fintech_toolkit.scan.templates import (
     EMIT,
     EVENT_LOOP,
     FULL,
+    LARGE_RECORD,
     LOOP,
     LOOP_WITH_SLOTS,
     PUSH,
     REBUILD,
+    RECORD,
     REFRESH,
     ROOM,
     SERIES,
@@ -72,6 +74,9 @@ INTRINSICS = inspect.getsource(intrinsics)
 """What generates code has functions within, and is digested as its text."""
 
 _compiled: dict[str, Any] = {}
+
+LARGE = 1024
+"""Bytes of a record from which on registers are no place for it."""
 
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
@@ -101,6 +106,7 @@ class _Source:
         # What enters a window of a series as it is read is found again in the input.
         plain = kernel.prepare is None and kernel.enters == kernel.inputs and not kernel.variadic
         self.keeps_values = not (series and plain and not kernel.slots)
+        self.large = state_dtype(kernel, width, session=session).itemsize > LARGE
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
         self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
@@ -245,12 +251,14 @@ class _Source:
         header = ", ".join([*arguments, *self.inputs, *self.parameters, *self.outputs])
         if not kernel.emits:
             body = self.window() if kernel.enter is not None else self.tick()
+            record = LARGE_RECORD if self.large else RECORD
+            end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
-                record = "" if kernel.stateless else "    s = record()"
+                record = "" if kernel.stateless else record
                 if kernel.has_slots and not self.by_time:
-                    record += "\n    s.capacity = p_window"
+                    record += "    s.capacity = p_window"
                 loop = SERIES if self.series else LOOP
-                return loop.format(name=name, header=header, record=record, body=indent(body, " " * 8))
+                return loop.format(name=name, header=header, record=record, body=indent(body, " " * 8), end=end)
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"
@@ -259,9 +267,11 @@ class _Source:
             return loop.format(
                 name=name,
                 header=header,
+                record=record,
                 body=indent(body, " " * 12),
                 capacity=capacity,
                 regrown=indent(regrown, " " * 8),
+                end=indent(end, " " * 8),
             )
         flush_body = self.state + self.flush("False")
         loop = EVENT_LOOP.format(
@@ -300,7 +310,12 @@ def name_loop(
     for key, value in namespace.items():
         fingerprint(key, value, seen, digest)
     digest.update(INTRINSICS.encode())
-    namespace |= {"own_slots": own_slots, "record": record_on_stack(records[0]), "SLOT": records[1]}
+    namespace |= {
+        "own_slots": own_slots,
+        "record": record_on_stack(records[0]),
+        "STATE": records[0],
+        "SLOT": records[1],
+    }
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 

@@ -128,24 +128,35 @@ while s.count > 0:
 """
 
 
-# One series, from empty state. Its record is on the stack, where nothing else points to it: so it lives in registers.
+# One series, from empty state. Its record is on the stack, where nothing else points to it: so it lives in registers. A
+# large one would neither, and is kept until the end, which is where it is mentioned again.
+RECORD = """\
+    s = record()
+"""
+
+LARGE_RECORD = """\
+    state = np.zeros(1, STATE)
+    s = state[0]
+"""
+
 SERIES = """\
 def {name}({header}):
 {record}
     for i in range(x0.shape[0]):
 {body}
+{end}
 """
 
 SERIES_WITH_SLOTS = """\
 def {name}({header}):
-    s = record()
+{record}
     slots, used = np.empty(0, SLOT), np.zeros(1, np.int64)
     begin, end = np.uint64(0), np.uint64(x0.shape[0])
     while True:
         for i in range(begin, end):
 {body}
         else:
-            return
+{end}
         slots = grow_ring(s, slots, used, {capacity})
 {regrown}
         begin = i

@@ -374,3 +374,13 @@ def test_a_window_and_events_of_ones_own() -> None:
     assert own_ups(np.array([1.0, -1.0, 2.0, 3.0]), window=2).tolist() == [1, 1, 1, 2]
     step = ft.Pipeline(own_ups("x", window="2s"))
     assert ft.Pipeline.from_json(step.to_json()) == step
+
+
+def test_a_large_record_is_no_matter_of_the_stack() -> None:
+    @ft.tick_kernel(reads="x", gives="y", state=[("seen", "i8"), ("sums", "(2000000,)f8")], source="mine")
+    def sixteen_megabytes(s: Any, x: float) -> float:
+        s.sums[s.seen % 2] += x
+        s.seen += 1
+        return s.sums[0]
+
+    np.testing.assert_array_equal(sixteen_megabytes(np.arange(5.0)), [0.0, 0.0, 2.0, 2.0, 6.0])
