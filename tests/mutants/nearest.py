@@ -50,6 +50,7 @@ JOINS = (
 )
 JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
+LOOKUPS = ("tests/joins/test_lookup.py",)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
@@ -80,6 +81,7 @@ CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
+    "frames/key_bytes.py": LOOKUPS,
     "frames/order.py": (*FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
@@ -104,6 +106,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
     "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
+    "engines/memory/hash_table.py": LOOKUPS,
+    "engines/memory/lookup.py": LOOKUPS,
     "engines/memory/pairs.py": (
         "tests/engines/test_pairs.py",
         "tests/engines/test_pairs_of_any_sort.py",
