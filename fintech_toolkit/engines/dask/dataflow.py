@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,10 @@ class DaskInput:
 
 
 class DaskFiles(PandasFiles):
-    """Files that are read lazily: Parquet as Dask does, a data set of partitions by symbol as it was written, CSV a
-    file a partition.
-    """
+    """Files that are read lazily: Parquet as Dask does, CSV a file a partition."""
 
     def read(self, columns: Any = None, where: Conditions | None = None) -> Any:
         """Return the lazy frame of some columns of the rows that meet conditions."""
-        if (Path(self.path) / versions.POINTER).is_file():
-            return DaskInput(partitions.read_partitioned(self.path)).read(columns, where)
         names = None if columns is None else list(dict.fromkeys([*columns, *(where.columns if where else ())]))
         if self.format == "csv":
             frame = dd.from_map(_read_csv, self.paths, columns=names, meta=_empty(self))
@@ -104,8 +101,9 @@ def _inputs(given: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = DaskInput(value)
         elif sort_of(value) == "pandas":
             found[name] = FrameInput(value)
-        elif isinstance(value, str | Path):
-            found[name] = DaskFiles(value)
+        elif isinstance(value, str | os.PathLike):
+            by_symbol = (Path(value) / versions.POINTER).is_file()
+            found[name] = DaskInput(partitions.read_partitioned(value)) if by_symbol else DaskFiles(value)
         else:
             raise PipelineError(
                 f"On Dask source {name!r} must be a Dask or pandas frame, or a path, not {type(value).__name__}."

@@ -21,6 +21,9 @@ class Input(Protocol):
     def read(self, columns: Any, where: Conditions | None) -> Any:
         """Return some columns (all, for None) of the rows that meet conditions."""
 
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives whose first source this is."""
+
 
 class FrameInput:
     """A frame in memory as an input."""
@@ -32,6 +35,10 @@ class FrameInput:
     def read(self, columns: Any, where: Conditions | None) -> Any:
         frame = self._view.frame if where is None else filtered(self._view, where)
         return frame if columns is None else joinable(frame).select(list(columns))
+
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives whose first source this is: as it is, with its index."""
+        return frame
 
 
 class Names:

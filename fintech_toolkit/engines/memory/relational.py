@@ -42,7 +42,8 @@ def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
             still_read[before] -= 1
             if not still_read[before]:
                 del frames[before]  # or all that was ever made would be kept
-    return frames[tree]
+    first = next(node for node in nodes if isinstance(node, Source))
+    return inputs[first.name].result(frames[tree])
 
 
 @contextmanager
