@@ -36,7 +36,7 @@ ROOMS = (
     {"kafka"},
     {"live"},
     {"pipeline"},
-    {"calls", "joins"},
+    {"calls", "joins", "reference"},
     {"checking"},
     {"dashboards"},
     {"__init__"},
