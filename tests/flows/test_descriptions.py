@@ -124,7 +124,9 @@ def test_inputs_that_are_not_given_or_not_known() -> None:
         flow(trades=WORLD["trades"])
     with pytest.raises(ParameterError, match=r"The flow has no source 'bond'\. Did you mean 'bonds'"):
         flow(trades=WORLD["trades"], bond=WORLD["bonds"])
-    with pytest.raises(PipelineError, match="Source 'bonds' must be a pandas or Dask frame, an Arrow table, or a path"):
+    with pytest.raises(
+        PipelineError, match="Source 'bonds' must be a pandas or Dask frame, an Arrow table, a ReferenceTable"
+    ):
         flow(trades=WORLD["trades"], bonds={"symbol": ["A"]})
     with pytest.raises(PipelineError, match=r"are of different sorts \(trades: pandas, bonds: Arrow\); convert one"):
         flow(trades=WORLD["trades"], bonds=pa.Table.from_pandas(WORLD["bonds"]))

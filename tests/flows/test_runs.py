@@ -168,3 +168,22 @@ def test_a_frame_that_is_refused_by_a_later_node_stops_the_run() -> None:
 def test_a_source_that_there_is_not() -> None:
     with pytest.raises(ParameterError, match=r"There is no source 'trade'\. Did you mean 'trades'\?"):
         FLOW.start()(trade=WORLD["trades"])
+
+
+def test_a_reference_table_is_joined_by_its_index(tmp_path: Path) -> None:
+    flow = TRADES.join(BONDS, on="symbol", how="left")
+    whole = flow(trades=WORLD["trades"], bonds=WORLD["bonds"])
+    ft.ReferenceTable(WORLD["bonds"], on="symbol").save(tmp_path / "bonds.reference")
+    table = ft.ReferenceTable.open(tmp_path / "bonds.reference")
+    same(flow(trades=WORLD["trades"], bonds=table), whole)
+    filtered = TRADES.join(BONDS, on="symbol", where=("coupon", ">", 0.5), select=["coupon"])
+    same(filtered(trades=WORLD["trades"], bonds=table), filtered(trades=WORLD["trades"], bonds=WORLD["bonds"]))
+    run = flow.start()
+    made = [run(bonds=table, trades=WORLD["trades"][:50]), run(trades=WORLD["trades"][50:])]
+    same(pd.concat(made), whole)
+    run(bonds=WORLD["bonds"][:1].assign(coupon=9.0))
+    assert table.lookup(WORLD["bonds"][["symbol"]])["coupon"].max() < 9  # the run has its own
+    with pytest.raises(ft.ColumnError, match="the table's keys are symbol, so it can be joined by these only"):
+        TRADES.join(BONDS, left_on="size", right_on="coupon", select=["rating"])(trades=WORLD["trades"], bonds=table)
+    with pytest.raises(PipelineError, match="A flow cannot begin with a reference table"):
+        BONDS.select("symbol")(bonds=table)

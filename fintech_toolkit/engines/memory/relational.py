@@ -13,11 +13,12 @@ from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
 from fintech_toolkit.engines.memory.lookup import match_keys
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
-from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.errors import ColumnError, FintechToolkitError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
-from fintech_toolkit.frames.views import Joinable, joinable
+from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
 
 
@@ -64,7 +65,20 @@ def joined(left: Joinable, reference: Joinable, found: Array, node: Join) -> Any
     return left.append({name: take(name) for name in node.taken(reference.names)})
 
 
+def looked_up(left: Joinable, rows: ReferenceRows, node: Join) -> Any:
+    """Return left with columns of a reference appended whose index is there already."""
+    if list(node.right_on) != rows.on:
+        raise ColumnError(f"the table's keys are {', '.join(rows.on)}, so it can be joined by these only.")
+    found = rows.find(left, node.left_on)
+    if node.how == "inner" and len(kept := np.flatnonzero(found >= 0)) < left.rows:
+        left, found = joinable(left.take(kept)), found[kept]
+    pandas = sort_of(left.frame) == "pandas"
+    return left.append(rows.columns(found, node.taken(rows.schema.names), pandas, node.how == "left"))
+
+
 def _join(node: Join, left: Any, reference: Any) -> Any:
+    if isinstance(reference, ReferenceRows):
+        return looked_up(joinable(left), reference, node)
     here, there = same_sort(left, reference)
     return joined(here, there, match_keys(here, node.left_on, there, node.right_on), node)
 
