@@ -62,14 +62,8 @@ class TableInput:
         return FrameInput(frame).read(columns, where)
 
     def result(self, frame: Any) -> Any:
-        """Return what a flow gives whose first source this is.
-
-        Raises
-        ------
-        PipelineError
-            A table is the reference of a join, and nothing else.
-        """
-        raise PipelineError("A flow cannot begin with a reference table; it is what others are joined with.")
+        """Return what a flow gives whose first source this is: a frame of some of its rows."""
+        return frame
 
 
 def unwrapped(value: Any) -> Any:

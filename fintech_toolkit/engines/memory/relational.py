@@ -15,7 +15,7 @@ from fintech_toolkit.engines.memory.inputs import Input
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
-from fintech_toolkit.errors import ColumnError, FintechToolkitError
+from fintech_toolkit.errors import ColumnError, FintechToolkitError, PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
@@ -38,11 +38,14 @@ def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
             if isinstance(node, Source):
                 frames[node] = inputs[node.name].read(node.columns, node.where)
             else:
-                frames[node] = OPERATIONS[type(node)](node, *(frames[before] for before in node.before))
-        for before in node.before:
-            still_read[before] -= 1
-            if not still_read[before]:
-                del frames[before]  # or all that was ever made would be kept
+                before = [frames[each] for each in node.before]
+                if isinstance(before[0], ReferenceRows):
+                    raise PipelineError("a reference table is what others are joined with, and nothing else.")
+                frames[node] = OPERATIONS[type(node)](node, *before)
+        for each in node.before:
+            still_read[each] -= 1
+            if not still_read[each]:
+                del frames[each]  # or all that was ever made would be kept
     first = next(node for node in nodes if isinstance(node, Source))
     return inputs[first.name].result(frames[tree])
 
