@@ -19,7 +19,7 @@ def fewer_columns(tree: Node, columns: Columns) -> Node:
 
 
 def fewer_steps(tree: Node, columns: Columns) -> Node:
-    """Return the tree without steps of pipelines whose columns nobody reads."""
+    """Return the tree without steps of pipelines, and joins that keep all rows, whose columns nobody reads."""
     return _rebuilt(tree, columns, _fewer_steps)
 
 
@@ -103,10 +103,14 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
 
 
 def _fewer_steps(node: Node, wanted: set[str], columns: Columns) -> Node | None:
-    if not isinstance(node, Pipe):
-        return node
-    kept = needed_steps(node.pipeline, wanted)
-    return None if kept is None else replace(node, pipeline=kept)
+    if isinstance(node, Pipe):
+        kept = needed_steps(node.pipeline, wanted)
+        return None if kept is None else replace(node, pipeline=kept)
+    if isinstance(node, Join | AsOfJoin) and node.effect.rows == "keeps":
+        there = [columns[before] for before in node.before]
+        if all(node.carries(name, *there) == (0, name) for name in wanted):
+            return None
+    return node
 
 
 def _fewer_columns(node: Node, wanted: set[str], columns: Columns) -> Node:

@@ -166,6 +166,16 @@ def test_keys_of_another_type() -> None:
         flow(trades=WORLD["trades"], bonds=WORLD["bonds"])
 
 
+def test_a_join_that_finds_nothing_says_why() -> None:
+    spaced = WORLD["bonds"].assign(symbol=WORLD["bonds"]["symbol"] + " ")
+    with pytest.warns(UserWarning, match="white space") as caught:
+        result = TRADES.join(BONDS, on="symbol")(trades=WORLD["trades"], bonds=spaced)
+    assert len(result) == 0
+    said = str(caught[0].message)
+    assert said.startswith("join on symbol, inner: 0 of 20 rows of the left have a key of the right")
+    assert caught[0].filename == __file__
+
+
 def test_two_rows_of_a_reference_with_one_key() -> None:
     twice = pd.concat([WORLD["bonds"], WORLD["bonds"].iloc[2:]])
     with pytest.raises(ft.DataError, match="In node 3, join on symbol, inner"):

@@ -139,3 +139,11 @@ def test_only_what_is_read_is_read() -> None:
     }
     join = next(node for node in walk(runs(flow)) if isinstance(node, Join))
     assert join.columns == ("coupon",)
+
+
+def test_a_join_of_which_nothing_is_read_is_left_out() -> None:
+    flow = TRADES.asof_join(QUOTES).join(BONDS, on="symbol", how="left").select("symbol", "price")
+    assert sources(flow).keys() == {"trades"}
+    assert sources(TRADES.join(BONDS, on="symbol").select("symbol", "price")).keys() == {"trades", "bonds"}
+    named = TRADES.asof_join(QUOTES.rename({"bid": "price"}), suffixes=("_t", "")).select("symbol", "price_t")
+    assert sources(named).keys() == {"trades", "quotes"}  # without it the column would be called otherwise

@@ -23,7 +23,7 @@ from fintech_toolkit.engines.dask import asof, partitions, plans, versions
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
-from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
+from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
 from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.flow import flow_plan
@@ -176,7 +176,7 @@ def join_partition(left: pd.DataFrame, reference: pd.DataFrame, node: Join, part
     """Join a partition of left with all of the reference."""
     try:
         with one_thread():
-            return OPERATIONS[Join](node, left, reference)
+            return join(node, left, reference)[0]
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
 
@@ -223,7 +223,7 @@ class ReferenceJoin(Expr):
     def _meta(self) -> pd.DataFrame:
         reference = self.operand("reference")
         there = reference._meta if isinstance(reference, Expr) else reference.iloc[:0]
-        return OPERATIONS[Join](self.node, self.left._meta, there)
+        return join(self.node, self.left._meta, there)[0]
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions

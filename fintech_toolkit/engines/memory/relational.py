@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
+from fintech_toolkit.engines.memory.key_report import report
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
@@ -20,6 +22,9 @@ from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
+
+FEW = 0.01
+"""Where a smaller share of rows finds a key, a join says why: that is seldom what was meant."""
 
 
 def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
@@ -79,11 +84,22 @@ def looked_up(left: Joinable, rows: ReferenceRows, node: Join) -> Any:
     return left.append(rows.columns(found, node.taken(rows.schema.names), pandas, node.how == "left"))
 
 
+def join(node: Join, left: Any, reference: Any) -> tuple[Any, Array]:
+    """Return left joined with a reference, and which row of that each of its rows has found."""
+    here, there = same_sort(left, reference)
+    found = match_keys(here, node.left_on, there, node.right_on)
+    return joined(here, there, found, node), found
+
+
 def _join(node: Join, left: Any, reference: Any) -> Any:
+    """Return left joined with a reference; where next to nothing was found, say why."""
     if isinstance(reference, ReferenceRows):
         return looked_up(joinable(left), reference, node)
-    here, there = same_sort(left, reference)
-    return joined(here, there, match_keys(here, node.left_on, there, node.right_on), node)
+    result, found = join(node, left, reference)
+    if np.count_nonzero(found >= 0) < FEW * len(found):
+        why = report(joinable(left), node.left_on, joinable(reference), node.right_on)
+        warnings.warn(f"{node}: {why}", stacklevel=4)
+    return result
 
 
 def _renamed(node: Rename, frame: Any) -> Any:
