@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
 from fintech_toolkit.authoring import event_kernel, tick_kernel, window_kernel
+from fintech_toolkit.dataflow import Flow, source
 from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
+from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
 from fintech_toolkit.engines.memory.key_report import KeyReport
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
@@ -47,6 +49,9 @@ __all__ = [
     "DaskRun",
     "DataError",
     "FintechToolkitError",
+    "Flow",
+    "FlowRun",
+    "FlowState",
     "Kernel",
     "KernelError",
     "KeyReport",
@@ -69,6 +74,7 @@ __all__ = [
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",
+    "source",
     "tick_kernel",
     "to_pairs",
     "window_kernel",

@@ -236,6 +236,11 @@ class ReferenceTable:
         mine = self._rows.take(heads, self._rows.on)
         return report(wrap(frame), self._on(on), wrap(mine), self._rows.on)
 
+    @property
+    def rows(self) -> ReferenceRows:
+        """What a dataflow takes of the table, which it leaves as it is."""
+        return self._rows
+
     def __len__(self) -> int:
         return self._rows.keys
 

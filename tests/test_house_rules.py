@@ -37,6 +37,7 @@ ROOMS = (
     {"live"},
     {"pipeline"},
     {"calls", "joins", "reference"},
+    {"dataflow"},
     {"checking"},
     {"dashboards"},
     {"__init__"},

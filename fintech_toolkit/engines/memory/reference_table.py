@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from fintech_toolkit.engines.memory.gather import Gather
 from fintech_toolkit.engines.memory.hash_table import build
 from fintech_toolkit.engines.memory.key_index import GONE, KeyIndex
 from fintech_toolkit.engines.memory.lookup import doubled
+from fintech_toolkit.engines.memory.state_file import table_to_bytes
 from fintech_toolkit.engines.memory.versions import Versions
 from fintech_toolkit.engines.memory.wavefront import MORSEL, one_thread, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
@@ -33,6 +37,7 @@ from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require, sort_of, without_views, wrap
 from fintech_toolkit.schema import Array
 
+ABOUT = b"fintech_toolkit.reference"
 LEAST = 1 << 16
 """Rows that are put before it is worth while to look which of them hold no more."""
 
@@ -86,6 +91,29 @@ class ReferenceRows:
         table_of_keys, first = build(_all_keys(columns, columns.kinds))
         _check_once(columns, first)
         return cls(table, on, dtypes, KeyIndex(columns.kinds, table_of_keys))
+
+    def copy(self) -> ReferenceRows:
+        """Return rows that can be changed without touching these."""
+        other = copy.copy(self)
+        other.index = replace(self.index, later=list(self.index.later))
+        other.versions = None if self.versions is None else self.versions.copy()
+        other._later = list(self._later)
+        return other
+
+    def to_bytes(self) -> bytes:
+        """Return the rows that keys have as an Arrow stream, for a file that holds several things."""
+        heads, _ = self.held()
+        about = json.dumps({"on": self.on, "dtypes": self.dtypes})
+        return table_to_bytes(self.take(heads, self.schema.names).replace_schema_metadata({ABOUT: about}))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ReferenceRows:
+        """Return what `to_bytes` wrote."""
+        table = pa.ipc.open_stream(data).read_all()
+        about = json.loads(table.schema.metadata[ABOUT])
+        rows = cls.of(wrap(table.replace_schema_metadata()), about["on"])
+        rows.dtypes = about["dtypes"]
+        return rows
 
     @property
     def schema(self) -> pa.Schema:

@@ -37,6 +37,10 @@ class Versions:
         """Return that each row always holds."""
         return cls(kind, np.full(rows, NAT), np.full(rows, -1, np.int64))
 
+    def copy(self) -> Versions:
+        """Return versions that can be changed without touching these."""
+        return Versions(self.kind, self.since.copy(), self.before.copy())
+
     def grow(self, rows: int) -> None:
         """Have room for so many rows; new ones always hold."""
         more = rows - len(self.since)
