@@ -207,11 +207,12 @@ def _find(slots, hashed, rows, data, offsets, width, valid, their_data, their_of
                     there, bytes_ = their_offsets[row], their_offsets[row + 1] - their_offsets[row]
                 else:
                     there, bytes_ = row * their_width, their_width
-                if there < 0 or bytes_ < 0 or there + bytes_ > their_data.shape[0]:
-                    return False
-                if bytes_ == length and _same(data, begin, their_data, there, length):
-                    found[n] = row
-                    break
+                if bytes_ == length:
+                    if there < 0 or there > their_data.shape[0] - length:
+                        return False
+                    if _same(data, begin, their_data, there, length):
+                        found[n] = row
+                        break
             at = at + _ONE if at + _ONE < size else np.uint64(0)
     return True
 
