@@ -21,7 +21,7 @@ def require_reads(pipeline: Description, view: Frame) -> None:
         If one is missing.
     """
     keys = {pipeline.symbol: " for symbols; without one, say symbol=None"}
-    keys[pipeline.time] = " for event times; without one, say time=None"
+    keys[pipeline.time] = " for event times; without one, say time=None if rows are in order"
     for name in pipeline.reads:
         require(view, name, keys.get(name, ""))
 
