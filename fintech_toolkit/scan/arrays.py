@@ -19,6 +19,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain, product
 from types import NoneType
 from typing import Any
 
@@ -28,20 +29,33 @@ import pandas as pd
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.loops import compile_series
+from fintech_toolkit.scan.loops import LARGE, compile_series
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
+from fintech_toolkit.scan.slots import state_dtype
+from fintech_toolkit.scan.threads import side_by_side
 from fintech_toolkit.scan.values import MISSING, as_instants, as_values
 from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
+
+LANES = 5
+"""For how many values of a swept parameter at a time a series is run."""
 
 PLAIN = {int, float, bool, str, NoneType}
 """Types of parameters that are looked up as they are."""
 
 
 @cache
-def series_loop(kernel: Kernel, width: int, by_time: bool) -> Any:
-    """Return the compiled loop over one series."""
-    return compile_series(kernel, width, by_time=by_time)
+def series_loop(kernel: Kernel, width: int, by_time: bool, lanes: int = 1) -> Any:
+    """Return the compiled loop over one series, for so many sets of parameters at a time."""
+    return compile_series(kernel, width, by_time=by_time, lanes=lanes)
+
+
+def lanes_of(kernel: Kernel, width: int) -> int:
+    """Return for how many values of a swept parameter at a time a series is run. A kernel with slots has so much to do
+    in a tick that it does not wait for the one before.
+    """
+    alone = kernel.stateless or kernel.has_slots or kernel.series is not None
+    return 1 if alone or state_dtype(kernel, width, session=False).itemsize > LARGE else LANES
 
 
 @dataclass(frozen=True)
@@ -218,7 +232,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     dimensions = max(values.ndim for values in inputs.values())
     axis = check_axis(axis, dimensions)
     inputs, times = along(kernel, inputs, times, axis, dimensions)
-    arrays = run_series(call, times, list(inputs.values()))
+    arrays = run_series(kernel, width, call, times, list(inputs.values()))
     if dimensions == 0:
         arrays = [array[..., 0] for array in arrays]
     elif dimensions > 1:
@@ -228,7 +242,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     return call.result(*arrays)
 
 
-def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
+def run_series(kernel: Kernel, width: int, call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     """Run the loop over each series along the last axis, once for every value of a sweep."""
     columns = [as_taken(values, values.dtype) for values in (times, *inputs)]
     rows = columns[1].shape[-1]
@@ -240,10 +254,17 @@ def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     outputs = [np.empty((*call.swept, *several, rows), dtype) for dtype in call.dtypes]
     columns = [np.broadcast_to(values, (*several, values.shape[-1])) for values in columns]
     parameters = [np.broadcast_to(parameter, call.swept) for parameter in call.parameters]
-    for swept in np.ndindex(call.swept):
-        chosen = [parameter[swept] for parameter in parameters]
-        for at in np.ndindex(several):
-            call.loop(*(values[at] for values in columns), *chosen, *(output[swept + at] for output in outputs))
+    sweep, lanes = list(np.ndindex(call.swept)), lanes_of(kernel, width) if call.swept else 1
+    at_a_time = [sweep[j : j + lanes] for j in range(0, len(sweep) - lanes + 1, lanes)]
+    at_a_time += [[swept] for swept in sweep[len(at_a_time) * lanes :]]
+
+    def run(job: tuple[list[tuple[int, ...]], tuple[int, ...]]) -> None:
+        swepts, at = job
+        loop = call.loop if len(swepts) == 1 else series_loop(kernel, width, call.by_time, lanes)
+        own = ((*(p[swept] for p in parameters), *(output[swept + at] for output in outputs)) for swept in swepts)
+        loop(*(values[at] for values in columns), *chain.from_iterable(own))
+
+    side_by_side(run, list(product(at_a_time, np.ndindex(several))), rows * len(sweep))
     return outputs
 
 

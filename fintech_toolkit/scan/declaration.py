@@ -83,6 +83,7 @@ class Kernel:
     leave: Function | None = None
     slide: Function | None = None
     prepare: Function | None = None
+    series: Function | None = None
     enters: tuple[TypedColumn, ...] = ()
     flush: Function | None = None
     skips_missing: bool = True
@@ -286,6 +287,7 @@ class Kernel:
             state=whole(self.state),
             slots=whole(self.slots),
             integers=True,
+            series=None,
             twins={},
         )
         return function
