@@ -203,7 +203,7 @@ class _Source:
             write=WRITE.format(write=write) if self.keeps_values else "",
             enter=enter,
         )
-        oldest = "s.start + s.head" if self.keeps_values else "i - s.count"
+        oldest = "s.start + s.head" if self.keeps_values else "i - np.uint64(s.count)"
         if self.by_time:
             move = WINDOW_BY_TIME.format(
                 oldest=oldest,

@@ -144,7 +144,7 @@ LARGE_RECORD = """\
 SERIES = """\
 def {name}({header}):
 {record}
-    for i in range(x0.shape[0]):
+    for i in range(np.uint64(0), np.uint64(x0.shape[0])):
 {body}
 {end}
 """
