@@ -43,6 +43,9 @@ LANES = 5
 PLAIN = {int, float, bool, str, NoneType}
 """Types of parameters that are looked up as they are."""
 
+ARRAYS = {np.ndarray}
+"""Types of columns that are."""
+
 
 @cache
 def series_loop(kernel: Kernel, width: int, by_time: bool, lanes: int = 1) -> Any:
@@ -79,13 +82,13 @@ def call_of(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     """Return what a call comes to; looked up where it was made before with the same plain parameters."""
     if PLAIN.issuperset(map(type, keywords.values())):
         # True, 1 and 1.0 are the same key, and not always the same parameter.
-        return _known_call(kernel, width, tuple((name, type(value), value) for name, value in keywords.items()))
+        return _known_call(kernel, width, tuple(keywords.items()), *map(type, keywords.values()))
     return _new_call(kernel, width, keywords)
 
 
 @lru_cache(maxsize=1024)
-def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, type, Any], ...]) -> Call:
-    return _new_call(kernel, width, {name: value for name, _, value in keywords})
+def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, Any], ...], *types: type) -> Call:
+    return _new_call(kernel, width, dict(keywords))
 
 
 def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
@@ -110,14 +113,14 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
     call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
-    if call.taken is None or len(call.taken) != len(columns) or columns[0].ndim != 1:
+    shape = columns[0].shape
+    if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
         return None
-    rows = len(columns[0])
-    for column, dtype in zip(columns, call.taken, strict=True):
+    for column, dtype in zip(columns, call.taken):  # noqa: B905 - they are as many
         flags = column.flags
-        if column.dtype != dtype or column.shape != (rows,) or not (flags.c_contiguous and flags.aligned):
+        if column.dtype != dtype or column.shape != shape or not (flags.c_contiguous and flags.aligned):
             return None
-    outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
+    outputs = [np.empty(shape, dtype) for dtype in call.dtypes]
     call.loop(NO_SESSION, *columns, *call.parameters, *outputs)
     return call.result(*outputs)
 
@@ -213,7 +216,7 @@ def check_order(times: Array) -> None:
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
     kernel = kernel.variant(keywords)
-    plain = keywords.keys() <= kernel.keywords.keys() and columns and {np.ndarray}.issuperset(map(type, columns))
+    plain = keywords.keys() <= kernel.keywords.keys() and columns and ARRAYS.issuperset(map(type, columns))
     if plain and (result := at_once(kernel, columns, keywords)) is not None:
         return result
     keywords = dict(keywords)

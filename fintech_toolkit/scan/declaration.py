@@ -119,7 +119,7 @@ class Kernel:
         """The family, after the package that its module is in; "own" if it is the user's."""
         return "own" if self.own else self.function.__module__.split(".")[2].replace("_", " ")
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether it is the user's own, and not one of the library."""
         return not self.function.__module__.startswith(LIBRARY)
@@ -301,6 +301,8 @@ class Kernel:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
         self.check_unchanged()
+        if columns and type(columns[0]) is np.ndarray:
+            return Kernel.on_data(self, columns, keywords)
         if keywords.get("symbol") is None and all(isinstance(column, str) for column in columns):
             named = [keywords[name] for name in (*self._read_keywords(), "ts") if name in keywords]
             if all(isinstance(column, str) for column in named):
