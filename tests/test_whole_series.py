@@ -47,10 +47,19 @@ def test_a_whole_series_at_once_has_the_bits_of_its_ticks(name: str, dirt: float
             assert_array_equal(bits(found), bits(expected), err_msg=f"window={window}, min_periods={least}")
 
 
+def test_a_kernel_may_leave_a_series_to_its_ticks() -> None:
+    """A median over a large window is not found at once."""
+    x = coarse(700, 0.02, np.random.default_rng(3))
+    for window in (127, 128, 129, 300):
+        found = ft.rolling_median(x, window=window, min_periods=5)
+        assert_array_equal(bits(found), bits(ft.rolling_median(x, symbol=["A"] * 700, window=window, min_periods=5)))
+
+
 def test_a_window_may_be_longer_than_any_series() -> None:
     x = np.array([2.0, 3.0, 1.0])
     assert_array_equal(ft.rolling_max(x, window=2**62, min_periods=1), [2, 3, 3])
     assert_array_equal(ft.rolling_min(x, window=2**62), [np.nan] * 3)
+    assert_array_equal(ft.rolling_median(x, window=2**40, min_periods=2), [np.nan, 2.5, 2])
 
 
 @pytest.mark.parametrize("values", [1, 4, 5, 6, 12])

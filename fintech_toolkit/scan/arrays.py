@@ -9,7 +9,7 @@
 | ``(n, k)`` | of shape ``p`` | ``(*p, n, k)`` |
 
 Parameters of several values broadcast among each other, as NumPy has it. Series and frames keep their index and labels,
-unless swept.
+unless swept. Series, and values of a sweep, are shared among threads where that pays.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ for event kernels the rows that were emitted.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
-It gives the same bits, in a fraction of the time.
+It gives the same bits, in a fraction of the time. Where a sweep asks for several lanes, each has a state of its own.
+A kernel may have a way of its own to do a whole series (`series`).
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ from fintech_toolkit.scan.templates import (
     STALE_BY_ROWS,
     STALE_BY_TIME,
     UNBOUNDED,
+    WHOLE,
     WINDOW_BY_ROWS,
     WINDOW_BY_TIME,
     WRITE,
@@ -255,12 +257,11 @@ class _Source:
         arguments = ["ts"] if self.series else ["codes, session, ts, state, slots, used"]
         own = in_lanes(", ".join([*self.parameters, *self.outputs]), self.lanes, ", ")
         header = ", ".join([*arguments, *self.inputs, own])
-        if self.whole is not None:
-            call = self.call(self.whole, "series", [*self.inputs, *self.outputs])
-            return f"def {name}({header}):\n    {call}\n    return 0\n"
         if not kernel.emits:
             body = self.window() if kernel.enter is not None else self.tick()
             record = LARGE_RECORD if self.large else RECORD
+            if self.whole is not None:
+                record = WHOLE.format(call=self.call(self.whole, "series", [*self.inputs, *self.outputs])) + record
             end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
                 record = "" if kernel.stateless else record
@@ -298,8 +299,8 @@ def name_loop(
 ) -> tuple[str, _Source, dict[str, Any]]:
     """Return a loop's name, which stands for all that it uses, its source, and what the source refers to."""
     source = _Source(kernel, width, session=session, by_time=by_time, series=series, lanes=lanes)
-    roles = ["series"] if source.whole else ["prepare", "enter", "leave", "slide", "flush"]
-    functions = {role: getattr(kernel, role) for role in roles}
+    functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
+    functions |= {"series": source.whole}
     functions = {role: function for role, function in functions.items() if function is not None}
     functions["tick"] = kernel.function
     namespace = {

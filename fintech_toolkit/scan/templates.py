@@ -141,6 +141,12 @@ LARGE_RECORD = """\
     s = state[0]
 """
 
+# A kernel's own way to do a whole series, if it takes this one.
+WHOLE = """\
+    if {call}:
+        return 0
+"""
+
 SERIES = """\
 def {name}({header}):
 {record}

@@ -141,16 +141,17 @@ def _whole(x, result, window, min_periods, largest):  # type: ignore[no-untyped-
             valid -= np.isfinite(x[i - window])
         if valid == 0 or valid < min_periods:
             result[i] = np.nan
+    return True
 
 
 @helper
 def _whole_min(x, result, window, min_periods):  # type: ignore[no-untyped-def]
-    _whole(x, result, window, min_periods, False)
+    return _whole(x, result, window, min_periods, False)
 
 
 @helper
 def _whole_max(x, result, window, min_periods):  # type: ignore[no-untyped-def]
-    _whole(x, result, window, min_periods, True)
+    return _whole(x, result, window, min_periods, True)
 
 
 @window_kernel(gives="rolling_min", enter=_enter_min, leave=_leave, series=_whole_min, **EXTREME)
