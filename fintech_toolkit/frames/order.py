@@ -56,6 +56,54 @@ def _keep_last(codes, ts, last):  # type: ignore[no-untyped-def]
                 break
 
 
+BLOCK = 1_024
+"""Rows that are looked at together where the rows of a symbol lie together."""
+
+
+@compile_cached
+def _run_starts(codes, width, ts, begin, end, starts):  # type: ignore[no-untyped-def]
+    """Fill in where runs of one code start and return how many do: -1 if a run goes back in time, or there are more
+    than there is room for. Codes come as bytes, so that one compiled loop does for all widths.
+    """
+    found = 0
+    if begin == 0 and end > 0:
+        starts[0] = 0
+        found = 1
+    for low in range(max(begin, 1), end, BLOCK):
+        high = min(low + BLOCK, end)
+        # Most blocks are within a run, which two passes without a branch show.
+        changed = np.uint8(0)
+        for j in range(low * width, high * width):
+            changed |= codes[j] ^ codes[j - width]
+        back = False
+        for i in range(low, high):
+            back |= ts[i] < ts[i - 1]
+        if not changed and not back:
+            continue
+        for i in range(low, high):
+            same = True
+            for j in range(i * width, (i + 1) * width):
+                same &= codes[j] == codes[j - width]
+            if same and ts[i] < ts[i - 1]:
+                return -1
+            if not same:
+                if found == starts.shape[0]:
+                    return -1
+                starts[found] = i
+                found += 1
+    return found
+
+
+def run_starts(codes: Array, ts: Array, at: slice, most: int) -> Array | None:
+    """Return at which of some rows another code begins than that of the row before; None if there are more than `most`,
+    or a row is earlier than the one before it and has the same code. Where no code comes twice, rows are in order then.
+    """
+    starts = np.empty(max(min(most, at.stop - at.start), 1), np.int64)
+    as_bytes = np.ascontiguousarray(codes).view(np.uint8)
+    found = _run_starts(read_only(as_bytes), codes.dtype.itemsize, read_only(ts), at.start, at.stop, starts)
+    return None if found < 0 else starts[:found]
+
+
 def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     """Clear `ok` where a row has no symbol or no time, or is earlier than a row of its symbol before it.
 

@@ -266,7 +266,7 @@ def code_steps(
     Only the distinct symbols of a chunk pass through Python, one chunk after the other; the rows are encoded, and given
     their codes, chunk by chunk side by side. `whole` is the column as `encode` gives it, if that is known.
     """
-    if whole is None and _is_dictionary(column):
+    if whole is None and is_dictionary(column):
         whole = encode(column, name)
     known = np.full(len(whole.values) + 1, NULL) if whole is not None else None
     local: list[Any] = [None] * len(chunks)
@@ -290,7 +290,8 @@ def code_steps(
     return [(False, encode_chunk), (True, number), (False, translate)]
 
 
-def _is_dictionary(column: Any) -> bool:
+def is_dictionary(column: Any) -> bool:
+    """Whether a column has codes already: pandas' categories, Arrow's dictionaries."""
     if isinstance(column, pd.Series):
         return isinstance(column.dtype, pd.CategoricalDtype)
     return isinstance(column, pa.Array | pa.ChunkedArray) and pa.types.is_dictionary(column.type)

@@ -77,10 +77,11 @@ class Keys:
             self._latest = latest
             self.ok &= self.ts <= latest
 
-    def encode(self) -> None:
-        """Encode the column of symbols at once, because several stretches of it will be read."""
+    def encode(self) -> LocalCodes | None:
+        """Encode the column of symbols at once, for several looks at it; return it, if there is one."""
         if self.symbol is not None:
             self._encoded = encode(self.view.column(self.symbol), self.symbol)
+        return self._encoded
 
     def read(self, table: SymbolTable) -> None:
         """Give the symbols of all rows their codes in a table, which learns new ones.
