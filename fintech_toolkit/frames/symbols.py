@@ -211,17 +211,22 @@ class SymbolTable:
         used = np.zeros(len(codes), np.bool_)
         _mark_used(_as_int32(local.codes), used)
         wanted = np.flatnonzero(used[:-1] & unknown)
-        found = np.fromiter(
-            map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
-        )
+        asked = [values[j] for j in wanted.tolist()]
+        found = np.fromiter(map(self._codes.get, asked, repeat(-1)), np.int64, len(wanted))
         codes[wanted] = found  # -1 becomes NULL
-        for j in wanted[found < 0]:
-            value = values[j]
-            if value is None:
-                continue
-            for known in self.symbols[:1]:
-                check_same_kind(value, known)
-            codes[j] = self.add(value)
+        new = np.flatnonzero(found < 0)
+        if None in asked:
+            new = new[[asked[j] is not None for j in new.tolist()]]
+        if not len(new):
+            return
+        added = [asked[j] for j in new.tolist()]
+        for known in self.symbols[:1]:
+            check_same_kind(added[0], known)
+        self._own()
+        numbers = range(len(self.symbols), len(self.symbols) + len(added))
+        self._codes.update(zip(added, numbers, strict=True))
+        self.symbols += added
+        codes[wanted[new]] = numbers
 
     def truncate(self, length: int) -> None:
         """Forget the symbols added last, after a failure."""

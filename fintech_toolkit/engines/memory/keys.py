@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
-from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, Symbol, SymbolTable, code_steps, encode
+from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
+from fintech_toolkit.frames.order import Order, backwards, mark_disorder, no_symbol, no_time
+from fintech_toolkit.frames.symbols import (
+    CHUNK,
+    NULL,
+    LocalCodes,
+    Symbol,
+    SymbolTable,
+    code_steps,
+    encode,
+    is_dictionary,
+)
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
@@ -116,19 +125,20 @@ class Keys:
         DataError
             As `read`.
         """
-        chunks = cut(at.stop - at.start, CHUNK, at.start)
-        after = last.copy()
-
-        def check_order(c: int) -> None:
-            nonlocal after
-            if len(table) > len(after):
-                more = max(len(table), 2 * len(after)) - len(after)
-                after = np.concatenate([after, np.full(more, NAT)])
-            rows = chunks[c]
-            mark_disorder(self.codes[rows], self.ts[rows], after[: len(table)], self.ok[rows])
-
-        run_wavefront(len(chunks), [*self._code_steps(table, chunks), (True, check_order)])
-        return after[: len(table)]
+        coded = self.symbol is None or self._encoded is not None or is_dictionary(self.view.column(self.symbol))
+        chunks = cut(at.stop - at.start, MORSEL if coded else CHUNK, at.start)
+        steps = self._code_steps(table, chunks)
+        if len(chunks) == 1:
+            run_wavefront(1, steps)
+            after = _lengthened(last, len(table))
+            mark_disorder(self.codes[at], self.ts[at], after, self.ok[at])
+            return after
+        order = Order(self.codes[at], self.ts[at], self.ok[at])
+        looks = cut(at.stop - at.start, chunks[0].stop - chunks[0].start)
+        run_wavefront(len(chunks), [*steps, (False, lambda c: order.look(looks[c]))])
+        after = _lengthened(last, len(table))
+        order.mark(after)
+        return after
 
     def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
         if self.symbol is None:
@@ -166,6 +176,11 @@ class Keys:
 
     def _symbol(self, table: SymbolTable, row: int) -> Symbol | None:
         return None if self.symbol is None else table.symbols[self.codes[row]]
+
+
+def _lengthened(last: Array, symbols: int) -> Array:
+    """Return a copy of the latest times that has room for new symbols."""
+    return np.concatenate([last, np.full(symbols - len(last), NAT)])
 
 
 def symbols_of(frame: Any, symbol: str | None) -> list[Symbol]:

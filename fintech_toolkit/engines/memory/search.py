@@ -58,16 +58,16 @@ def _scan_by_symbol(left_codes, left_ts, right_codes, right_ts, sign, exact, las
 @compile_cached
 def _bound(ts, low, high, time, past):  # type: ignore[no-untyped-def]
     """Return the first row from `low` on that is at a time or later, or, if `past`, later; `high` if none is. It is
-    looked for in steps that double, because it is mostly near.
+    looked for in steps that grow, because it is mostly near.
     """
-    step = 1
+    step = 4
     while low < high:
         k = min(low + step, high) - 1
         if ts[k] > time or (ts[k] == time and not past):
             high = k
             break
         low = k + 1
-        step *= 2
+        step *= 4
     while low < high:
         k = (low + high) >> 1
         if ts[k] > time or (ts[k] == time and not past):
