@@ -60,6 +60,23 @@ def _keep_last(codes, ts, last):  # type: ignore[no-untyped-def]
                 break
 
 
+@compile_cached
+def _none_earlier(now, then):  # type: ignore[no-untyped-def]
+    good = True
+    for j in range(now.shape[0]):
+        good &= now[j] >= then[j]
+    return good
+
+
+def times_in_order(ts: Array, at: slice) -> bool:
+    """Whether some rows all have a time, and none is earlier than the one before it, whatever its symbol."""
+    first = max(at.start, 1)
+    # A time that is missing is the least there is, so that it could only be the first.
+    return NAT not in ts[at][:1] and bool(
+        _none_earlier(read_only(ts[first : at.stop]), read_only(ts[first - 1 : at.stop - 1]))
+    )
+
+
 BLOCK = 1_024
 """Rows that are looked at together where the rows of a symbol lie together."""
 

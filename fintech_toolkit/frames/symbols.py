@@ -48,7 +48,8 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
     """
     if isinstance(column, pd.Series):
         if isinstance(column.dtype, pd.CategoricalDtype):
-            codes, categories = column.cat.codes.to_numpy(), column.cat.categories
+            coded: Any = column.array
+            codes, categories = coded.codes, coded.categories
             values = categories.tolist()
             if categories.dtype == object and (odd := _odd_one(values)) is not None:
                 raise DataError(_refusal(column.to_numpy(object), name, first_row, f"the category {values[odd]!r}"))
@@ -263,13 +264,14 @@ def code_steps(
     name: str,
     table: SymbolTable,
     chunks: list[slice],
-    codes: Array,
+    place: Callable[[int], Array],
     whole: LocalCodes | None = None,
 ) -> list[tuple[bool, Callable[[int], None]]]:
     """Return the steps of a wavefront that turn a column of symbols into codes, adding new symbols to the table.
 
     Only the distinct symbols of a chunk pass through Python, one chunk after the other; the rows are encoded, and given
-    their codes, chunk by chunk side by side. `whole` is the column as `encode` gives it, if that is known.
+    their codes, chunk by chunk side by side. `place` gives the array that a chunk's codes go to. `whole` is the column
+    as `encode` gives it, if that is known.
     """
     if whole is None and is_dictionary(column):
         whole = encode(column, name)
@@ -289,7 +291,7 @@ def code_steps(
         table.number(local[c], lookup[c])
 
     def translate(c: int) -> None:
-        _translate(_as_int32(local[c].codes), lookup[c], codes[chunks[c]])
+        _translate(_as_int32(local[c].codes), lookup[c], place(c))
         local[c] = None
 
     return [(False, encode_chunk), (True, number), (False, translate)]

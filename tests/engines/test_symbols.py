@@ -30,7 +30,7 @@ def codes_of(column: Any, table: SymbolTable, size: int = 3) -> list[int | None]
     """Return the codes of a column that is cut into chunks of `size` rows, None where there is no symbol."""
     codes = np.zeros(len(column), np.uint32)
     chunks = cut(len(column), size)
-    run_wavefront(len(chunks), code_steps(column, "symbol", table, chunks, codes))
+    run_wavefront(len(chunks), code_steps(column, "symbol", table, chunks, lambda c: codes[chunks[c]]))
     return [None if code == NULL else int(code) for code in codes]
 
 

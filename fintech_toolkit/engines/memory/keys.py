@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,13 +73,16 @@ class Keys:
         self.symbol = symbol
         self.time = time
         self.codes: Array = (np.zeros if symbol is None else np.empty)(view.rows, np.uint32)
-        self.ok = np.ones(view.rows, np.bool_)
         self.ts: Array = NO_TIME
         self.time_kind: str | None = None
         if time is not None:
             self.ts, self.time_kind = times(view, time, unit)
         self._latest: Array | None = None
         self._encoded = encoded
+
+    @cached_property
+    def ok(self) -> Array:
+        return np.ones(self.view.rows, np.bool_)
 
     def refuse_after(self, latest: Array | None) -> None:
         """Refuse the rows after the latest time that each may have: one beyond would make all that follow late."""
@@ -145,7 +149,11 @@ class Keys:
             if chunks[-1].stop > chunks[0].start:
                 table.add("")
             return []
-        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, self.codes, self._encoded)
+
+        def place(c: int) -> Array:
+            return self.codes[chunks[c]]
+
+        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, place, self._encoded)
 
     def in_time_order(self) -> bool:
         """Whether all rows that can be used have a symbol and a time, and all are in time order, not only those of

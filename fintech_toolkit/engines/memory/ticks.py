@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.keys import Keys
+from fintech_toolkit.engines.memory.pages import touch
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
@@ -125,8 +126,10 @@ class Ticks:
             self._work.append((scan, inputs, room))
             self._outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
 
-    def advance(self, state: State, last: Array, at: slice) -> Any:
+    def advance(self, state: State, last: Array, at: slice, local: LocalCodes | None = None) -> Any:
         """Run the steps over rows that can all be used; `last` are the last times after them.
+
+        `local` is the column of symbols if these are still to be given their codes, which is done on the way then.
 
         Returns
         -------
@@ -135,9 +138,21 @@ class Ticks:
         """
         state.last = last
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
-        symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
-        steps = []
+        codes: list[Any] = [self.keys.codes[chunk] for chunk in chunks]
+
+        def room_for_codes(c: int) -> Array:
+            codes[c] = room = np.empty(chunks[c].stop - chunks[c].start, np.uint32)
+            return room
+
+        def forget_codes(c: int) -> None:
+            codes[c] = None
+
+        steps: list[tuple[bool, Callable[[int], None]]] = []
+        if local is not None:
+            steps += code_steps(None, "", state.table, chunks, room_for_codes, local)
+        if len(chunks) > 1:
+            steps.append((False, lambda c: touch(values[chunks[c]] for *_, room in self._work for values in room)))
         for s, (scan, inputs, room) in enumerate(self._work):
 
             def step(
@@ -149,19 +164,20 @@ class Ticks:
             ) -> None:
                 at = chunks[c]
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
-                keys = self.keys.codes[at], self._sessions[at], self.keys.ts[at]
-                rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
+                keys = codes[c], self._sessions[at], self.keys.ts[at]
+                rows = scan.run(state.steps[s], len(state.table), *keys, sliced, filled)
                 if isinstance(rows, Emitted):
                     emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
 
             steps.append((not scan.kernel.stateless, step))
+        steps.append((False, forget_codes))
         run_wavefront(len(chunks), steps)
         if not self.pipeline.emits:
             return None
         known = [rows for rows in emitted if rows is not None]
         known_at = self._known_at[np.concatenate([rows.at for rows in known])]
-        found, codes = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
-        return emitted_rows(self.pipeline, state, self.view, found, codes, known_at)
+        found, symbols = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
+        return emitted_rows(self.pipeline, state, self.view, found, symbols, known_at)
 
     def enriched(self) -> Any:
         """Return the frame with the steps' columns appended, when all its rows have been run through."""
