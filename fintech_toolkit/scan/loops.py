@@ -32,7 +32,7 @@ from fintech_toolkit.scan import intrinsics
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.diagnosis import diagnosed
 from fintech_toolkit.scan.fingerprint import fingerprint
-from fintech_toolkit.scan.intrinsics import own_slots, record_on_stack
+from fintech_toolkit.scan.intrinsics import own_slots, prefetch, record_on_stack
 from fintech_toolkit.scan.parameters import Window
 from fintech_toolkit.scan.slots import (
     advance,
@@ -45,8 +45,11 @@ from fintech_toolkit.scan.slots import (
     state_dtype,
 )
 from fintech_toolkit.scan.templates import (
+    AHEAD,
+    AHEAD_WITH_SLOTS,
     EMIT,
     EVENT_LOOP,
+    FAR,
     FULL,
     LARGE_RECORD,
     LOOP,
@@ -78,6 +81,12 @@ _compiled: dict[str, Any] = {}
 LARGE = 1024
 """Bytes of a record from which on registers are no place for it."""
 
+NEAR = 1 << 19
+"""Bytes of all symbols' records up to which they are in a core's cache anyway."""
+
+DISTANCE = 8
+"""Rows for which memory that is asked for has time to come."""
+
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
 
@@ -107,6 +116,7 @@ class _Source:
         plain = kernel.prepare is None and kernel.enters == kernel.inputs and not kernel.variadic
         self.keeps_values = not (series and plain and not kernel.slots)
         self.large = state_dtype(kernel, width, session=session).itemsize > LARGE
+        self.few = NEAR // max(state_dtype(kernel, width, session=session).itemsize, 1)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
         self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
@@ -245,12 +255,16 @@ class _Source:
         """Calls a window's function only with finite values: anything else is missing, as in pandas' rolling."""
         return f"if {self.finite(names)}:\n    {call}" if self.kernel.skips_missing else call
 
+    def ahead(self, template: str) -> str:
+        return "" if self.kernel.stateless else template.format(distance=DISTANCE)
+
     def render(self, name: str) -> str:
         kernel = self.kernel
         arguments = ["ts"] if self.series else ["codes, session, ts, state, slots, used"]
         header = ", ".join([*arguments, *self.inputs, *self.parameters, *self.outputs])
         if not kernel.emits:
             body = self.window() if kernel.enter is not None else self.tick()
+            far = "" if kernel.stateless else FAR.format(few=self.few)
             record = LARGE_RECORD if self.large else RECORD
             end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
@@ -258,7 +272,9 @@ class _Source:
                 if kernel.has_slots and not self.by_time:
                     record += "    s.capacity = p_window"
                 loop = SERIES if self.series else LOOP
-                return loop.format(name=name, header=header, record=record, body=indent(body, " " * 8), end=end)
+                ahead = indent(self.ahead(AHEAD), " " * 8)
+                body = indent(body, " " * 8)
+                return loop.format(name=name, header=header, record=record, far=far, ahead=ahead, body=body, end=end)
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"
@@ -268,6 +284,8 @@ class _Source:
                 name=name,
                 header=header,
                 record=record,
+                far=far,
+                ahead=indent(self.ahead(AHEAD_WITH_SLOTS), " " * 12),
                 body=indent(body, " " * 12),
                 capacity=capacity,
                 regrown=indent(regrown, " " * 8),
@@ -312,6 +330,7 @@ def name_loop(
     digest.update(INTRINSICS.encode())
     namespace |= {
         "own_slots": own_slots,
+        "prefetch": prefetch,
         "record": record_on_stack(records[0]),
         "STATE": records[0],
         "SLOT": records[1],
