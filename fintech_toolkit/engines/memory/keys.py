@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
+from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.frames.order import Order, backwards, mark_disorder, no_symbol, no_time
 from fintech_toolkit.frames.symbols import (
     CHUNK,
@@ -72,13 +73,17 @@ class Keys:
         self.view = view
         self.symbol = symbol
         self.time = time
-        self.codes: Array = (np.zeros if symbol is None else np.empty)(view.rows, np.uint32)
         self.ts: Array = NO_TIME
         self.time_kind: str | None = None
         if time is not None:
             self.ts, self.time_kind = times(view, time, unit)
         self._latest: Array | None = None
         self._encoded = encoded
+
+    # What may not be needed takes no memory.
+    @cached_property
+    def codes(self) -> Array:
+        return (np.zeros if self.symbol is None else np.empty)(self.view.rows, np.uint32)
 
     @cached_property
     def ok(self) -> Array:
@@ -130,7 +135,7 @@ class Keys:
             As `read`.
         """
         coded = self.symbol is None or self._encoded is not None or is_dictionary(self.view.column(self.symbol))
-        chunks = cut(at.stop - at.start, MORSEL if coded else CHUNK, at.start)
+        chunks = cut(at.stop - at.start, wavefront.MORSEL if coded else CHUNK, at.start)
         steps = self._code_steps(table, chunks)
         if len(chunks) == 1:
             run_wavefront(1, steps)
@@ -149,11 +154,8 @@ class Keys:
             if chunks[-1].stop > chunks[0].start:
                 table.add("")
             return []
-
-        def place(c: int) -> Array:
-            return self.codes[chunks[c]]
-
-        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, place, self._encoded)
+        places = [self.codes[chunk] for chunk in chunks]
+        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, places.__getitem__, self._encoded)
 
     def in_time_order(self) -> bool:
         """Whether all rows that can be used have a symbol and a time, and all are in time order, not only those of

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory.keys import Keys
-from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
+from fintech_toolkit.engines.memory.runs import find_runs
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import COMPLETE, AsOf
-from fintech_toolkit.frames.order import mark_disorder, run_starts
-from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, SymbolTable, is_dictionary, read_only
+from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, SymbolTable, is_dictionary, read_only
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.schema import KNOWN_AT, Array
@@ -88,7 +88,7 @@ def read_right(frame: Frame, options: AsOf, table: SymbolTable, first_row: int =
 def _runs(keys: Keys, table: SymbolTable, local: LocalCodes | None = None) -> Runs | None:
     """Return where the rows of each symbol are; None if they do not lie together, or not all of them can be used."""
     codes, symbols = (keys.codes, len(table)) if local is None else (local.codes, len(local.values))
-    starts = _starts(codes, keys.ts, symbols)
+    starts = find_runs(codes, keys.ts, symbols)
     if starts is None:
         return None
     firsts = codes[starts]
@@ -96,29 +96,13 @@ def _runs(keys: Keys, table: SymbolTable, local: LocalCodes | None = None) -> Ru
         lookup = np.full(symbols + 1, NULL)
         table.number(LocalCodes(firsts, local.values), lookup)
         firsts = lookup[firsts]
-    if NULL in firsts or NAT in keys.ts[starts] or np.bincount(firsts).max(initial=0) > 1:
+    if NULL in firsts:  # a category may be missing itself
         return None
     begin = np.zeros(len(table), np.int64)
     end = begin.copy()
     begin[firsts], end[firsts] = starts, np.append(starts[1:], len(keys.ts))
     assert keys.time_kind is not None
     return Runs(begin, end, read_only(keys.ts), keys.time_kind)
-
-
-def _starts(codes: Array, ts: Array, symbols: int) -> Array | None:
-    """Return where the runs of a code start, if there are no more of them than symbols and time goes on in each."""
-    chunks = cut(len(ts), CHUNK)
-    found = [run_starts(codes, ts, chunks[0], symbols)]
-    if found[0] is None:
-        return None  # where symbols are interleaved the first rows show it
-    found += [None] * (len(chunks) - 1)
-
-    def look(c: int) -> None:
-        found[1 + c] = run_starts(codes, ts, chunks[1 + c], symbols)
-
-    run_wavefront(len(chunks) - 1, [(False, look)])
-    together = [starts for starts in found if starts is not None]
-    return np.concatenate(together) if len(together) == len(chunks) and sum(map(len, together)) <= symbols else None
 
 
 def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Side:

@@ -15,10 +15,11 @@ from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps, read_only
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
-from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.scan.arrays import series_loop
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, as_taken
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
@@ -139,7 +140,7 @@ class Ticks:
         state.last = last
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
         emitted: list[Emitted | None] = [None] * len(chunks)
-        codes: list[Any] = [self.keys.codes[chunk] for chunk in chunks]
+        codes: list[Any] = [None] * len(chunks) if local else [self.keys.codes[chunk] for chunk in chunks]
 
         def room_for_codes(c: int) -> Array:
             codes[c] = room = np.empty(chunks[c].stop - chunks[c].start, np.uint32)
@@ -178,6 +179,32 @@ class Ticks:
         known_at = self._known_at[np.concatenate([rows.at for rows in known])]
         found, symbols = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
         return emitted_rows(self.pipeline, state, self.view, found, symbols, known_at)
+
+    def advance_runs(self, starts: Array) -> None:
+        """Run the steps over rows of symbols that lie together, from empty state, each symbol a series of its own."""
+        ends = np.append(starts[1:], self.view.rows)
+        # As many symbols at a time as have the rows of a chunk.
+        edges = np.flatnonzero(np.diff(ends // wavefront.MORSEL, prepend=-1))
+        groups = np.split(np.stack([starts, ends], axis=1), edges[1:])
+
+        work = [
+            (
+                series_loop(scan.kernel, scan.step.width, scan.by_time),
+                [as_taken(values, dtype) for values, dtype in zip(inputs, scan.input_dtypes, strict=True)],
+                scan.parameters,
+                room,
+            )
+            for scan, inputs, room in self._work
+        ]
+        ts = read_only(self.keys.ts)
+
+        def run(g: int) -> None:
+            for start, end in groups[g].tolist():
+                at = slice(start, end)
+                for loop, inputs, parameters, room in work:
+                    loop(ts[at], *(values[at] for values in inputs), *parameters, *(values[at] for values in room))
+
+        run_wavefront(len(groups), [(False, run)])
 
     def enriched(self) -> Any:
         """Return the frame with the steps' columns appended, when all its rows have been run through."""
