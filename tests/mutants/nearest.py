@@ -24,6 +24,7 @@ FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 RUNS = ("tests/test_second_use_of_runs.py", "tests/test_integer_times.py")
 HOSTILE = ("tests/test_hostile_frames.py", "tests/test_hostile_inputs.py")
 STATES = ("tests/test_state.py",)
+STREAMS = ("tests/engines/test_stream.py",)
 PLANS = (
     "tests/engines/test_plans.py",
     "tests/engines/test_evidence.py",
@@ -119,11 +120,13 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
     "engines/memory/last_rows.py": FEEDS_JOINED,
+    "engines/memory/pages.py": STREAMS,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/reference_file.py": REFERENCES[1::-1],
     "engines/memory/reference_table.py": REFERENCES,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
+    "engines/memory/runs.py": (*STREAMS, *JOINS),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
     "engines/memory/sides.py": (
         *JOINS,
@@ -134,7 +137,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),
     "engines/memory/state_file.py": STATES,
+    "engines/memory/stream.py": (*STREAMS, *FRAMES),
     "engines/memory/ticks.py": (
+        *STREAMS,
         *FRAMES,
         *RUNS,
         *EDGES,
