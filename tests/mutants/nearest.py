@@ -90,7 +90,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
     "frames/key_bytes.py": REFERENCES,
-    "frames/order.py": (*FRAMES, *EDGES),
+    "frames/order.py": ("tests/engines/test_time_order.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
