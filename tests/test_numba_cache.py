@@ -100,7 +100,7 @@ def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, 
 
 
 def loop_name(kernel: Kernel, *, series: bool = False) -> str:
-    return loops.name_loop(kernel, 0, session=False, by_time=False, series=series)[0]
+    return compiled_loops.name_loop(kernel, 0, session=False, by_time=False, series=series)[0]
 
 
 def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
     """
     if isinstance(column, pd.Series):
         if isinstance(column.dtype, pd.CategoricalDtype):
-            codes, categories = column.cat.codes.to_numpy(), column.cat.categories
+            coded: Any = column.array
+            codes, categories = coded.codes, coded.categories
             values = categories.tolist()
             if categories.dtype == object and (odd := _odd_one(values)) is not None:
                 raise DataError(_refusal(column.to_numpy(object), name, first_row, f"the category {values[odd]!r}"))
@@ -211,17 +212,22 @@ class SymbolTable:
         used = np.zeros(len(codes), np.bool_)
         _mark_used(_as_int32(local.codes), used)
         wanted = np.flatnonzero(used[:-1] & unknown)
-        found = np.fromiter(
-            map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
-        )
+        asked = [values[j] for j in wanted.tolist()]
+        found = np.fromiter(map(self._codes.get, asked, repeat(-1)), np.int64, len(wanted))
         codes[wanted] = found  # -1 becomes NULL
-        for j in wanted[found < 0]:
-            value = values[j]
-            if value is None:
-                continue
-            for known in self.symbols[:1]:
-                check_same_kind(value, known)
-            codes[j] = self.add(value)
+        new = np.flatnonzero(found < 0)
+        if None in asked:
+            new = new[[asked[j] is not None for j in new.tolist()]]
+        if not len(new):
+            return
+        added = [asked[j] for j in new.tolist()]
+        for known in self.symbols[:1]:
+            check_same_kind(added[0], known)
+        self._own()
+        numbers = range(len(self.symbols), len(self.symbols) + len(added))
+        self._codes.update(zip(added, numbers, strict=True))
+        self.symbols += added
+        codes[wanted[new]] = numbers
 
     def truncate(self, length: int) -> None:
         """Forget the symbols added last, after a failure."""
@@ -258,15 +264,16 @@ def code_steps(
     name: str,
     table: SymbolTable,
     chunks: list[slice],
-    codes: Array,
+    place: Callable[[int], Array],
     whole: LocalCodes | None = None,
 ) -> list[tuple[bool, Callable[[int], None]]]:
     """Return the steps of a wavefront that turn a column of symbols into codes, adding new symbols to the table.
 
     Only the distinct symbols of a chunk pass through Python, one chunk after the other; the rows are encoded, and given
-    their codes, chunk by chunk side by side. `whole` is the column as `encode` gives it, if that is known.
+    their codes, chunk by chunk side by side. `place` gives the array that a chunk's codes go to. `whole` is the column
+    as `encode` gives it, if that is known.
     """
-    if whole is None and _is_dictionary(column):
+    if whole is None and is_dictionary(column):
         whole = encode(column, name)
     known = np.full(len(whole.values) + 1, NULL) if whole is not None else None
     local: list[Any] = [None] * len(chunks)
@@ -284,13 +291,14 @@ def code_steps(
         table.number(local[c], lookup[c])
 
     def translate(c: int) -> None:
-        _translate(_as_int32(local[c].codes), lookup[c], codes[chunks[c]])
+        _translate(_as_int32(local[c].codes), lookup[c], place(c))
         local[c] = None
 
     return [(False, encode_chunk), (True, number), (False, translate)]
 
 
-def _is_dictionary(column: Any) -> bool:
+def is_dictionary(column: Any) -> bool:
+    """Whether a column has codes already: pandas' categories, Arrow's dictionaries."""
     if isinstance(column, pd.Series):
         return isinstance(column.dtype, pd.CategoricalDtype)
     return isinstance(column, pa.Array | pa.ChunkedArray) and pa.types.is_dictionary(column.type)

@@ -28,8 +28,9 @@ import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.scan.columns import TypedColumn
+from fintech_toolkit.scan.compiled_loops import compile_series
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.loops import LARGE, compile_series
+from fintech_toolkit.scan.loops import LARGE
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
 from fintech_toolkit.scan.slots import state_dtype

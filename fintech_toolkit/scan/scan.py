@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.scan.compiled_loops import compile_loop
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.loops import compile_loop
 from fintech_toolkit.scan.slots import slot_dtype, state_dtype
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import Array

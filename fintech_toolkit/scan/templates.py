@@ -18,7 +18,9 @@ if s.count >= s.capacity:
 
 LOOP = """\
 def {name}({header}):
+{far}
     for i in range(codes.shape[0]):
+{ahead}
 {body}
     return slots
 """
@@ -26,9 +28,11 @@ def {name}({header}):
 # Unsigned, so that no row asks whether its index counts from the end.
 LOOP_WITH_SLOTS = """\
 def {name}({header}):
+{far}
     begin, end = np.uint64(0), np.uint64(codes.shape[0])
     while True:
         for i in range(begin, end):
+{ahead}
 {body}
         else:
             return slots
@@ -36,6 +40,21 @@ def {name}({header}):
 {regrown}
         begin = i
 """
+
+# Where the states of all symbols are too many for a cache, those of rows to come are fetched from memory meanwhile.
+FAR = """\
+    far, last = state.shape[0] > {few}, codes.shape[0] - 1"""
+
+AHEAD = """\
+if far:
+    prefetch(state, codes[min(i + {distance}, last)])"""
+
+AHEAD_WITH_SLOTS = """\
+if far:
+    prefetch(state, codes[min(i + 2 * {distance}, last)])
+    near = state[codes[min(i + {distance}, last)]]
+    if near.capacity > 0:
+        prefetch(slots, nth_slot(near, near.count))"""
 
 EMIT = """\
 again = False

@@ -24,6 +24,7 @@ FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 RUNS = ("tests/test_second_use_of_runs.py", "tests/test_integer_times.py")
 HOSTILE = ("tests/test_hostile_frames.py", "tests/test_hostile_inputs.py")
 STATES = ("tests/test_state.py",)
+STREAMS = ("tests/engines/test_stream.py",)
 PLANS = (
     "tests/engines/test_plans.py",
     "tests/engines/test_evidence.py",
@@ -94,7 +95,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
     "frames/key_bytes.py": REFERENCES,
-    "frames/order.py": (*FRAMES, *EDGES),
+    "frames/order.py": ("tests/engines/test_time_order.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
@@ -136,12 +137,14 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
     "engines/memory/last_rows.py": FEEDS_JOINED,
+    "engines/memory/pages.py": STREAMS,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/reference_file.py": REFERENCES[1::-1],
     "engines/memory/reference_table.py": REFERENCES,
     "engines/memory/relational.py": FLOWS,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
+    "engines/memory/runs.py": (*STREAMS, *JOINS),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
     "engines/memory/sides.py": (
         *JOINS,
@@ -152,7 +155,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),
     "engines/memory/state_file.py": STATES,
+    "engines/memory/stream.py": (*STREAMS, *FRAMES),
     "engines/memory/ticks.py": (
+        *STREAMS,
         *FRAMES,
         *RUNS,
         *EDGES,
@@ -197,6 +202,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "-k",
         "test_own or named or part",
     ),
+    "scan/compiled_loops.py": (*KERNELS, "tests/kernels/test_processors.py"),
     "scan/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/steps.py": (*KERNELS, *CALLS),
@@ -212,5 +218,5 @@ def nearest(module: str) -> tuple[str, ...]:
     return (f"{PACKAGE}/{module}", *tests)
 
 
-COMPILED = ("scan/loops.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
+COMPILED = ("scan/loops.py", "scan/compiled_loops.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""

@@ -13,6 +13,7 @@ import pandas as pd
 from fintech_toolkit.engines.memory.keys import NO_TIME
 from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.stream import stream
 from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
 from fintech_toolkit.frames.symbols import LocalCodes, SymbolTable
@@ -149,9 +150,12 @@ class Run:
 
     def whole(self, frame: Any) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
-        view = wrap(frame)
-        result = self._advance(self._state, view)
-        return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
+        view, state = wrap(frame), self._fresh()
+        result = stream(self.pipeline, view, state)
+        if result is None:
+            state = self._fresh()
+            result = self._advance(state, view)
+        return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
 
     def _advance(self, state: State, view: Frame) -> Any:
         return self._go_on(state, *self._read_whole(state, view))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +10,16 @@ import pyarrow as pa
 
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.keys import Keys
+from fintech_toolkit.engines.memory.pages import touch
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps, read_only
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
-from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
+from fintech_toolkit.scan.arrays import series_loop
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, as_taken
 from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import MISSING, as_values
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
@@ -125,8 +127,10 @@ class Ticks:
             self._work.append((scan, inputs, room))
             self._outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
 
-    def advance(self, state: State, last: Array, at: slice) -> Any:
+    def advance(self, state: State, last: Array, at: slice, local: LocalCodes | None = None) -> Any:
         """Run the steps over rows that can all be used; `last` are the last times after them.
+
+        `local` is the column of symbols if these are still to be given their codes, which is done on the way then.
 
         Returns
         -------
@@ -135,9 +139,21 @@ class Ticks:
         """
         state.last = last
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
-        symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
-        steps = []
+        codes: list[Any] = [None] * len(chunks) if local else [self.keys.codes[chunk] for chunk in chunks]
+
+        def room_for_codes(c: int) -> Array:
+            codes[c] = room = np.empty(chunks[c].stop - chunks[c].start, np.uint32)
+            return room
+
+        def forget_codes(c: int) -> None:
+            codes[c] = None
+
+        steps: list[tuple[bool, Callable[[int], None]]] = []
+        if local is not None:
+            steps += code_steps(None, "", state.table, chunks, room_for_codes, local)
+        if len(chunks) > 1:
+            steps.append((False, lambda c: touch(values[chunks[c]] for *_, room in self._work for values in room)))
         for s, (scan, inputs, room) in enumerate(self._work):
 
             def step(
@@ -149,19 +165,46 @@ class Ticks:
             ) -> None:
                 at = chunks[c]
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
-                keys = self.keys.codes[at], self._sessions[at], self.keys.ts[at]
-                rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
+                keys = codes[c], self._sessions[at], self.keys.ts[at]
+                rows = scan.run(state.steps[s], len(state.table), *keys, sliced, filled)
                 if isinstance(rows, Emitted):
                     emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
 
             steps.append((not scan.kernel.stateless, step))
+        steps.append((False, forget_codes))
         run_wavefront(len(chunks), steps)
         if not self.pipeline.emits:
             return None
         known = [rows for rows in emitted if rows is not None]
         known_at = self._known_at[np.concatenate([rows.at for rows in known])]
-        found, codes = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
-        return emitted_rows(self.pipeline, state, self.view, found, codes, known_at)
+        found, symbols = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
+        return emitted_rows(self.pipeline, state, self.view, found, symbols, known_at)
+
+    def advance_runs(self, starts: Array) -> None:
+        """Run the steps over rows of symbols that lie together, from empty state, each symbol a series of its own."""
+        ends = np.append(starts[1:], self.view.rows)
+        # As many symbols at a time as have the rows of a chunk.
+        edges = np.flatnonzero(np.diff(ends // wavefront.MORSEL, prepend=-1))
+        groups = np.split(np.stack([starts, ends], axis=1), edges[1:])
+
+        work = [
+            (
+                series_loop(scan.kernel, scan.step.width, scan.by_time),
+                [as_taken(values, dtype) for values, dtype in zip(inputs, scan.input_dtypes, strict=True)],
+                scan.parameters,
+                room,
+            )
+            for scan, inputs, room in self._work
+        ]
+        ts = read_only(self.keys.ts)
+
+        def run(g: int) -> None:
+            for start, end in groups[g].tolist():
+                at = slice(start, end)
+                for loop, inputs, parameters, room in work:
+                    loop(ts[at], *(values[at] for values in inputs), *parameters, *(values[at] for values in room))
+
+        run_wavefront(len(groups), [(False, run)])
 
     def enriched(self) -> Any:
         """Return the frame with the steps' columns appended, when all its rows have been run through."""
