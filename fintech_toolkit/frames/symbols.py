@@ -188,6 +188,11 @@ class SymbolTable:
             return None
         return min((symbol for code, symbol in enumerate(self.symbols) if self._codes[symbol] != code), key=str)
 
+    @property
+    def code(self) -> Callable[[Any], int | None]:
+        """What gives a symbol's code, None if it is new; until the next symbol is added."""
+        return self._codes.get
+
     def add(self, symbol: Symbol) -> int:
         """Return a symbol's code, giving it the next one if it is new."""
         code = self._codes.get(symbol)

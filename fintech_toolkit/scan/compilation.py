@@ -12,17 +12,19 @@ import numba
 _warned_about_cache = False
 
 
-def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
+def compile_cached(function: Callable[..., Any], signature: Any = None, *, decorator: Any = numba.njit) -> Any:
     """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written.
 
     Without a signature the function must be called with one set of types only: Numba confuses what it cached for
     several if processes save them at the same moment.
 
+    `decorator` is ``numba.cfunc`` for what is called by its address.
+
     What stands in no file, a notebook's cell or what came to a worker, is kept where IPython keeps it, or not at all.
     """
     global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
     try:
-        return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        return decorator(signature, cache=True, nogil=True, error_model="numpy")(function)
     except (RuntimeError, OSError) as error:
         written = os.path.exists(function.__code__.co_filename)
         if written and "cannot cache" not in str(error):
@@ -34,4 +36,4 @@ def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
                 "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
                 stacklevel=2,
             )
-        return numba.njit(signature, nogil=True, error_model="numpy")(function)
+        return decorator(signature, nogil=True, error_model="numpy")(function)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.scan.declaration import Kernel
+from fintech_toolkit.scan.entry import compile_entry
 from fintech_toolkit.scan.loops import compile_loop
 from fintech_toolkit.scan.slots import slot_dtype, state_dtype
 from fintech_toolkit.scan.steps import Step
@@ -53,6 +54,12 @@ def as_taken(column: Array, dtype: np.dtype[Any]) -> Array:
 @cache
 def _loop(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
     return compile_loop(kernel, width, session=session, by_time=by_time)
+
+
+@cache
+def _entry(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
+    loop = _loop(kernel, width, session, by_time)
+    return compile_entry(kernel, width, loop, session=session, by_time=by_time)
 
 
 class Scan:
@@ -119,7 +126,7 @@ class Scan:
         outputs : list of array, optional
             Where to put the output columns.
         """
-        self._make_room(state, symbols)
+        self.make_room(state, symbols)
         loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
         inputs = [as_taken(column, dtype) for column, dtype in zip(columns, self.input_dtypes, strict=True)]
         ts = as_taken(ts, INT64)
@@ -143,7 +150,12 @@ class Scan:
         _, rows, code, at = loop(True, np.zeros(64, self.kernel.row_dtype), *head, *nothing, *self.parameters)
         return Emitted(rows, code, at)
 
-    def _make_room(self, state: StepState, symbols: int) -> None:
+    def entry(self) -> Any:
+        """Return the compiled loop as it is entered for one tick (see `scan/entry.py`)."""
+        return _entry(self.kernel, self.step.width, self.session, self.by_time)
+
+    def make_room(self, state: StepState, symbols: int) -> None:
+        """Give so many symbols a record; those not seen before start from empty state."""
         if self.kernel.stateless or symbols <= len(state.records):
             return
         larger = np.zeros(max(symbols, 2 * len(state.records)), self.state_dtype)
