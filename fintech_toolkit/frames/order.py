@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numba.core import types
 
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, read_only
@@ -28,6 +30,23 @@ def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
                 ok[i] = False
             else:
                 last[code] = ts[i]
+
+
+def _mark_few(codes, ts, last, ok):  # type: ignore[no-untyped-def]
+    """Do what `_mark` does, and leave the last times as they were."""
+    before = np.empty(codes.shape[0], np.int64)
+    for i in range(codes.shape[0]):
+        code = codes[i]
+        if not ok[i]:
+            continue
+        before[i] = last[code]
+        if ts[i] == _NAT or ts[i] < last[code]:
+            ok[i] = False
+        else:
+            last[code] = ts[i]
+    for i in range(codes.shape[0] - 1, -1, -1):
+        if ok[i]:
+            last[codes[i]] = before[i]
 
 
 @compile_cached
@@ -69,6 +88,22 @@ def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
         _keep_last(codes, ts, last)
     else:
         _mark(codes, ts, last, ok)
+
+
+def mark_few(codes: Array, ts: Array, last: Array, ok: Array) -> None:
+    """Clear `ok` as `mark_disorder` does, for rows that are few among the symbols, all of which are known: without a
+    copy of the last times, which are as they were afterwards.
+    """
+    if len(ts):
+        _few()(codes, ts, last, ok)
+
+
+@cache
+def _few() -> Any:
+    """Return `_mark_few`, which takes columns that are read only and others."""
+    i8 = types.Array(types.int64, 1, "C", readonly=True)
+    codes = types.Array(types.uint32, 1, "C", readonly=True)
+    return compile_cached(_mark_few, (codes, i8, types.int64[::1], types.boolean[::1]))
 
 
 def no_symbol(column: str | None, where: str) -> str:

@@ -39,6 +39,12 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     what = f"Column {name!r}"
     wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
     remedy = "convert it with pandas.to_datetime(…, utc=True)."
+    if type(column) is pa.ChunkedArray and column.num_chunks == 1:
+        column = column.chunk(0)
+    if type(column) is pa.Int64Array and not column.null_count:
+        column = column.to_numpy()
+    if type(column) is np.ndarray and column.dtype == np.int64:
+        return whole_nanoseconds(column, what, unit), "int"
     try:
         if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
             column = pd.Series(column)  # in a unit that pandas has
@@ -75,7 +81,7 @@ def _integers(column: Any, what: str) -> Array:
         if pc.any(large).as_py():
             row = pc.index(large, True).as_py()
             raise DataError(f"{what} holds times that int64 nanoseconds cannot: {column[row]} at row {row}.")
-    values = column.cast(pa.int64())
+    values = column if column.type == pa.int64() else column.cast(pa.int64())
     return _numpy(values.fill_null(NAT) if values.null_count else values)
 
 

@@ -27,20 +27,24 @@ from fintech_toolkit.schema import Array
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
+STATE, POOL = slice(6, 12), slice(8, 10)
+"""Where the addresses and lengths of the arrays of a state stand, and of its pool of slots among them."""
+
 ENTRY = """\
 def {name}(place):
     at = array_int64(place, {count})
-    codes, session, ts = array_uint32(at[0], at[1]), array_int64(at[2], at[3]), array_int64(at[4], at[5])
+    codes, session, ts = array_uint32(at[0], 1), array_int64(at[2], at[3]), array_int64(at[4], at[5])
     state, slots, used = array_state(at[6], at[7]), array_slot(at[8], at[9]), array_int64(at[10], at[11])
 {room}
     loop(codes, session, ts, state, slots, used, {rest})
     return 0
 """
 
-# The loop would take a larger pool from memory of its own, which an address cannot give back: Python does that first.
+# Where the pool has no room for a ring to grow, the loop would take a larger one from memory of its own, which an
+# address cannot give back: Python makes room first.
 ROOM = """\
     s = state[codes[0]]
-    if s.count >= s.capacity and used[0] + max(16, 2 * s.capacity) > slots.shape[0]:
+    if s.count >= s.capacity and used[0] + max(16, 2 * s.capacity) > slots.shape[0]{grows}:
         return 1
 """
 
@@ -83,33 +87,38 @@ def _digest() -> bytes:
 
 def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_time: bool) -> Any:
     """Return what runs a kernel's compiled loop over one tick: ``entry(place)``, where `place` is the address of what
-    `addresses` gives. It returns 1, and has done nothing, if the pool has no room for the symbol's ring to grow.
+    `addresses` gives of the loop's arguments, each an array of one number (or none), and those of the state.
+
+    It returns 1, and has done nothing, if the pool must have room for the ring of the tick's symbol to grow; else 0.
     """
-    dtypes = {
+    arrays = {
         "int64": np.dtype("i8"),
         "uint32": np.dtype("u4"),
         "state": state_dtype(kernel, width, session=session),
         "slot": slot_dtype(kernel, by_time=by_time),
     }
+    grows = ""
     namespace: dict[str, Any] = {"loop": loop, "__name__": kernel.function.__module__}
-    namespace |= {f"array_{name}": _array_at(dtype) for name, dtype in dtypes.items()}
-    inputs = [column.dtype for column in kernel.input_columns(width)]
-    numbers = [np.dtype(kind) for kind in kernel.loop_parameters.values()]
-    rest = []
-    for j, dtype in enumerate([*inputs, *numbers, *kernel.output_dtypes(width)], start=6):
-        namespace[f"array_{dtype}"] = _array_at(dtype)
-        number = len(inputs) <= j - 6 < len(inputs) + len(numbers)
-        rest.append(f"array_{dtype}(at[{2 * j}], at[{2 * j + 1}])" + "[0]" * number)
-    digest = hashlib.sha256(_digest() + repr(rest).encode()).hexdigest()[:8]
-    name = f"{loop.py_func.__name__}_{digest}"  # the loop's name stands for all else
-    room = ROOM if kernel.has_slots else ""
-    source = ENTRY.format(name=name, count=12 + 2 * len(rest), room=room, rest=", ".join(rest))
+    columns = [column.dtype for column in kernel.input_columns(width)]
+    numbers = {name: np.dtype(kind) for name, kind in kernel.loop_parameters.items()}
+    dtypes = [*columns, *numbers.values(), *kernel.output_dtypes(width)]
+    namespace |= {f"array_{name}": _array_at(dtype) for name, dtype in arrays.items()}
+    namespace |= {f"array_{dtype}": _array_at(dtype) for dtype in dtypes}
+    rest = [f"array_{dtype}(at[{12 + 2 * j}], 1)" for j, dtype in enumerate(dtypes)]
+    for j, number in enumerate(numbers, start=len(columns)):
+        rest[j] += "[0]"
+        if number == "window" and kernel.enter is not None and not by_time:
+            grows = f" and s.count != {rest[j]}"  # the full ring of a window of so many rows
+    room = ROOM.format(grows=grows) if kernel.has_slots else ""
+    # The loop's name stands for all that it is made of.
+    name = f"{loop.py_func.__name__}_{hashlib.sha256(_digest() + room.encode()).hexdigest()[:8]}"
+    source = ENTRY.format(name=name, count=12 + 2 * len(dtypes), room=room, rest=", ".join(rest))
     exec(compile(source, inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
     return compile_cached(namespace[name], types.int64(types.int64), decorator=numba.cfunc)
 
 
 @intrinsic
-def _enter_one(typing_context: Any, entry: Any, place: Any) -> Any:
+def _enter(typing_context: Any, entry: Any, place: Any) -> Any:
     """Call the entry at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -120,7 +129,7 @@ def _enter_one(typing_context: Any, entry: Any, place: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-enter: Any = _enter_one
+enter: Any = _enter
 
 
 def _enter_all(table, first, last):  # type: ignore[no-untyped-def]
@@ -134,10 +143,11 @@ def _enter_all(table, first, last):  # type: ignore[no-untyped-def]
 @cache
 def enter_all() -> Any:
     """Return what enters one step after the other: ``enter(table, first, last)``, where `table` is the address of pairs
-    of addresses, of a step's entry and of its arguments. It returns the step whose pool had no room, from which to go
-    on, or -1.
+    of addresses, of a step's entry and of its arguments. It returns -1, or the step that must have room and from which
+    to go on.
     """
-    return compile_cached(_enter_all, (types.int64,) * 3)
+    compiled = compile_cached(_enter_all, (types.int64,) * 3)
+    return compiled.get_overload(compiled.signatures[0])  # which does not look at the types of three integers
 
 
 def addresses(arrays: Iterable[Array]) -> list[int]:

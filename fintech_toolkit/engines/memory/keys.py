@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
+from fintech_toolkit.frames.order import backwards, mark_disorder, mark_few, no_symbol, no_time
 from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, Symbol, SymbolTable, code_steps, encode
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 NO_TIME = np.empty(0, np.int64)
+
+FEW = 1024
+"""Rows up to which a column of known symbols is not worth encoding."""
 
 
 class Keys:
@@ -93,7 +96,7 @@ class Keys:
         chunks = cut(self.view.rows, CHUNK)
         run_wavefront(len(chunks), self._code_steps(table, chunks))
 
-    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array:
+    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array | None:
         """Give the symbols of some rows their codes, and refuse rows that are out of order.
 
         Parameters
@@ -107,15 +110,23 @@ class Keys:
 
         Returns
         -------
-        ndarray of int64
-            The latest times after these rows.
+        ndarray of int64 or None
+            The latest times after these rows; None if they are those before but for the times of these rows, which are
+            few among the symbols.
 
         Raises
         ------
         DataError
             As `read`.
         """
-        chunks = cut(at.stop - at.start, CHUNK, at.start)
+        rows = at.stop - at.start
+        if self._encoded is None and rows <= FEW and rows < len(last) == len(table):
+            found = self._known(table, at)
+            if found is not None:
+                self.codes[at] = found
+                mark_few(found, self.ts[at], last, self.ok[at])
+                return None
+        chunks = cut(rows, CHUNK, at.start)
         after = last.copy()
 
         def check_order(c: int) -> None:
@@ -123,11 +134,19 @@ class Keys:
             if len(table) > len(after):
                 more = max(len(table), 2 * len(after)) - len(after)
                 after = np.concatenate([after, np.full(more, NAT)])
-            rows = chunks[c]
-            mark_disorder(self.codes[rows], self.ts[rows], after[: len(table)], self.ok[rows])
+            here = chunks[c]
+            mark_disorder(self.codes[here], self.ts[here], after[: len(table)], self.ok[here])
 
         run_wavefront(len(chunks), [*self._code_steps(table, chunks), (True, check_order)])
         return after[: len(table)]
+
+    def _known(self, table: SymbolTable, at: slice) -> Array | None:
+        if self.symbol is None:
+            return self.codes[at]
+        column = self.view.column(self.symbol)
+        if (at.start, at.stop) == (0, self.view.rows):
+            return table.known(column)
+        return table.known(column.iloc[at] if isinstance(column, pd.Series) else column[at])
 
     def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
         if self.symbol is None:

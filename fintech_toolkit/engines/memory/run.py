@@ -205,7 +205,7 @@ class Run:
     def _advance(self, state: State, view: Frame) -> Any:
         return self._go_on(state, *self._read_whole(state, view))
 
-    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array]:
+    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array | None]:
         """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
         self._bound = False
         with _intact([state]):
@@ -218,7 +218,7 @@ class Run:
             ticks.prepare()
         return ticks, last
 
-    def _go_on(self, state: State, ticks: Ticks, last: Array) -> Any:
+    def _go_on(self, state: State, ticks: Ticks, last: Array | None) -> Any:
         """Run the steps over a frame that can be used as a whole."""
         try:
             emitted = ticks.advance(state, last, slice(0, ticks.view.rows))
@@ -292,15 +292,15 @@ def accept_parts(
 
 def _read(
     pipeline: Description, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
-) -> tuple[Ticks, list[tuple[Array, slice]], dict[int, str]]:
+) -> tuple[Ticks, list[tuple[Array | None, slice]], dict[int, str]]:
     """Read the rows of a frame that can be used, each stretch by its state.
 
     Returns
     -------
     Ticks
         Those rows, ready to be run through.
-    list of (ndarray, slice)
-        For each state the last times after its rows, and which rows these are by now.
+    list of (ndarray or None, slice)
+        For each state what reading its keys has returned, and which rows these are by now.
     dict of int to str
         The others, and why they cannot.
     """

@@ -17,15 +17,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.memory.keys import NO_TIME
+from fintech_toolkit.engines.memory.lane import Lane, has_lanes
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.ticks import emitted_rows
 from fintech_toolkit.errors import ColumnError, did_you_mean
 from fintech_toolkit.frames.sessions import SECOND, session_ids
 from fintech_toolkit.frames.views import DictFrame
-from fintech_toolkit.scan.entry import addresses, enter_all
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
-from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import EXACT, MISSING
 from fintech_toolkit.schema import CANONICAL, KNOWN_AT, NANOSECONDS_ALONE, UNITS, Array
 
@@ -33,10 +30,7 @@ if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
 
 FORMATS = {"<f8": "d", "<i8": "q", "|b1": "?7x"}
-"""What stands in a cell of 8 bytes."""
-
-POOL = slice(8, 10)
-"""Where the pool stands among the addresses of a loop's arguments."""
+"""What stands in the word of a column."""
 
 
 class OneTick(DictFrame):
@@ -90,7 +84,6 @@ class Ticker:
 
     def __init__(self, pipeline: Description) -> None:
         self.pipeline = pipeline
-        self._event: Scan | None = None
         self._reads = pipeline.source_reads
         self._names = [pipeline.source(read.name) for read in self._reads]
         self._columns = len(set(self._names))
@@ -100,62 +93,27 @@ class Ticker:
         domains = [(j, CANONICAL[read.role].domain) for j, read in enumerate(self._reads) if read.role in CANONICAL]
         self._domains = [(j, domain) for j, domain in domains if domain]
         self._factor = UNITS[pipeline.unit or "ns"]
+        self._emits = pipeline.emits
         self._timed, self._zone = pipeline.time is not None, pipeline.session
         self._second: int | None = None  # of the session that was found last
         self._session = 0
-        self.usable = self._has_cells()
+        self.usable = has_lanes(pipeline) and not self._clashes()
         if self.usable:
-            self._lay_out()
+            self._lane = Lane(pipeline)
+            self._run = self._lane.run
+            self._cells = self._lane.cells.data
+            made = {name: values.dtype for name, values in self._lane.made.items()}
+            self._pack = Struct("=I4xqq" + "".join(FORMATS[read.dtype.str] for read in self._reads)).pack_into
+            self._unpack = Struct("=" + "".join(FORMATS[dtype.str] for dtype in made.values())).unpack_from
+            self._results = 8 * self._lane.given
+            self._gives = list(made)
+            self._nullable = [name for name in made if name in pipeline.nullable]
 
-    def _has_cells(self) -> bool:
-        """Whether each column has a cell of its own: not where one is read in two ways, or is a key."""
+    def _clashes(self) -> bool:
+        """Whether a column that is read is a key, or one that is given is there already."""
         pipeline = self.pipeline
-        keys = {pipeline.symbol, pipeline.time}
-        taken = keys | set(self._names)
-        types: dict[str, np.dtype[Any]] = {}
-        for scan in pipeline.scans:
-            for read in scan.step.reads:
-                if types.get(read.name, read.dtype) != read.dtype or read.dtype.str not in FORMATS:
-                    return False
-            if not scan.kernel.emits:
-                types |= dict(zip(scan.step.outputs, scan.kernel.output_dtypes(scan.step.width), strict=True))
-        plain = all(dtype.str in FORMATS for dtype in types.values())
-        return plain and not keys & set(self._names) and (pipeline.emits or not taken & set(types))
-
-    def _lay_out(self) -> None:
-        """Lay out the cells: code, session, time, what the steps read, and what they give."""
-        pipeline, reads = self.pipeline, self._reads
-        scans = [scan for scan in pipeline.scans if not scan.kernel.emits]
-        given = [
-            (name, dtype)
-            for scan in scans
-            for name, dtype in zip(scan.step.outputs, scan.kernel.output_dtypes(scan.step.width), strict=True)
-        ]
-        cells = np.zeros(3 + len(reads) + len(given), np.int64)
-        self._cells = cells.data
-        self._keys = (
-            cells[:1].view(np.uint32)[:1],
-            cells[1:2] if pipeline.session else NO_SESSION,
-            cells[2:3] if pipeline.time else NO_TIME,
-        )
-        columns: dict[Read | str, Array] = {read: _cell(cells, 3 + j, read.dtype) for j, read in enumerate(reads)}
-        made: dict[str, Array] = {}
-        self._arguments: list[list[Array]] = []
-        for scan in pipeline.scans:
-            inputs = [made[read.name] if read.name in made else columns[read] for read in scan.step.reads]
-            if scan.kernel.emits:
-                self._event, self._inputs = scan, inputs
-                break
-            outputs = []
-            for name, dtype in given[len(made) : len(made) + len(scan.step.outputs)]:
-                made[name] = _cell(cells, 3 + len(reads) + len(made), dtype)
-                outputs.append(made[name])
-            self._arguments.append([*inputs, *(np.array([number]) for number in scan.parameters), *outputs])
-        self._pack = Struct("=I4xqq" + "".join(FORMATS[read.dtype.str] for read in reads)).pack_into
-        self._unpack = Struct("=" + "".join(FORMATS[dtype.str] for _, dtype in given)).unpack_from
-        self._results = 8 * (3 + len(reads))
-        self._gives = list(made)
-        self._nullable = [name for name in made if name in pipeline.nullable]
+        keys, reads = {pipeline.symbol, pipeline.time}, set(self._names)
+        return bool(keys & reads or (not pipeline.emits and (keys | reads) & set(pipeline.gives)))
 
     def bind(self, state: State) -> None:
         """Take the state that ticks are to advance; again after anything else has advanced it."""
@@ -170,16 +128,7 @@ class Ticker:
         if self.pipeline.symbol is None:
             self._kind, self._code = type(None), dict.fromkeys([None] * len(known), 0).get
         self._latest = state.last.data
-        self._places = []
-        entries = []
-        for scan, own, arguments in zip(self.pipeline.scans, state.steps, self._arguments, strict=False):
-            scan.make_room(own, len(state.table))
-            places = np.array(addresses([*self._keys, own.records, own.slots, own.used, *arguments]), np.int64)
-            self._places.append(places)
-            entries.append((scan.entry().address, places.ctypes.data))
-        self._entries, self._steps = np.array(entries, np.int64), len(entries)
-        self._table = self._entries.ctypes.data
-        self._enter = enter_all()
+        self._lane.bind(state)
 
     def __call__(self, symbol: Any, ts: Any, values: dict[str, Any]) -> Any:
         """Return what the steps give for a tick, or the rows that were emitted; None if it is to be read as a frame."""
@@ -219,22 +168,13 @@ class Ticker:
         self._pack(self._cells, 0, code, self._session, instant, *row)
         if self._timed:
             self._latest[code] = instant
-        if (stopped := self._enter(self._table, 0, self._steps)) >= 0:
-            self._go_on(stopped)
-        if self._event is not None:
-            return self._emitted(self._event, instant)
+        self._run()
+        if self._emits:
+            return self._emitted(instant)
         given = dict(zip(self._gives, self._unpack(self._cells, self._results)))  # noqa: B905 - a keyword takes time
         for name in self._nullable:
             given[name] = None if given[name] == MISSING else given[name]
         return given
-
-    def _go_on(self, stopped: int) -> None:
-        """Make room for the step that has none, and go on with it."""
-        while stopped >= 0:
-            own = self._state.steps[stopped]
-            own.slots = _twice(own.slots)
-            self._places[stopped][POOL] = addresses([own.slots])
-            stopped = self._enter(self._table, stopped, self._steps)
 
     def _instant(self, ts: Any) -> int | None:
         """Return a time that is not an int as nanoseconds, if it is of the kind of those before."""
@@ -267,22 +207,11 @@ class Ticker:
                 return None
         return converted
 
-    def _emitted(self, event: Scan, instant: int) -> Any:
-        state = self._state
-        found: Any = event.run(state.steps[-1], len(state.table), *self._keys, self._inputs)
+    def _emitted(self, instant: int) -> Any:
+        state, lane = self._state, self._lane
+        event = self.pipeline.scans[-1]
+        found: Any = event.run(state.steps[-1], len(state.table), lane.codes, lane.session, lane.ts, lane.event)
         if not len(found.rows):
             return []
         known_at = np.full(len(found.rows), instant)
         return emitted_rows(self.pipeline, state, OneTick({}), found.rows, found.codes, known_at)
-
-
-def _cell(cells: Array, j: int, dtype: np.dtype[Any]) -> Array:
-    """Return a cell as an array of one number."""
-    return cells[j : j + 1].view(dtype)[:1]
-
-
-def _twice(slots: Array) -> Array:
-    """Return a pool with twice the room."""
-    larger = np.zeros(max(64, 2 * len(slots)), slots.dtype)
-    larger[: len(slots)] = slots
-    return larger

@@ -83,9 +83,9 @@ class Ticks:
         if symbol is not None:
             require(self.view, symbol, " for symbols; without one, say symbol=None")
 
-    def read_keys(self, state: State, at: slice) -> Array:
+    def read_keys(self, state: State, at: slice) -> Array | None:
         """Give the symbols of some rows their codes in a state, refuse rows that are out of order, and return the last
-        times after them.
+        times after them (see `Keys.read_in_order`).
 
         The state learns symbols and the kind of times, which is to be undone should the rows not be used after all.
         """
@@ -120,23 +120,31 @@ class Ticks:
             self._known_at = times(self.view, KNOWN_AT, pipeline.unit)[0]
         self._sessions = session_ids(self.keys.ts, pipeline.session) if pipeline.session else NO_SESSION
         for scan in pipeline.scans:
-            inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.step.reads]
+            inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.reads]
             room = scan.outputs(self.view.rows)
             self._work.append((scan, inputs, room))
-            self._outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
+            self._outputs |= dict(zip(scan.gives, room, strict=True)) if room else {}
 
-    def advance(self, state: State, last: Array, at: slice) -> Any:
-        """Run the steps over rows that can all be used; `last` are the last times after them.
+    def advance(self, state: State, last: Array | None, at: slice) -> Any:
+        """Run the steps over rows that can all be used; `last` is what reading their keys has returned.
 
         Returns
         -------
         frame or None
             The rows that the last step emitted, if that is what it does.
         """
-        state.last = last
+        if last is not None:
+            state.last = last
+        elif self.keys.time is not None:
+            state.last[self.keys.codes[at]] = self.keys.ts[at]  # of a symbol's times the last one stays
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
         symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
+        if len(chunks) == 1 and (at.start, at.stop) == (0, self.view.rows):  # nothing to slice, nobody to wait for
+            for own, (scan, inputs, room) in zip(state.steps, self._work, strict=True):
+                rows = scan.run(own, symbols, self.keys.codes, self._sessions, self.keys.ts, inputs, room)
+                emitted[0] = rows if isinstance(rows, Emitted) else None
+            return self._emitted(state, emitted)
         steps = []
         for s, (scan, inputs, room) in enumerate(self._work):
 
@@ -156,6 +164,9 @@ class Ticks:
 
             steps.append((not scan.kernel.stateless, step))
         run_wavefront(len(chunks), steps)
+        return self._emitted(state, emitted)
+
+    def _emitted(self, state: State, emitted: list[Emitted | None]) -> Any:
         if not self.pipeline.emits:
             return None
         known = [rows for rows in emitted if rows is not None]
