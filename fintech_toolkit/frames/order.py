@@ -12,6 +12,7 @@ from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, read_only
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.scan import as_taken
 from fintech_toolkit.schema import Array
 
 _NAT, _NULL = int(NAT), int(NULL)
@@ -47,6 +48,11 @@ def _mark_few(codes, ts, last, ok):  # type: ignore[no-untyped-def]
     for i in range(codes.shape[0] - 1, -1, -1):
         if ok[i]:
             last[codes[i]] = before[i]
+
+
+def _keep_few(codes, ts, last):  # type: ignore[no-untyped-def]
+    for i in range(codes.shape[0]):
+        last[codes[i]] = ts[i]
 
 
 @compile_cached
@@ -90,20 +96,27 @@ def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
         _mark(codes, ts, last, ok)
 
 
+def keep_few(codes: Array, ts: Array, last: Array) -> None:
+    """Keep the times of rows that `mark_few` has found in order as the last ones of their symbols."""
+    if len(ts):
+        _few()[1](codes, as_taken(ts, last.dtype), last)
+
+
 def mark_few(codes: Array, ts: Array, last: Array, ok: Array) -> None:
     """Clear `ok` as `mark_disorder` does, for rows that are few among the symbols, all of which are known: without a
     copy of the last times, which are as they were afterwards.
     """
     if len(ts):
-        _few()(codes, ts, last, ok)
+        _few()[0](codes, as_taken(ts, last.dtype), last, ok)
 
 
 @cache
-def _few() -> Any:
-    """Return `_mark_few`, which takes columns that are read only and others."""
-    i8 = types.Array(types.int64, 1, "C", readonly=True)
-    codes = types.Array(types.uint32, 1, "C", readonly=True)
-    return compile_cached(_mark_few, (codes, i8, types.int64[::1], types.boolean[::1]))
+def _few() -> list[Any]:
+    """Return `_mark_few` and `_keep_few`, compiled; they take columns that are read only and others."""
+    codes, ts = (types.Array(kind, 1, "C", readonly=True) for kind in (types.uint32, types.int64))
+    marked = compile_cached(_mark_few, (codes, ts, types.int64[::1], types.boolean[::1]))
+    kept = compile_cached(_keep_few, (codes, ts, types.int64[::1]))
+    return [compiled.get_overload(compiled.signatures[0]) for compiled in (marked, kept)]
 
 
 def no_symbol(column: str | None, where: str) -> str:

@@ -22,6 +22,7 @@ NULL = np.uint32(2**32 - 1)
 """The code of a row without a symbol."""
 
 
+ARROW = (pa.Array, pa.ChunkedArray)
 NOT_KNOWN = int(NULL)
 
 
@@ -273,14 +274,17 @@ class SymbolTable:
 
 def _objects(column: Any) -> Array | None:
     """Return a column of symbols as texts or integers of Python can be taken from it; None if they cannot."""
-    if isinstance(column, pa.Array | pa.ChunkedArray):
+    values = column
+    if isinstance(column, pd.Series):
+        values = column.to_numpy()
+    elif isinstance(column, ARROW):
         if column.null_count:
             return None
-        if pa.types.is_dictionary(column.type):
+        if isinstance(column.type, pa.DictionaryType):
             column = column.cast(column.type.value_type)
-        values = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
-    else:
-        values = column.to_numpy() if isinstance(column, pd.Series) else column
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        values = column.to_numpy(zero_copy_only=False)
     return values if isinstance(values, np.ndarray) and values.dtype.kind in "OUiu" else None
 
 

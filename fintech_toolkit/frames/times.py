@@ -37,14 +37,16 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     """
     column: Any = frame.column(name)
     what = f"Column {name!r}"
-    wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
-    remedy = "convert it with pandas.to_datetime(…, utc=True)."
-    if type(column) is pa.ChunkedArray and column.num_chunks == 1:
+    if type(column) is pd.Series and column.dtype == np.int64:
+        column = column.to_numpy()
+    elif type(column) is pa.ChunkedArray and column.num_chunks == 1:
         column = column.chunk(0)
     if type(column) is pa.Int64Array and not column.null_count:
         column = column.to_numpy()
     if type(column) is np.ndarray and column.dtype == np.int64:
         return whole_nanoseconds(column, what, unit), "int"
+    wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
+    remedy = "convert it with pandas.to_datetime(…, utc=True)."
     try:
         if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
             column = pd.Series(column)  # in a unit that pandas has

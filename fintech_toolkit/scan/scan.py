@@ -58,7 +58,7 @@ def _loop(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
 
 @cache
 def _call(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
-    """Return a loop as it is called without a look at what its arguments are, which costs as much as the call itself."""
+    """Return a loop as it is called without a look at what its arguments are, which would take as long as the call."""
     loop = _loop(kernel, width, session, by_time)
     return loop.get_overload(loop.signatures[0])
 

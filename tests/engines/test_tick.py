@@ -251,10 +251,10 @@ def test_a_tick_that_stops_half_way_stops_the_run(monkeypatch: pytest.MonkeyPatc
     ticker = run._ticker
     assert ticker is not None
 
-    def interrupted(*_: Any) -> int:
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ticker, "_enter", interrupted)
+    monkeypatch.setattr(ticker, "_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.tick("A", START + 1, **QUOTE)
     with pytest.raises(ft.StateError, match="stopped half-way"):

@@ -13,14 +13,14 @@ from fintech_toolkit.engines.memory.keys import Keys
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.frames.order import keep_few
 from fintech_toolkit.frames.sessions import session_ids
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
-from fintech_toolkit.scan.steps import Read
 from fintech_toolkit.scan.values import MISSING, as_values
-from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
+from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, has_domain, outside_domain
 
 if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
@@ -44,8 +44,7 @@ class Ticks:
         self.pipeline = pipeline
         self.view = view
         self._encoded = encoded
-        self._sources: dict[Read, Array] = {}
-        self._outputs: dict[str, Array] = {}
+        self._columns: list[Array] = []  # those that are read, then those that are given
         self._work: list[tuple[Scan, list[Array], list[Array]]] = []
         self._check_columns()
 
@@ -67,7 +66,9 @@ class Ticks:
             name = self.pipeline.source(read.name)
             what = f"Column {name!r}"
             values = as_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
-            self._sources[read] = values
+            self._columns.append(values)
+            if not has_domain(read.role):
+                continue
             if not refuse:
                 check_domain(values, read.role, what)
             elif (outside := outside_domain(values, read.role)) is not None:
@@ -104,7 +105,7 @@ class Ticks:
         return self.keys.lack(row, where) or self._wrong_number(row) or self.keys.disorder(row, where, state.table)
 
     def _wrong_number(self, row: int) -> str | None:
-        for read, values in self._sources.items():
+        for read, values in zip(self.pipeline.source_reads, self._columns, strict=False):  # those read so far
             try:
                 check_domain(values[row : row + 1], read.role, f"Column {self.pipeline.source(read.name)!r}", row)
             except DataError as error:
@@ -115,15 +116,14 @@ class Ticks:
         """Find what the steps need besides columns and keys; after it nothing can be wrong with the frame."""
         pipeline = self.pipeline
         self._known_at = self.keys.ts
-        if KNOWN_AT in self.view.names and pipeline.time is not None and pipeline.emits:
+        if pipeline.emits and KNOWN_AT in self.view.names and pipeline.time is not None:
             # When each tick was known: for a bar that is not its time, the start, but what its own step said.
             self._known_at = times(self.view, KNOWN_AT, pipeline.unit)[0]
         self._sessions = session_ids(self.keys.ts, pipeline.session) if pipeline.session else NO_SESSION
-        for scan in pipeline.scans:
-            inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.reads]
+        for scan, places in pipeline.wires:
             room = scan.outputs(self.view.rows)
-            self._work.append((scan, inputs, room))
-            self._outputs |= dict(zip(scan.gives, room, strict=True)) if room else {}
+            self._work.append((scan, [self._columns[j] for j in places], room))
+            self._columns += room
 
     def advance(self, state: State, last: Array | None, at: slice) -> Any:
         """Run the steps over rows that can all be used; `last` is what reading their keys has returned.
@@ -135,8 +135,8 @@ class Ticks:
         """
         if last is not None:
             state.last = last
-        elif self.keys.time is not None:
-            state.last[self.keys.codes[at]] = self.keys.ts[at]  # of a symbol's times the last one stays
+        else:
+            keep_few(self.keys.codes[at], self.keys.ts[at], state.last)
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
         symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
@@ -176,9 +176,10 @@ class Ticks:
 
     def enriched(self) -> Any:
         """Return the frame with the steps' columns appended, when all its rows have been run through."""
+        given = dict(zip(self.pipeline.gives, self._columns[len(self.pipeline.source_reads) :], strict=True))
         for name in self.pipeline.nullable:
-            self._outputs[name] = np.ma.masked_equal(self._outputs[name], MISSING, copy=False)
-        return self.view.append(self._outputs)
+            given[name] = np.ma.masked_equal(given[name], MISSING, copy=False)
+        return self.view.append(given)
 
 
 def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
