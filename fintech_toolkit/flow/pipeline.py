@@ -169,7 +169,7 @@ class Description:
     def __or__(self, other: Description | Step) -> Self:
         """Return this pipeline followed by another one with the same options, or by a step."""
         if not isinstance(other, Description):
-            return self._with([*self.steps, other])
+            return self.with_steps([*self.steps, other])
         mine, theirs = self._options(), other._options()
         for name in OPTIONS:
             if mine[name] != theirs[name]:
@@ -177,12 +177,13 @@ class Description:
                     f"These pipelines do not fit together: {name}={mine[name]!r} and {name}={theirs[name]!r}. Make "
                     "both with the same options, or give the steps of one of them as they are: pipeline | step."
                 )
-        return self._with([*self.steps, *other.steps])
+        return self.with_steps([*self.steps, *other.steps])
 
     def __ror__(self, step: Step) -> Self:
-        return self._with([step, *self.steps])
+        return self.with_steps([step, *self.steps])
 
-    def _with(self, steps: Iterable[Step]) -> Self:
+    def with_steps(self, steps: Iterable[Step]) -> Self:
+        """Return a pipeline of other steps with the same options."""
         return type(self)(*steps, **self._options())
 
     def _options(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ FEW = 4096
 class Frame(Protocol):
     """What an engine needs of a frame."""
 
+    frame: Any
     names: list[str]
     rows: int
 
@@ -156,8 +157,14 @@ class PandasFrame:
         """Return a view of the frame with all its columns called by other names."""
         return PandasFrame(self.frame.rename(columns=names)) if _changes(names) else self
 
-    def taker(self, rows: Array) -> Callable[[str], Any]:
-        """Return what takes a column's values at rows, exact, nulls where a row is -1."""
+    def select(self, names: list[str]) -> pd.DataFrame:
+        """Return the frame with only these columns, in this order."""
+        return self.frame[names]
+
+    def taker(self, rows: Array, *, some: bool = True) -> Callable[[str], Any]:
+        """Return what takes a column's values at rows, exact, nulls where a row is -1, which is so for some at most."""
+        if not some:
+            return lambda name: self.frame[name].array.take(rows)
         missing = rows < 0
         return lambda name: _take(self.frame[name], rows, missing)
 
@@ -225,8 +232,12 @@ class ArrowFrame:
         """Return a view of the frame with all its columns called by other names."""
         return ArrowFrame(self.frame.rename_columns(list(names.values()))) if _changes(names) else self
 
-    def taker(self, rows: Array) -> Callable[[str], Any]:
-        """Return what takes a column's values at rows, nulls where a row is -1."""
+    def select(self, names: list[str]) -> Any:
+        """Return the frame with only these columns, in this order."""
+        return self.frame.select(names)
+
+    def taker(self, rows: Array, *, some: bool = True) -> Callable[[str], Any]:
+        """Return what takes a column's values at rows, nulls where a row is -1, which is so for some at most."""
         table, places = without_views(self.frame), pa.array(rows, mask=rows < 0)
 
         def take(name: str) -> Any:

@@ -181,8 +181,13 @@ class Run:
         rows, reasons = np.array(list(refused), np.int64), pd.Series(list(refused.values()), dtype="str")
         return self._go_on(state, ticks, last), pd.DataFrame({"row": rows, "reason": reasons})
 
-    def flush(self) -> Any:
-        """Return the rows that are still unfinished, as a pandas frame, and start afresh.
+    def flush(self, like: Any = None) -> Any:
+        """Return the rows that are still unfinished, and start afresh.
+
+        Parameters
+        ----------
+        like : frame, optional
+            One of the sort that they are to have; pandas by default.
 
         Raises
         ------
@@ -192,7 +197,7 @@ class Run:
         if not self.pipeline.emits:
             raise PipelineError("This pipeline has no event step: nothing is left to flush.")
         self._bound = False
-        rows = self._flush(self.state, wrap(pd.DataFrame()))
+        rows = self._flush(self.state, wrap(pd.DataFrame() if like is None else like))
         self._state = self._fresh()
         return rows
 

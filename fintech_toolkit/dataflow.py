@@ -1,0 +1,175 @@
+"""Dataflows: operations on named inputs, described once, that frames, files, Dask and live streams all run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
+from fintech_toolkit.engines.memory.inputs import Names, inputs_of, is_names, unwrapped
+from fintech_toolkit.engines.memory.relational import whole
+from fintech_toolkit.errors import ParameterError, did_you_mean
+from fintech_toolkit.flow import flow_plan
+from fintech_toolkit.flow.description import FlowDescription
+from fintech_toolkit.flow.flow_plan import FlowPlan
+from fintech_toolkit.flow.nodes import Source, sources
+from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.frames.views import is_dask
+
+
+def source(name: str) -> Flow:
+    """Return a dataflow that is an input.
+
+    Parameters
+    ----------
+    name : str
+        By this it is given when the flow is called: ``flow(quotes=…)``.
+
+    Returns
+    -------
+    Flow
+        Its methods add operations.
+
+    Raises
+    ------
+    ParameterError
+        If it is no name that Python's keywords can have.
+
+    Examples
+    --------
+    >>> import fintech_toolkit as ft
+    >>> ft.source("quotes").filter([("bid", ">", 0)]).select("symbol", "bid")
+    3 select symbol, bid
+    └─ 2 filter bid > 0
+       └─ 1 source 'quotes'
+    """
+    if not isinstance(name, str) or not name.isidentifier() or name in ("without", "self"):
+        raise ParameterError(f"source({name!r}): a source is given by its name, so this must be one, such as 'quotes'.")
+    return Flow(Source(name))
+
+
+class Flow(FlowDescription):
+    """Operations on named inputs, each of which gives a new flow. Immutable, pure data; `source` begins one.
+
+    ``flow(quotes=…, trades=…)`` runs it on all there is; ``flow.start()`` frame by frame; ``flow.live(…)`` on streams.
+    All of these give the same numbers to the last bit. Rules make it cheaper before it runs on all there is, and
+    change nothing of its result; ``flow.explain(…)`` shows what they did.
+
+    Attributes
+    ----------
+    node : Node
+        The last operation; the others stand before it.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> def at(*seconds): return pd.to_datetime(seconds, unit="s", utc=True)
+    >>> trades, quotes, bonds = ft.source("trades"), ft.source("quotes"), ft.source("bonds")
+    >>> flow = (
+    ...     trades.asof_join(quotes.pipe(ft.midprice()))
+    ...     .join(bonds, on="symbol", select=["rating"])
+    ...     .filter([("rating", "in", ["AAA", "AA"])])
+    ... )
+    >>> result = flow(
+    ...     trades=pd.DataFrame({"symbol": ["A", "B"], "ts": at(2, 3), "price": [10.2, 20.0]}),
+    ...     quotes=pd.DataFrame({"symbol": ["A", "B"], "ts": at(0, 1), "bid": [10.0, 19.0], "ask": [10.2, 21.0]}),
+    ...     bonds=pd.DataFrame({"symbol": ["A", "B"], "rating": ["AA", "CCC"]}),
+    ... )
+    >>> result[["symbol", "price", "mid", "rating"]]
+      symbol  price   mid rating
+    0      A   10.2  10.1     AA
+    """
+
+    def __call__(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
+        """Run on all there is of each input.
+
+        Parameters
+        ----------
+        without : collection of str
+            Rules that are left out; see `explain`.
+        **inputs : frame or path
+            Each source by its name: pandas frames, Arrow tables (or what offers Arrow's stream, as Polars frames do),
+            Dask frames, a `ReferenceTable` that others are joined with, or paths and URLs of files or folders of
+            Parquet or CSV, of which only what is needed is read.
+            Paths alone give an Arrow table. Beside a Dask frame the others may be paths, Dask and pandas frames.
+
+        Returns
+        -------
+        frame
+            Of the sort of the inputs; of Dask frames a lazy one.
+
+        Raises
+        ------
+        ParameterError
+            If a source is not given, or one is that the flow does not have.
+        PipelineError
+            If the inputs are not of one sort.
+        FintechToolkitError
+            If something is wrong with a column or a row; the message says in which node.
+        """
+        given = self._given(inputs)
+        if any(map(is_dask, given.values())):
+            return self.dask(without=without, **given)
+        found = inputs_of(given)
+        tree, _ = optimised(self.node, {name: item.names for name, item in found.items()}, without)
+        return whole(tree, found)
+
+    def dask(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
+        """Return the lazy Dask frame of what the flow gives, also where all inputs are paths.
+
+        Parameters and errors are those of a call; of references that are pandas frames, every worker gets a copy.
+        """
+        from fintech_toolkit.engines.dask import dataflow
+
+        return dataflow.run(self.node, self._given(inputs), without)
+
+    def start(self, state: FlowState | str | os.PathLike[str] | None = None) -> FlowRun:
+        """Return a run that goes on, frame by frame, from a state, a file in which one was saved, or from nothing.
+
+        Raises
+        ------
+        StateError
+            If no node of the flow is in the state, or the file is not a saved one.
+        """
+        return FlowRun(self.node, FlowState.load(state) if isinstance(state, str | os.PathLike) else state)
+
+    def live(self, **streams: Any) -> Any:
+        """Return a streamz stream of what the flow gives of streams of frames.
+
+        Parameters
+        ----------
+        **streams : streamz.Stream or frame
+            Each source by its name. A reference may be a frame, which stays what it is.
+
+        Raises
+        ------
+        ParameterError, PipelineError
+            If a source is not given, or cannot be a stream.
+        """
+        from fintech_toolkit.engines.live import dataflow
+
+        return dataflow.live(self.node, self._given(streams))
+
+    def explain(self, *, without: Collection[str] = (), **inputs: Any) -> FlowPlan:
+        """Return the flow as it was written and as it would run, what each rule did, what is read, and how it runs on
+        Dask. Nothing is computed; of files footers are read.
+
+        Parameters and errors are those of a call. Of inputs that are not given, lists of their columns will do.
+        """
+        given = {name: Names(value) if is_names(value) else value for name, value in self._given(inputs).items()}
+        if any(map(is_dask, given.values())):
+            from fintech_toolkit.engines.dask import dataflow
+
+            return dataflow.explain(self.node, given, without)
+        return flow_plan.explain(self.node, inputs_of(given), without)
+
+    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        known = sources(self.node)
+        for name in inputs:
+            if name not in known:
+                raise ParameterError(f"The flow has no source {name!r}. {did_you_mean(name, known)}")
+        missing = [name for name in known if name not in inputs]
+        if missing:
+            raise ParameterError(f"Source {missing[0]!r} is not given; the flow reads {', '.join(map(repr, known))}.")
+        return {name: unwrapped(value) for name, value in inputs.items()}

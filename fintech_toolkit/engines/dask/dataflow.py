@@ -1,0 +1,252 @@
+"""Dataflows on Dask frames: each node as an expression of Dask, so that what is known of partitions goes on."""
+
+# Dask is typed in part only, and its expressions declare their operands in a mutable class attribute.
+# mypy: disable-error-code="no-untyped-call,no-any-return,attr-defined"
+# ruff: noqa: RUF012
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import pandas as pd
+from dask._task_spec import DataNode, Task, TaskRef
+from dask.dataframe.dask_expr import new_collection
+from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
+from dask.dataframe.dask_expr._util import _convert_to_list
+
+from fintech_toolkit.engines.dask import asof, partitions, plans, versions
+from fintech_toolkit.engines.dask.scans import in_partition
+from fintech_toolkit.engines.memory.files import PandasFiles
+from fintech_toolkit.engines.memory.inputs import FrameInput
+from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
+from fintech_toolkit.engines.memory.wavefront import one_thread
+from fintech_toolkit.errors import DataError, PipelineError
+from fintech_toolkit.flow import flow_plan
+from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.flow_plan import FlowPlan
+from fintech_toolkit.flow.nodes import Node, Source, walk
+from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
+from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.frames.views import is_dask, sort_of
+
+
+class DaskInput:
+    """A Dask frame as an input."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        self.names = list(frame.columns)
+
+    def read(self, columns: Any, where: Conditions | None) -> Any:
+        """Return the lazy frame of some columns of the rows that meet conditions."""
+        frame = self._frame if where is None else _filter(where, self._frame)
+        return frame if columns is None else frame[list(columns)]
+
+
+class DaskFiles(PandasFiles):
+    """Files that are read lazily: Parquet as Dask does, CSV a file a partition."""
+
+    def read(self, columns: Any = None, where: Conditions | None = None) -> Any:
+        """Return the lazy frame of some columns of the rows that meet conditions."""
+        names = None if columns is None else list(dict.fromkeys([*columns, *(where.columns if where else ())]))
+        if self.format == "csv":
+            frame = dd.from_map(_read_csv, self.paths, columns=names, meta=_empty(self))
+        else:
+            filters = None if where is None else where.tuples()
+            frame = dd.read_parquet(self.path, columns=names, filters=filters, index=False)
+        return DaskInput(frame).read(columns, where)  # rows of which a value is missing meet no condition
+
+
+def _read_csv(path: str, columns: list[str] | None = None) -> pd.DataFrame:
+    frame: pd.DataFrame = PandasFiles(path).read(columns)
+    return frame
+
+
+def _empty(files: DaskFiles) -> pd.DataFrame:
+    return files.schema.empty_table().to_pandas(ignore_metadata=True)
+
+
+def run(tree: Node, given: Mapping[str, Any], without: Collection[str]) -> Any:
+    """Return the lazy frame that a flow gives.
+
+    Raises
+    ------
+    FintechToolkitError
+        If something is wrong with columns; with rows, when it is computed.
+    """
+    inputs = _inputs(given)
+    runs, _ = optimised(tree, {name: item.names for name, item in inputs.items()}, without)
+    return _lowered(runs, inputs, {})
+
+
+def explain(tree: Node, given: Mapping[str, Any], without: Collection[str]) -> FlowPlan:
+    """Return how a flow would run; nothing is computed."""
+    inputs = _inputs(given)
+    runs, _ = optimised(tree, {name: item.names for name, item in inputs.items()}, without)
+    found: dict[Node, Plan] = {}
+    _lowered(runs, inputs, found)
+    return flow_plan.explain(tree, inputs, without, found)
+
+
+def _inputs(given: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if is_dask(value):
+            found[name] = DaskInput(value)
+        elif sort_of(value) == "pandas":
+            found[name] = FrameInput(value)
+        elif isinstance(value, str | os.PathLike):
+            by_symbol = (Path(value) / versions.POINTER).is_file()
+            found[name] = DaskInput(partitions.read_partitioned(value)) if by_symbol else DaskFiles(value)
+        else:
+            raise PipelineError(
+                f"On Dask source {name!r} must be a Dask or pandas frame, or a path, not {type(value).__name__}."
+            )
+    return found
+
+
+def _lowered(tree: Node, inputs: Mapping[str, Any], found: dict[Node, Plan]) -> Any:
+    """Return the lazy frame of a tree, and note in `found` how nodes that remember run."""
+    frames: dict[Node, Any] = {}
+    for node in walk(tree):
+        before = [frames[each] for each in node.before]
+        with naming(node, tree):
+            if isinstance(node, Source):
+                frames[node] = inputs[node.name].read(node.columns, node.where)
+            elif not any(map(is_dask, before)):
+                frames[node] = OPERATIONS[type(node)](node, *before)
+            else:
+                frames[node] = LOWERINGS[type(node)](node, *before)
+                if type(node) in EXPLANATIONS:
+                    found[node] = EXPLANATIONS[type(node)](node, *before)
+    return frames[tree]
+
+
+def _filter(where: Conditions, frame: Any) -> Any:
+    return new_collection(RowFilter(frame.expr, where))
+
+
+def _join(node: Join, left: Any, reference: Any) -> Any:
+    if not is_dask(left):
+        raise PipelineError("the reference is a Dask frame, so the left must be one too.")
+    there = reference.repartition(npartitions=1).expr if is_dask(reference) else reference
+    alone = node.over(Source("left"), Source("reference"))  # a worker needs not know what stands before
+    return new_collection(ReferenceJoin(left.expr, there, alone))
+
+
+def _explained_join(node: Join, left: Any, reference: Any) -> Plan:
+    theirs = how_many(reference.npartitions, "partition") if is_dask(reference) else "one frame"
+    return Plan(
+        "whole reference",
+        "a reference is sent whole to every partition of left",
+        "every partition of left by itself",
+        f"left {how_many(left.npartitions, 'partition')}, reference {theirs}",
+        AS_THEY_WERE,
+    )
+
+
+LOWERINGS: dict[type[Node], Callable[..., Any]] = {
+    Filter: lambda node, frame: _filter(node.where, frame),
+    Select: lambda node, frame: frame[list(node.columns)],
+    Rename: lambda node, frame: frame.rename(columns=dict(node.names)),
+    Pipe: lambda node, frame: plans.apply(node.pipeline, frame)[0],
+    Join: _join,
+    AsOfJoin: lambda node, left, right: asof.join(left, right, node.options),
+}
+EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
+    Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
+    Join: _explained_join,
+    AsOfJoin: lambda node, left, right: asof.explain(left, right, node.options),
+}
+
+
+def keep_rows(frame: pd.DataFrame, where: Conditions, partition: int = 0) -> pd.DataFrame:
+    """Return the rows of a partition that meet conditions."""
+    with one_thread(), in_partition(partition):
+        return FrameInput(frame).read(None, where)
+
+
+def join_partition(left: pd.DataFrame, reference: pd.DataFrame, node: Join, partition: int) -> pd.DataFrame:
+    """Join a partition of left with all of the reference."""
+    try:
+        with one_thread():
+            return join(node, left, reference)[0]
+    except DataError as error:
+        raise DataError(f"{error} (Partition {partition} of left.)") from error
+
+
+class RowFilter(Blockwise):
+    """Rows that meet conditions, where they are."""
+
+    _parameters = ["frame", "conditions"]
+    operation = staticmethod(keep_rows)
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        return keep_rows(self.frame._meta, self.conditions)
+
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return the expression that has a column as it is here, partition by partition, and its name there."""
+        return self.frame, column
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        return self.frame.unique_partition_mapping_columns_from_shuffle
+
+    def _task(self, name: Any, index: int) -> Task:
+        return Task(name, keep_rows, TaskRef((self.frame._name, index)), self.conditions, index)
+
+    def _simplify_up(self, parent: Expr, dependents: Any) -> Any:
+        if not isinstance(parent, Projection):
+            return None
+        reads = self.conditions.columns
+        wanted = _convert_to_list(determine_column_projection(self, parent, dependents, additional_columns=reads)) or ()
+        columns = [name for name in self.frame.columns if name in wanted]
+        if columns == list(self.frame.columns):
+            return None
+        return type(parent)(type(self)(self.frame[columns], self.conditions), *parent.operands[1:])
+
+
+class ReferenceJoin(Expr):
+    """Every partition of left with a reference that is whole: order, index and partitions of left."""
+
+    _parameters = ["left", "reference", "node"]
+
+    @functools.cached_property
+    def _meta(self) -> pd.DataFrame:
+        reference = self.operand("reference")
+        there = reference._meta if isinstance(reference, Expr) else reference.iloc[:0]
+        return join(self.node, self.left._meta, there)[0]
+
+    def _divisions(self) -> tuple[Any, ...]:
+        return self.left.divisions
+
+    def keeps(self, column: str) -> tuple[Expr, str] | None:
+        """Return left, if it has a column as it is here, and its name there."""
+        return (self.left, column) if column in self.left.columns else None
+
+    @functools.cached_property
+    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
+        """Return by which columns the partitions hold rows together, as Dask asks it."""
+        return self.left.unique_partition_mapping_columns_from_shuffle
+
+    def _layer(self) -> dict[Any, Any]:
+        reference = self.operand("reference")
+        layer: dict[Any, Any] = {}
+        if isinstance(reference, Expr):
+            there = TaskRef((reference._name, 0))
+        else:
+            key = (f"reference-{self._name}", 0)
+            layer[key] = DataNode(key, reference)
+            there = TaskRef(key)
+        for i in range(self.left.npartitions):
+            here = TaskRef((self.left._name, i))
+            layer[self._name, i] = Task((self._name, i), join_partition, here, there, self.node, i)
+        return layer

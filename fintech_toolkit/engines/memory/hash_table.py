@@ -1,0 +1,185 @@
+"""A hash table from keys to the rows that have them: open addressing, hashes of 64 bits, all bytes compared.
+
+A slot is 0 if it is empty; else its lower 40 bits are a row, counted from 1, and the others those of its hash, so that
+the bytes of another key are hardly ever looked at. Who has the table may probe it from several threads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fintech_toolkit.errors import StateError
+from fintech_toolkit.frames.key_bytes import KeyBytes
+from fintech_toolkit.frames.symbols import read_only
+from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.intrinsics import fetch_soon, word_at
+from fintech_toolkit.schema import Array
+
+_ROW_BITS = np.uint64(40)
+_ROW = np.uint64(2**40 - 1)
+_ONE, _EIGHT, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
+_AHEAD = 16
+"""Rows by which slots are fetched from memory before they are looked at."""
+# The multipliers of MurmurHash3's last step, and one of the golden ratio.
+_FIRST, _SECOND, _GOLDEN = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(0x9E3779B97F4A7C15)
+
+
+class HashTable(NamedTuple):
+    """Slots, and the keys that they lead to."""
+
+    slots: Array
+    keys: KeyBytes
+
+    def find(self, keys: KeyBytes) -> Array:
+        """Return for each key the row of the table that has it, -1 if none has.
+
+        Raises
+        ------
+        StateError
+            If the table, read from a file, is damaged.
+        """
+        found = np.empty(keys.rows, np.int64)
+        whole = _find(
+            self.slots,
+            read_only(hashes(keys)),
+            *keys[:4],
+            *self.keys[:3],
+            self.keys.rows,
+            found,
+        )
+        if not whole:
+            raise StateError("The index of the table is damaged; make it anew from its rows.")
+        return found
+
+
+def build(keys: KeyBytes) -> tuple[HashTable, Array]:
+    """Return a table of keys, and for each row the first one that has the same key, -1 without a key.
+
+    The table knows only the first of several rows.
+    """
+    slots = np.zeros(3 * keys.rows + 1, np.uint64)  # never full, so that each search ends
+    first = np.empty(keys.rows, np.int64)
+    _insert(slots, read_only(hashes(keys)), *keys[:4], first)
+    return HashTable(read_only(slots), keys), first
+
+
+def hashes(keys: KeyBytes) -> Array:
+    """Return the hash of each key."""
+    out = np.empty(keys.rows, np.uint64)
+    _hash(*keys[:3], out)
+    return out
+
+
+@compile_cached
+def _home(hashed, size):  # type: ignore[no-untyped-def]
+    """The slot at which the search for a hash begins: its upper half, scaled; its lower bits are the tag."""
+    return ((hashed >> _HALF) * size) >> _HALF
+
+
+@compile_cached
+def _tail(data, begin, end):  # type: ignore[no-untyped-def]
+    """Fewer than eight bytes as one integer."""
+    word = np.uint64(0)
+    for at in range(begin, end):
+        word = (word << _EIGHT) | np.uint64(data[at])
+    return word
+
+
+@compile_cached
+def _hash(data, offsets, width, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        if offsets.shape[0] > 0:
+            begin, end = offsets[i], offsets[i + 1]
+        else:
+            begin, end = i * width, (i + 1) * width
+        mixed = np.uint64(end - begin) * _GOLDEN
+        if end - begin < 8:
+            mixed = (mixed ^ _tail(data, begin, end)) * _FIRST
+        else:
+            at = begin
+            while at + 8 < end:
+                mixed = (mixed ^ word_at(data, at)) * _FIRST
+                mixed ^= mixed >> _HALF
+                at += 8
+            mixed = (mixed ^ word_at(data, end - 8)) * _FIRST  # may hold bytes of the one before
+        mixed ^= mixed >> _HALF
+        mixed *= _SECOND
+        out[i] = mixed ^ (mixed >> _HALF)
+
+
+@compile_cached
+def _same(data, begin, other, there, length):  # type: ignore[no-untyped-def]
+    if length < 8:
+        return _tail(data, begin, begin + length) == _tail(other, there, there + length)
+    for j in range(0, length - 8, 8):
+        if word_at(data, begin + j) != word_at(other, there + j):
+            return False
+    return word_at(data, begin + length - 8) == word_at(other, there + length - 8)
+
+
+@compile_cached
+def _insert(slots, hashed, data, offsets, width, valid, first):  # type: ignore[no-untyped-def]
+    size = np.uint64(slots.shape[0])
+    for i in range(hashed.shape[0]):
+        fetch_soon(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
+        if valid.shape[0] > 0 and not valid[i]:
+            first[i] = -1
+            continue
+        if offsets.shape[0] > 0:
+            begin, length = offsets[i], offsets[i + 1] - offsets[i]
+        else:
+            begin, length = i * width, width
+        at, tag = _home(hashed[i], size), hashed[i] << _ROW_BITS
+        while True:
+            slot = slots[at]
+            if slot == 0:
+                slots[at] = tag | np.uint64(i + 1)
+                first[i] = i
+                break
+            if slot & ~_ROW == tag:
+                row = np.int64(slot & _ROW) - 1
+                if offsets.shape[0] > 0:
+                    there, bytes_ = offsets[row], offsets[row + 1] - offsets[row]
+                else:
+                    there, bytes_ = row * width, width
+                if bytes_ == length and _same(data, begin, data, there, length):
+                    first[i] = row
+                    break
+            at = at + _ONE if at + _ONE < size else np.uint64(0)
+
+
+@compile_cached
+def _find(slots, hashed, data, offsets, width, valid, their_data, their_offsets, their_width, their_rows, found):  # type: ignore[no-untyped-def]
+    """Find the row of each key. False, and no more is looked at, if a slot or an offset leads nowhere."""
+    size = np.uint64(slots.shape[0])
+    for i in range(hashed.shape[0]):
+        fetch_soon(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
+        found[i] = -1
+        if valid.shape[0] > 0 and not valid[i]:
+            continue
+        if offsets.shape[0] > 0:
+            begin, length = offsets[i], offsets[i + 1] - offsets[i]
+        else:
+            begin, length = i * width, width
+        at, tag = _home(hashed[i], size), hashed[i] << _ROW_BITS
+        for _ in range(slots.shape[0]):
+            slot = slots[at]
+            if slot == 0:
+                break
+            if slot & ~_ROW == tag:
+                row = np.int64(slot & _ROW) - 1
+                if row < 0 or row >= their_rows:
+                    return False
+                if their_offsets.shape[0] > 0:
+                    there, bytes_ = their_offsets[row], their_offsets[row + 1] - their_offsets[row]
+                else:
+                    there, bytes_ = row * their_width, their_width
+                if there < 0 or bytes_ < 0 or there + bytes_ > their_data.shape[0]:
+                    return False
+                if bytes_ == length and _same(data, begin, their_data, there, length):
+                    found[i] = row
+                    break
+            at = at + _ONE if at + _ONE < size else np.uint64(0)
+    return True

@@ -1,0 +1,254 @@
+"""What a dataflow is: operations on named inputs, each of which gives a new flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from fintech_toolkit.errors import ParameterError, PipelineError
+from fintech_toolkit.flow import flow_plan
+from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.nodes import Node, sources
+from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.serial import from_data, to_data
+from fintech_toolkit.scan.steps import Step
+
+
+class FlowDescription:
+    """A tree of nodes, to which methods add. Immutable, pure data.
+
+    `fintech_toolkit.Flow` is one that can be run.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def filter(self, where: Any) -> Self:
+        """Keep rows that meet conditions.
+
+        Parameters
+        ----------
+        where : tuple, list of tuples or list of lists of tuples
+            Conditions such as ``("price", ">", 100)``, as filters of Parquet files are given in pandas, Arrow and
+            Dask: all of a list must hold, of a list of lists all of one. They compare by ``==``, ``!=``, ``<``,
+            ``<=``, ``>``, ``>=``, ``in`` and ``not in``, with values of the column's own type; whole numbers exactly.
+            A row in which the value is missing (null or NaN) meets no condition, ``!=`` and ``not in`` included.
+
+        Raises
+        ------
+        ParameterError
+            If they are no conditions.
+        """
+        return type(self)(Filter(self.node, Conditions.checked(where)))
+
+    def select(self, *columns: str) -> Self:
+        """Keep some columns, in this order.
+
+        Raises
+        ------
+        ParameterError
+            If there is none, one is no name, or one is named twice.
+        """
+        return type(self)(Select(self.node, _names(columns, "select")))
+
+    def rename(self, names: Mapping[str, str]) -> Self:
+        """Call columns by other names: ``{"old": "new"}``.
+
+        Raises
+        ------
+        ParameterError
+            If it is no mapping of names.
+        """
+        if not isinstance(names, Mapping) or not names or not all(isinstance(n, str) for p in names.items() for n in p):
+            raise ParameterError(f"rename({names!r}) needs a mapping of old names to new ones.")
+        return type(self)(Rename(self.node, tuple(names.items())))
+
+    def pipe(self, *steps: Step | Description, **options: Any) -> Self:
+        """Run a pipeline, or steps as one; `flow | pipeline` is the same.
+
+        Parameters
+        ----------
+        *steps : Pipeline or Steps
+            A pipeline, or the steps of one.
+        **options
+            Of steps, those of a `Pipeline`.
+
+        Raises
+        ------
+        PipelineError, ParameterError
+            If they make no pipeline.
+        """
+        if len(steps) == 1 and isinstance(steps[0], Description) and not options:
+            return type(self)(Pipe(self.node, steps[0]))
+        return type(self)(Pipe(self.node, Description(*steps, **options)))  # type: ignore[arg-type]
+
+    def __or__(self, other: Step | Description) -> Self:
+        return self.pipe(other)
+
+    def join(
+        self,
+        reference: FlowDescription,
+        on: str | Sequence[str] | None = None,
+        *,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: str = "inner",
+        select: Sequence[str] | None = None,
+        where: Any = None,
+    ) -> Self:
+        """Append columns of the one row of a reference that has the same key.
+
+        Parameters
+        ----------
+        reference : Flow
+            Its keys are unique: two rows with one key that is asked for are an error.
+        on : str or list of str
+            The columns that are equal. A missing value equals nothing.
+        left_on, right_on : str or list of str, optional
+            Instead of `on`, where they are called differently.
+        how : {"inner", "left"}
+            Whether rows that meet none are dropped, or kept with missing values.
+        select : list of str, optional
+            The columns that are appended; all but the key, if left out.
+        where : conditions, optional
+            Conditions on rows of the reference, as for `filter`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        ours, theirs = _keys(on, left_on, right_on)
+        if how not in ("inner", "left"):
+            raise ParameterError(f"how={how!r} must be 'inner' or 'left'.")
+        there = _flow(reference, "join").node
+        if where is not None:
+            there = Filter(there, Conditions.checked(where))
+        columns = None if select is None else _names(select, "select=")
+        return type(self)(Join(self.node, there, ours, theirs, how, columns))
+
+    def asof_join(
+        self,
+        right: FlowDescription,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
+        direction: str = "backward",
+        tolerance: Any = None,
+        allow_exact_matches: bool = True,
+        suffixes: Sequence[str] = ("", "_right"),
+        unfinished: bool = False,
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        by: Any = ...,
+        on: Any = ...,
+    ) -> Self:
+        """Append the columns of the row of another feed that held as of each row's time.
+
+        The arguments are those of `fintech_toolkit.asof_join`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        options = AsOf.checked(
+            symbol,
+            time,
+            left_on,
+            right_on,
+            direction,
+            tolerance,
+            allow_exact_matches,
+            suffixes,
+            unfinished,
+            unit,
+            columns,
+            by,
+            on,
+        )
+        return type(self)(AsOfJoin(self.node, _flow(right, "asof_join").node, options))
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of its inputs."""
+        return sources(self.node)
+
+    def to_json(self) -> str:
+        """Return the flow as JSON, from which `from_json` makes it again."""
+        return json.dumps(to_data(self.node), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the flow that `to_json` wrote.
+
+        Raises
+        ------
+        PipelineError, KernelError
+            If the text is no flow, or a kernel of the user's own is not loaded; nothing is imported for it.
+        """
+        try:
+            data = json.loads(text)
+        except (json.JSONDecodeError, TypeError) as error:
+            raise PipelineError(f"This is not a flow's JSON: {error}.") from error
+        return cls(from_data(data))
+
+    def to_yaml(self) -> str:
+        """Return the flow as YAML, from which `from_yaml` makes it again."""
+        import yaml
+
+        return str(yaml.safe_dump(to_data(self.node), sort_keys=False))
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Return the flow that `to_yaml` wrote; errors are those of `from_json`."""
+        import yaml
+
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise PipelineError(f"This is not a flow's YAML: {error}.") from error
+        return cls(from_data(data))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FlowDescription) and self.node == other.node
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    def __repr__(self) -> str:
+        return flow_plan.text(self.node)
+
+    def _repr_html_(self) -> str:
+        return flow_plan.html(self.node)
+
+
+def _flow(value: Any, what: str) -> FlowDescription:
+    if not isinstance(value, FlowDescription):
+        raise ParameterError(f"{what} takes a flow, such as ft.source('quotes'), not {type(value).__name__}.")
+    return value
+
+
+def _names(names: Any, what: str) -> tuple[str, ...]:
+    if len(names) == 1 and not isinstance(names, str) and isinstance(names[0], list | tuple):
+        names = names[0]
+    listed: tuple[str, ...] = (names,) if isinstance(names, str) else tuple(names)
+    if not listed or not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
+        raise ParameterError(f"{what} takes names of columns, each once; not {listed!r}.")
+    return listed
+
+
+def _keys(on: Any, left_on: Any, right_on: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if (on is None) == (left_on is None and right_on is None) or (left_on is None) != (right_on is None):
+        raise ParameterError("A join needs on=…, or left_on=… and right_on=…, to say which columns are equal.")
+    ours, theirs = (
+        (_names(on, "on="),) * 2 if on is not None else (_names(left_on, "left_on="), _names(right_on, "right_on="))
+    )
+    if not ours or len(ours) != len(theirs):
+        raise ParameterError(f"left_on={left_on!r} and right_on={right_on!r} must name as many columns.")
+    return ours, theirs
