@@ -114,7 +114,7 @@ def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_ti
     name = f"{loop.py_func.__name__}_{hashlib.sha256(_digest() + room.encode()).hexdigest()[:8]}"
     source = ENTRY.format(name=name, count=12 + 2 * len(dtypes), room=room, rest=", ".join(rest))
     exec(compile(source, inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    return compile_cached(namespace[name], types.int64(types.int64), decorator=numba.cfunc)
+    return compile_cached(namespace[name], types.int64(types.int64), by_address=True)
 
 
 @intrinsic

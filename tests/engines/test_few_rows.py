@@ -1,4 +1,4 @@
-"""Frames of few rows among many symbols, whose keys are read on a way of their own: the same bits, the same refusals."""
+"""Frames of few rows among many symbols, whose keys are read on a way of their own: same bits, same refusals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FORMS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pandas": pd.DataFrame,
     "categories": lambda f: pd.DataFrame(f).astype({"symbol": "category"}),
     "Arrow": pa.table,
-    "a batch": lambda f: pa.RecordBatch.from_pydict(f),
+    "a batch": pa.RecordBatch.from_pydict,
     "Arrow in chunks": lambda f: pa.concat_tables([pa.table(take(f, slice(3))), pa.table(take(f, slice(3, None)))]),
     "Arrow's dictionary": lambda f: pa.table(f | {"symbol": pa.array(f["symbol"]).dictionary_encode()}),
     "strided": lambda f: f | {name: strided(f[name]) for name in ("ts", "x")},

@@ -68,6 +68,7 @@ CONTRACT = (
     "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
     " and (ewma- or rolling_std or rolling_max or realized_spread or time_bars or hayashi or microprice)",
 )
+TICKS = ("tests/kernels/test_contract.py", "-k", "not test_contract or one_at_a_time")
 KERNELS = (
     "tests/kernels/test_parameters.py",
     "tests/kernels/test_spellings.py",
@@ -83,9 +84,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
     "frames/key_bytes.py": REFERENCES,
-    "frames/order.py": (*FRAMES, *EDGES),
+    "frames/order.py": ("tests/engines/test_few_rows.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
-    "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
+    "frames/symbols.py": (
+        "tests/engines/test_symbols.py",
+        "tests/engines/test_few_rows.py",
+        *FRAMES,
+        *STATES,
+        *EDGES,
+        *HOSTILE,
+    ),
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
@@ -106,7 +114,14 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
-    "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
+    "engines/memory/keys.py": (
+        "tests/engines/test_few_rows.py",
+        *FRAMES,
+        *RUNS,
+        *EDGES,
+        *JOINS,
+        "tests/engines/test_parts.py",
+    ),
     "engines/memory/gather.py": REFERENCES,
     "engines/memory/hash_table.py": (*LOOKUPS, *REFERENCES[:2]),
     "engines/memory/key_index.py": REFERENCES,
@@ -118,6 +133,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/test_pipeline.py",
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
+    "engines/memory/lane.py": ("tests/engines/test_tick.py", *TICKS),
     "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/reference_file.py": REFERENCES[1::-1],
@@ -134,7 +150,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),
     "engines/memory/state_file.py": STATES,
+    "engines/memory/tick.py": ("tests/engines/test_tick.py", *TICKS),
     "engines/memory/ticks.py": (
+        "tests/engines/test_few_rows.py",
         *FRAMES,
         *RUNS,
         *EDGES,
@@ -191,5 +209,5 @@ def nearest(module: str) -> tuple[str, ...]:
     return (f"{PACKAGE}/{module}", *tests)
 
 
-COMPILED = ("scan/loops.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
+COMPILED = ("scan/loops.py", "scan/entry.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""

@@ -178,12 +178,16 @@ class Ticker:
 
     def _instant(self, ts: Any) -> int | None:
         """Return a time that is not an int as nanoseconds, if it is of the kind of those before."""
-        if isinstance(ts, np.integer):
-            ts = int(ts)
-            return ts * self._factor if self._first <= ts <= self._last else None
-        if isinstance(ts, np.datetime64) or (isinstance(ts, datetime) and not isinstance(ts, pd.Timestamp)):
+        if ts.__class__ is not pd.Timestamp:
+            if isinstance(ts, np.integer):
+                ts = int(ts)
+                return ts * self._factor if self._first <= ts <= self._last else None
+            if not isinstance(ts, datetime | np.datetime64):
+                return None
             ts = pd.Timestamp(ts)
-        if not isinstance(ts, pd.Timestamp) or self._time_kind != ("naive" if ts.tzinfo is None else "aware"):
+            if ts.__class__ is not pd.Timestamp:  # none at all
+                return None
+        if self._time_kind != ("naive" if ts.tzinfo is None else "aware"):
             return None
         try:
             return ts.value
