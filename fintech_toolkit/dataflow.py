@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
 from fintech_toolkit.engines.memory.inputs import Names, inputs_of, is_names, unwrapped
@@ -14,7 +14,7 @@ from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.description import FlowDescription
 from fintech_toolkit.flow.flow_plan import FlowPlan
 from fintech_toolkit.flow.nodes import Source, sources
-from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.flow.rules import RULES, optimised
 from fintech_toolkit.frames.views import is_dask
 
 
@@ -60,6 +60,8 @@ class Flow(FlowDescription):
     ----------
     node : Node
         The last operation; the others stand before it.
+    rules : tuple of str
+        The names of the rules that make flows cheaper.
 
     Examples
     --------
@@ -80,6 +82,8 @@ class Flow(FlowDescription):
       symbol  price   mid rating
     0      A   10.2  10.1     AA
     """
+
+    rules: ClassVar[tuple[str, ...]] = RULES
 
     def __call__(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
         """Run on all there is of each input.
