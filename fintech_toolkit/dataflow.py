@@ -16,6 +16,10 @@ from fintech_toolkit.flow.flow_plan import FlowPlan
 from fintech_toolkit.flow.nodes import Source, sources
 from fintech_toolkit.flow.rules import RULES, optimised
 from fintech_toolkit.frames.views import is_dask
+from fintech_toolkit.schema import AHEAD
+
+RESERVED = ("self", "without", "idle", "ahead")
+"""What calls of a flow take besides its sources."""
 
 
 def source(name: str) -> Flow:
@@ -44,7 +48,7 @@ def source(name: str) -> Flow:
     └─ 2 filter bid > 0
        └─ 1 source 'quotes'
     """
-    if not isinstance(name, str) or not name.isidentifier() or name in ("without", "self"):
+    if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
         raise ParameterError(f"source({name!r}): a source is given by its name, so this must be one, such as 'quotes'.")
     return Flow(Source(name))
 
@@ -138,11 +142,13 @@ class Flow(FlowDescription):
         """
         return FlowRun(self.node, FlowState.load(state) if isinstance(state, str | os.PathLike) else state)
 
-    def live(self, **streams: Any) -> Any:
+    def live(self, *, idle: str | None = None, ahead: str | None = AHEAD, **streams: Any) -> Any:
         """Return a streamz stream of what the flow gives of streams of frames.
 
         Parameters
         ----------
+        idle, ahead : str, optional
+            As for `fintech_toolkit.asof_join`, of all as-of joins, and as for `Pipeline.live`.
         **streams : streamz.Stream or frame
             Each source by its name. A reference may be a frame, which stays what it is.
 
@@ -153,7 +159,7 @@ class Flow(FlowDescription):
         """
         from fintech_toolkit.engines.live import dataflow
 
-        return dataflow.live(self.node, self._given(streams))
+        return dataflow.live(self.node, self._given(streams), idle, ahead)
 
     def explain(self, *, without: Collection[str] = (), **inputs: Any) -> FlowPlan:
         """Return the flow as it was written and as it would run, what each rule did, what is read, and how it runs on

@@ -11,7 +11,8 @@ for event kernels the rows that were emitted.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
-It gives the same bits, in a fraction of the time.
+It gives the same bits, in a fraction of the time. Where a sweep asks for several lanes, each has a state of its own.
+A kernel may have a way of its own to do a whole series (`series`).
 """
 
 from __future__ import annotations
@@ -61,9 +62,11 @@ from fintech_toolkit.scan.templates import (
     STALE_BY_ROWS,
     STALE_BY_TIME,
     UNBOUNDED,
+    WHOLE,
     WINDOW_BY_ROWS,
     WINDOW_BY_TIME,
     WRITE,
+    in_lanes,
 )
 from fintech_toolkit.scan.values import MISSING
 
@@ -100,12 +103,16 @@ def _arguments(function: Callable[..., Any], positional: Iterable[str], named: d
 class _Source:
     """The pieces of a kernel's loop, as text."""
 
-    def __init__(self, kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False) -> None:
+    def __init__(
+        self, kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False, lanes: int = 1
+    ) -> None:
         self.kernel, self.session, self.by_time, self.series = kernel, session, by_time, series
+        self.lanes = lanes
         self.state = "" if series else "s = state[codes[i]]\n"
         # What enters a window of a series as it is read is found again in the input.
         plain = kernel.prepare is None and kernel.enters == kernel.inputs and not kernel.variadic
         self.keeps_values = not (series and plain and not kernel.slots)
+        self.whole = None if by_time or not series else kernel.series
         self.large = state_dtype(kernel, width, session=session).itemsize > LARGE
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
@@ -198,7 +205,7 @@ class _Source:
             write=WRITE.format(write=write) if self.keeps_values else "",
             enter=enter,
         )
-        oldest = "s.start + s.head" if self.keeps_values else "i - s.count"
+        oldest = "s.start + s.head" if self.keeps_values else "i - np.uint64(s.count)"
         if self.by_time:
             move = WINDOW_BY_TIME.format(
                 oldest=oldest,
@@ -248,17 +255,21 @@ class _Source:
     def render(self, name: str) -> str:
         kernel = self.kernel
         arguments = ["ts"] if self.series else ["codes, session, ts, state, slots, used"]
-        header = ", ".join([*arguments, *self.inputs, *self.parameters, *self.outputs])
+        own = in_lanes(", ".join([*self.parameters, *self.outputs]), self.lanes, ", ")
+        header = ", ".join([*arguments, *self.inputs, own])
         if not kernel.emits:
             body = self.window() if kernel.enter is not None else self.tick()
             record = LARGE_RECORD if self.large else RECORD
+            if self.whole is not None:
+                record = WHOLE.format(call=self.call(self.whole, "series", [*self.inputs, *self.outputs])) + record
             end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
                 record = "" if kernel.stateless else record
                 if kernel.has_slots and not self.by_time:
                     record += "    s.capacity = p_window"
                 loop = SERIES if self.series else LOOP
-                return loop.format(name=name, header=header, record=record, body=indent(body, " " * 8), end=end)
+                record, body = in_lanes(record, self.lanes), indent(in_lanes(body, self.lanes), " " * 8)
+                return loop.format(name=name, header=header, record=record, body=body, end=end)
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"
@@ -284,11 +295,12 @@ class _Source:
 
 
 def name_loop(
-    kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False
+    kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False, lanes: int = 1
 ) -> tuple[str, _Source, dict[str, Any]]:
     """Return a loop's name, which stands for all that it uses, its source, and what the source refers to."""
-    source = _Source(kernel, width, session=session, by_time=by_time, series=series)
+    source = _Source(kernel, width, session=session, by_time=by_time, series=series, lanes=lanes)
     functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
+    functions |= {"series": source.whole}
     functions = {role: function for role, function in functions.items() if function is not None}
     functions["tick"] = kernel.function
     namespace = {
@@ -343,29 +355,33 @@ def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) ->
     return _compile(kernel, width, head, session=session, by_time=by_time)
 
 
-def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
-    """Return the loop for the ticks of one series, from empty state: ``series(ts, *inputs, *parameters, *outputs)``."""
-    return _compile(kernel, width, (_array("i8", readonly=True),), session=False, by_time=by_time, series=True)
+def compile_series(kernel: Kernel, width: int, *, by_time: bool, lanes: int = 1) -> Any:
+    """Return the loop for the ticks of one series, from empty state: ``series(ts, *inputs, *parameters, *outputs)``,
+    the last two so many times as there are lanes.
+    """
+    head = (_array("i8", readonly=True),)
+    return _compile(kernel, width, head, lanes, session=False, by_time=by_time, series=True)
 
 
 def _array(dtype: Any, readonly: bool = False) -> Any:
     return numba.types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C", readonly=readonly)
 
 
-def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], **form: bool) -> Any:
+def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], lanes: int = 1, **form: bool) -> Any:
     """Compile a loop for the types of its arguments, of which `head` are the first. Said beforehand, with inputs that
     are read only, they let a loop be compiled once; left to Numba, it would be again for each mixture of read-only
     (pandas', Arrow's) and other arrays.
     """
     kernel.check_unchanged()
-    name, source, namespace = name_loop(kernel, width, **form)
+    name, source, namespace = name_loop(kernel, width, lanes=lanes, **form)
     if name in _compiled:  # a kernel like this one: its cell was run again, or it has travelled here once more
         return _compiled[name]
+    own = [numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()]
+    own += [] if kernel.emits else map(_array, kernel.output_dtypes(width))
     signature = (
         *head,
         *(_array(column.dtype, readonly=True) for column in kernel.input_columns(width)),
-        *(numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()),
-        *([] if kernel.emits else map(_array, kernel.output_dtypes(width))),
+        *(own * lanes),
     )
     namespace["__name__"] = kernel.function.__module__
     exec(compile(source.render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ROOM = """\
 if s.count >= s.capacity:
     slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
@@ -139,10 +141,16 @@ LARGE_RECORD = """\
     s = state[0]
 """
 
+# A kernel's own way to do a whole series, if it takes this one.
+WHOLE = """\
+    if {call}:
+        return 0
+"""
+
 SERIES = """\
 def {name}({header}):
 {record}
-    for i in range(x0.shape[0]):
+    for i in range(np.uint64(0), np.uint64(x0.shape[0])):
 {body}
 {end}
 """
@@ -161,3 +169,12 @@ def {name}({header}):
 {regrown}
         begin = i
 """
+
+
+def in_lanes(text: str, lanes: int, between: str = "\n") -> str:
+    """Return the text once for each lane, which has a record, parameters and outputs of its own. All lanes do a tick
+    before any does the next: while one waits for what its last tick gave, the processor has the others to do.
+    """
+    if lanes == 1:
+        return text
+    return between.join(re.sub(r"\b(s|p_\w+|o\d+)\b", rf"\1_{lane}", text) for lane in range(lanes))

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import hash_table, lookup, wavefront
+from fintech_toolkit.engines.memory import hash_table, lookup
 from fintech_toolkit.engines.memory.lookup import match_keys
-from fintech_toolkit.frames.key_bytes import KeyBytes
+from fintech_toolkit.frames.key_bytes import KeyBytes, KeyColumns
 from fintech_toolkit.frames.views import wrap
+from fintech_toolkit.scan.threads import one_thread
 
 UTC = dt.UTC
 KINDS: dict[str, tuple[Any, Any]] = {
@@ -117,6 +118,22 @@ def test_keys_that_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch, rows:
     assert (found < 0).any()
 
 
+def test_keys_of_one_hash_that_differ_in_one_byte_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_table, "hashes", lambda keys: np.full(keys.rows, 7, np.uint64))
+    for length in range(42):
+        keys = ["a" * length, *("a" * at + "b" + "a" * (length - at - 1) for at in range(length))]
+        found = match_keys(wrap(pa.table({"k": keys[::-1]})), ["k"], wrap(pa.table({"k": keys})), ["k"])
+        assert_array_equal(found, np.arange(length, -1, -1))
+
+
+def test_texts_of_all_lengths_have_hashes_of_their_own() -> None:
+    texts = ["", *("\0" * n for n in range(1, 30)), *(f"{n:0{width}d}" for width in range(6, 30) for n in range(5_000))]
+    columns = KeyColumns(wrap(pa.table({"k": texts})), ["k"])
+    hashed = hash_table.hashes(columns.read(columns.kinds))
+    assert len(np.unique(hashed)) == len(texts)
+    assert np.bincount((hashed >> np.uint64(47)).astype(np.int64)).max() < 12
+
+
 @pytest.mark.parametrize("morsel", [1, 7, 131_072])
 def test_chunks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, morsel: int) -> None:
     monkeypatch.setattr(lookup, "MORSEL", morsel)
@@ -125,7 +142,7 @@ def test_chunks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, mors
     for size in (100, 900):
         left = pd.DataFrame({"k": rng.integers(0, 500, size)})
         expected = left.merge(right.assign(row=np.arange(300)), on="k", how="left")["row"].fillna(-1)
-        for threads in (wavefront.one_thread(), None):
+        for threads in (one_thread(), None):
             if threads is None:
                 found = match_keys(wrap(left), ["k"], wrap(right), ["k"])
             else:

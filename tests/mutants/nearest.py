@@ -84,7 +84,12 @@ KERNELS = (
     *FRAMES,
     *CONTRACT,
 )
-CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test_array_hostile.py")
+CALLS = (
+    "tests/test_array_calls.py",
+    "tests/test_whole_series.py",
+    "tests/test_whole_numbers.py",
+    "tests/test_array_hostile.py",
+)
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
@@ -213,6 +218,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "scan/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/steps.py": (*KERNELS, *CALLS),
+    "scan/threads.py": ("tests/engines/test_wavefront.py", *CALLS),
     "scan/values.py": (*CALLS, *FRAMES, *HOSTILE),
 }
 """The tests of a module: of the last entry that its path fits."""

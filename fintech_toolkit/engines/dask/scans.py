@@ -16,10 +16,10 @@ from dask.sizeof import sizeof
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.run import Run, scan
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.scan.threads import one_thread
 
 BYTES_A_SYMBOL = 150
 """A short string, and its places in a list and a dict."""
