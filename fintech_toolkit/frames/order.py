@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numba.core import types
 
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, read_only
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.scan import as_taken
 from fintech_toolkit.schema import Array
 
 _NAT, _NULL = int(NAT), int(NULL)
@@ -28,6 +31,28 @@ def _mark(codes, ts, last, ok):  # type: ignore[no-untyped-def]
                 ok[i] = False
             else:
                 last[code] = ts[i]
+
+
+def _mark_few(codes, ts, last, ok):  # type: ignore[no-untyped-def]
+    """Do what `_mark` does, and leave the last times as they were."""
+    before = np.empty(codes.shape[0], np.int64)
+    for i in range(codes.shape[0]):
+        code = codes[i]
+        if not ok[i]:
+            continue
+        before[i] = last[code]
+        if ts[i] == _NAT or ts[i] < last[code]:
+            ok[i] = False
+        else:
+            last[code] = ts[i]
+    for i in range(codes.shape[0] - 1, -1, -1):
+        if ok[i]:
+            last[codes[i]] = before[i]
+
+
+def _keep_few(codes, ts, last):  # type: ignore[no-untyped-def]
+    for i in range(codes.shape[0]):
+        last[codes[i]] = ts[i]
 
 
 @compile_cached
@@ -205,6 +230,29 @@ def mark_disorder(codes: Array, ts: Array, last: Array, ok: Array) -> None:
         order.mark(last)
     else:
         _mark(read_only(codes), read_only(ts), last, ok)
+
+
+def keep_few(codes: Array, ts: Array, last: Array) -> None:
+    """Keep the times of rows that `mark_few` has found in order as the last ones of their symbols."""
+    if len(ts):
+        _few()[1](codes, as_taken(ts, last.dtype), last)
+
+
+def mark_few(codes: Array, ts: Array, last: Array, ok: Array) -> None:
+    """Clear `ok` as `mark_disorder` does, for rows that are few among the symbols, all of which are known: without a
+    copy of the last times, which are as they were afterwards.
+    """
+    if len(ts):
+        _few()[0](codes, as_taken(ts, last.dtype), last, ok)
+
+
+@cache
+def _few() -> list[Any]:
+    """Return `_mark_few` and `_keep_few`, compiled; they take columns that are read only and others."""
+    codes, ts = (types.Array(kind, 1, "C", readonly=True) for kind in (types.uint32, types.int64))
+    marked = compile_cached(_mark_few, (codes, ts, types.int64[::1], types.boolean[::1]))
+    kept = compile_cached(_keep_few, (codes, ts, types.int64[::1]))
+    return [compiled.get_overload(compiled.signatures[0]) for compiled in (marked, kept)]
 
 
 def no_symbol(column: str | None, where: str) -> str:

@@ -22,6 +22,10 @@ NULL = np.uint32(2**32 - 1)
 """The code of a row without a symbol."""
 
 
+ARROW = (pa.Array, pa.ChunkedArray)
+NOT_KNOWN = int(NULL)
+
+
 class LocalCodes(NamedTuple):
     """A column as codes into its own list of distinct values; -1 is null. Codes may leave values unused."""
 
@@ -189,6 +193,25 @@ class SymbolTable:
             return None
         return min((symbol for code, symbol in enumerate(self.symbols) if self._codes[symbol] != code), key=str)
 
+    @property
+    def code(self) -> Callable[[Any], int | None]:
+        """What gives a symbol's code, None if it is new; until the next symbol is added."""
+        return self._codes.get
+
+    def known(self, column: Any) -> Array | None:
+        """Return the codes of a column of few rows, at less than it costs to encode one; None if a symbol is new, or
+        is none.
+        """
+        values = _objects(column)
+        # Among texts only a text is found; among integers a True or a 1.0 would be, too.
+        if values is None or (values.dtype.kind in "OU") is not isinstance(next(iter(self._codes), None), str):
+            return None
+        try:
+            codes = np.fromiter(map(self._codes.get, values.tolist(), repeat(NOT_KNOWN)), np.uint32, len(values))
+        except TypeError:
+            return None
+        return None if len(codes) and codes.max() == NULL else codes
+
     def add(self, symbol: Symbol) -> int:
         """Return a symbol's code, giving it the next one if it is new."""
         code = self._codes.get(symbol)
@@ -253,6 +276,22 @@ class SymbolTable:
         """Return the codes of those symbols that are known."""
         codes = np.array(list(map(self._codes.get, symbols, repeat(-1))), np.int64)
         return codes[codes >= 0]
+
+
+def _objects(column: Any) -> Array | None:
+    """Return a column of symbols as texts or integers of Python can be taken from it; None if they cannot."""
+    values = column
+    if isinstance(column, pd.Series):
+        values = column.to_numpy()
+    elif isinstance(column, ARROW):
+        if column.null_count:
+            return None
+        if isinstance(column.type, pa.DictionaryType):
+            column = column.cast(column.type.value_type)
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        values = column.to_numpy(zero_copy_only=False)
+    return values if isinstance(values, np.ndarray) and values.dtype.kind in "OUiu" else None
 
 
 CHUNK = 1 << 20

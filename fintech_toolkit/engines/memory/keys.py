@@ -11,7 +11,7 @@ import pandas as pd
 
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.frames.order import Order, backwards, mark_disorder, no_symbol, no_time
+from fintech_toolkit.frames.order import Order, backwards, mark_disorder, mark_few, no_symbol, no_time
 from fintech_toolkit.frames.symbols import (
     CHUNK,
     NULL,
@@ -27,6 +27,9 @@ from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 NO_TIME = np.empty(0, np.int64)
+
+FEW = 1024
+"""Rows up to which a column of known symbols is not worth encoding."""
 
 
 class Keys:
@@ -112,7 +115,7 @@ class Keys:
         chunks = cut(self.view.rows, CHUNK)
         run_wavefront(len(chunks), self._code_steps(table, chunks))
 
-    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array:
+    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array | None:
         """Give the symbols of some rows their codes, and refuse rows that are out of order.
 
         Parameters
@@ -126,16 +129,24 @@ class Keys:
 
         Returns
         -------
-        ndarray of int64
-            The latest times after these rows.
+        ndarray of int64 or None
+            The latest times after these rows; None if they are those before but for the times of these rows, which are
+            few among the symbols.
 
         Raises
         ------
         DataError
             As `read`.
         """
+        rows = at.stop - at.start
+        if self._encoded is None and rows <= FEW and rows < len(last) == len(table):
+            found = self._known(table, at)
+            if found is not None:
+                self.codes[at] = found
+                mark_few(found, self.ts[at], last, self.ok[at])
+                return None
         coded = self.symbol is None or self._encoded is not None or is_dictionary(self.view.column(self.symbol))
-        chunks = cut(at.stop - at.start, wavefront.MORSEL if coded else CHUNK, at.start)
+        chunks = cut(rows, wavefront.MORSEL if coded else CHUNK, at.start)
         steps = self._code_steps(table, chunks)
         if len(chunks) == 1:
             run_wavefront(1, steps)
@@ -143,11 +154,19 @@ class Keys:
             mark_disorder(self.codes[at], self.ts[at], after, self.ok[at])
             return after
         order = Order(self.codes[at], self.ts[at], self.ok[at])
-        looks = cut(at.stop - at.start, chunks[0].stop - chunks[0].start)
+        looks = cut(rows, chunks[0].stop - chunks[0].start)
         run_wavefront(len(chunks), [*steps, (False, lambda c: order.look(looks[c]))])
         after = _lengthened(last, len(table))
         order.mark(after)
         return after
+
+    def _known(self, table: SymbolTable, at: slice) -> Array | None:
+        if self.symbol is None:
+            return self.codes[at]
+        column = self.view.column(self.symbol)
+        if (at.start, at.stop) == (0, self.view.rows):
+            return table.known(column)
+        return table.known(column.iloc[at] if isinstance(column, pd.Series) else column[at])
 
     def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
         if self.symbol is None:
