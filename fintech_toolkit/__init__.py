@@ -24,6 +24,7 @@ from fintech_toolkit.errors import (
     PipelineError,
     StateError,
 )
+from fintech_toolkit.horizons import horizon_join
 from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.pipeline import Pipeline
@@ -66,6 +67,7 @@ __all__ = [
     "check_kernel",
     "configure_workers",
     "event_kernel",
+    "horizon_join",
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",

@@ -36,7 +36,7 @@ ROOMS = (
     {"kafka"},
     {"live"},
     {"pipeline"},
-    {"calls", "joins", "dataflow"},
+    {"calls", "joins", "horizons", "dataflow"},
     {"checking"},
     {"dashboards"},
     {"__init__"},

@@ -10,8 +10,9 @@ from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.feed_joins import Horizon
 from fintech_toolkit.flow.nodes import Node, sources
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import AsOfJoin, Filter, HorizonJoin, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.serial import from_data, to_data
 from fintech_toolkit.scan.steps import Step
@@ -173,6 +174,37 @@ class FlowDescription:
             on,
         )
         return type(self)(AsOfJoin(self.node, _flow(right, "asof_join").node, options))
+
+    def horizon_join(
+        self,
+        right: FlowDescription,
+        offsets: Sequence[str],
+        select: Sequence[str] | None = None,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
+        tolerance: Any = None,
+        allow_exact_matches: bool = True,
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        by: Any = ...,
+        on: Any = ...,
+    ) -> Self:
+        """Append the columns of the rows of another feed that held so long before or after each row.
+
+        The arguments are those of `fintech_toolkit.horizon_join`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        names = (symbol, time, left_on, right_on)
+        sides = AsOf.of(*names, unit, columns, by, on, tolerance=tolerance, exact=allow_exact_matches)
+        options = Horizon.checked(sides, offsets, select)
+        return type(self)(HorizonJoin(self.node, _flow(right, "horizon_join").node, options))
 
     @property
     def sources(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fintech_toolkit.flow.nodes import Node, Source, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.schema import KNOWN_AT
 
@@ -20,7 +20,7 @@ def fewer_columns(tree: Node, columns: Columns) -> Node:
     given: dict[Node, list[str]] = {}
     for node in walk(tree):
         before = [done[each] for each in node.before]
-        if isinstance(node, AsOfJoin):
+        if isinstance(node, FeedJoin):
             # What nobody reads would be told apart from what is called alike on the other side, if it is there still.
             kept = [[name for name in given[b] if name in wanted[b]] for b in node.before]
             selected = zip(before, kept, node.before, strict=True)
@@ -73,12 +73,8 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
     """Return which columns of each input a node reads, if so many of its own are wanted."""
     if isinstance(node, Source):
         return []
-    if isinstance(node, AsOfJoin):
-        options = node.options.resolved(*columns)
-        # What is called alike on both sides is kept on both, so that it goes on being told apart by its suffix.
-        needed = {n for names in options.names(*columns) for n, called in names.items() if called in wanted}
-        sides = zip(("left", "right"), columns, strict=True)
-        return [needed.intersection(there).union(options.reads(side, there)) for side, there in sides]
+    if isinstance(node, FeedJoin):
+        return node.options.needs(wanted, columns[0], columns[1])
     carried = [place for name in wanted if (place := node.carries(name, *columns)) is not None]
     reads: list[set[str]] = [{name for side, name in carried if side == s} for s in range(len(columns))]
     if isinstance(node, Filter):
@@ -99,6 +95,8 @@ def _narrow(node: Node, wanted: set[str], columns: Columns, given: list[list[str
         kept = tuple(name for name in columns[node] if name in wanted)
         if len(kept) < len(columns[node]):
             return replace(node, columns=kept)
+    if isinstance(node, FeedJoin):
+        return replace(node, options=node.options.narrowed(wanted))
     if isinstance(node, Rename):
         return replace(node, names=tuple(pair for pair in node.names if pair[0] in given[0]))
     if isinstance(node, Join):

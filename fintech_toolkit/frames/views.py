@@ -198,7 +198,8 @@ class ArrowFrame:
         table = self.frame
         for name, values in columns.items():
             place = table.schema.get_field_index(name)
-            table = table.append_column(name, pa.array(values)) if place < 0 else table.set_column(place, name, values)
+            column = pa.array(values)
+            table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
         return table
 
     def take(self, rows: Array) -> Any:

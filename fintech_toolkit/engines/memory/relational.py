@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.asof import same_sort
+from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.errors import FintechToolkitError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, Filter, HorizonJoin, Join, Pipe, Rename, Select
 from fintech_toolkit.frames.views import Joinable, joinable
 from fintech_toolkit.schema import Array
 
@@ -68,6 +69,10 @@ def _join(node: Join, left: Any, reference: Any) -> Any:
     return joined(here, there, match_keys(here, node.left_on, there, node.right_on), node)
 
 
+def _feeds(node: FeedJoin, left: Any, right: Any) -> Any:
+    return join_feeds(*same_sort(left, right), node.options)
+
+
 def _renamed(node: Rename, frame: Any) -> Any:
     view, names = joinable(frame), dict(node.names)
     return view.rename({name: names.get(name, name) for name in view.names}).frame
@@ -79,6 +84,7 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     Rename: _renamed,
     Pipe: lambda node, frame: Run(node.pipeline).whole(frame),
     Join: _join,
-    AsOfJoin: lambda node, left, right: join_frames(*same_sort(left, right), node.options),
+    AsOfJoin: _feeds,
+    HorizonJoin: _feeds,
 }
 """For each kind of node but sources, what it makes of whole frames."""

@@ -113,10 +113,4 @@ def search(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -
     """
     here, there, symbols = read_both(left, right, options, right_first_row)
     found = match(here, there, symbols, options)
-    if there.rows is not None:
-        found = np.append(there.rows, -1)[found]
-    if here.rows is None:
-        return found
-    everywhere = np.full(left.rows, -1, np.int64)
-    everywhere[here.rows] = found
-    return everywhere
+    return here.in_frame(there.row_numbers(found), left.rows, -1)

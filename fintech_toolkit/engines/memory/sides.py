@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,29 @@ class Side:
     in_time_order: bool
     rows: Array | None
 
+    def shifted(self, nanoseconds: int) -> Side:
+        """Return the side at times so much later (earlier, if negative); none leaves what int64 holds."""
+        return replace(self, ts=shifted(self.ts, nanoseconds)) if nanoseconds else self
+
+    def in_frame(self, values: Array, rows: int, missing: Any) -> Array:
+        """Return values of the rows that take part, in the places of these in a frame of so many rows."""
+        if self.rows is None:
+            return values
+        everywhere = np.full(rows, missing, values.dtype)
+        everywhere[self.rows] = values
+        return everywhere
+
+    def row_numbers(self, places: Array) -> Array:
+        """Return which rows of the frame they are that take part at some places; -1 stays what it is."""
+        return places if self.rows is None else np.append(self.rows, -1)[places]
+
+
+def shifted(ts: Array, nanoseconds: int) -> Array:
+    """Return times so much later (earlier, if negative), missing ones as they are; none leaves what int64 holds."""
+    first, last = int(NAT) + 1, int(np.iinfo(np.int64).max)
+    room = np.minimum(ts, last - nanoseconds) if nanoseconds > 0 else np.maximum(ts, first - nanoseconds)
+    return np.where(ts == NAT, NAT, room + nanoseconds)
+
 
 def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Side:
     """Return the keys of a side, adding its symbols to the table.
@@ -72,7 +95,8 @@ def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
         wrong = _disorder(keys, part, table)
         for row in wrong[:1].tolist():
             raise DataError(f"In the {side} frame: {_why(keys, row, first_row + row, table)}")
-    return _side(keys, in_time_order)
+    found = _side(keys, in_time_order)
+    return found.shifted(options.shift) if side == "left" else found
 
 
 def sift_side(
