@@ -52,6 +52,13 @@ def asof_join(short: bool) -> Rows:
     return bench_asof.run(1_000, 10_000, 1) if short else bench_asof.run()
 
 
+def horizon_join(short: bool) -> Rows:
+    """Mid prices at 20 horizons of 1 million trades, among 10 million quotes."""
+    from benchmarks import bench_horizon
+
+    return bench_horizon.run(1_000, 10_000, 1) if short else bench_horizon.run()
+
+
 def on_dask(short: bool) -> Rows:
     """The same five steps on Dask, two worker processes, from Parquet to Parquet, against Polars from scan to sink."""
     from benchmarks import bench_dask
@@ -84,6 +91,7 @@ TABLES: tuple[Table, ...] = (
     pipeline,
     cost_against_size,
     asof_join,
+    horizon_join,
     on_dask,
     generators,
     every_kernel,

@@ -157,15 +157,18 @@ class AsOf:
         same = {self.by, self.right_on if self.left_on == self.right_on else None}
         return {name for name in same if name is not None}
 
-    def names(self, left: Sequence[str], right: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what left's columns, and those of right that are appended, are called in the result.
+    def names(
+        self, left: Sequence[str], right: Sequence[str], dropped: Collection[str | None] | None = None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what left's columns, and those of right that are appended, are called in the result; some of right
+        are not.
 
         Raises
         ------
         ColumnError
             If two columns of the result would have one name, or right's `known_at` would pass for that of the result.
         """
-        dropped = self.dropped
+        dropped = self.dropped if dropped is None else dropped
         others = [name for name in right if name not in dropped]
         both = set(left).intersection(others)
         # A row's `known_at` says when that row became known: left's still does so in the result, right's does not.

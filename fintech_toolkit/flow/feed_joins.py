@@ -189,7 +189,3 @@ def with_known_at(left: Sequence[str], added: Sequence[str]) -> list[str]:
         if name == KNOWN_AT or result.count(name) > 1:
             raise ColumnError(f"The result would have two columns called {name!r}; rename the one of left.")
     return result if KNOWN_AT in left else [*result, KNOWN_AT]
-
-
-FEED_OPTIONS: dict[str, type[FeedOptions]] = {"AsOf": AsOf, "Horizon": Horizon}
-"""The options of joins of two feeds, by their names in files."""

@@ -12,6 +12,7 @@ from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Effect, Node, listed, require_column
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.window_joins import Interval, Windowed
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,24 @@ class HorizonJoin(FeedJoin):
     """Beside each row the columns of the rows of another feed that held so long before or after it."""
 
     options: Horizon
+
+
+@dataclass(frozen=True)
+class WindowJoin(FeedJoin):
+    """Beside each row what the rows of another feed near it come to."""
+
+    options: Windowed
+
+
+@dataclass(frozen=True)
+class IntervalJoin(FeedJoin):
+    """Each row with each row of another feed that is near it."""
+
+    options: Interval
+
+    @property
+    def effect(self) -> Effect:
+        return Effect("replaces", "order within the symbol")
 
 
 def _distinct(names: list[str]) -> list[str]:

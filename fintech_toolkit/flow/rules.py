@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fintech_toolkit.errors import ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.nodes import Node, Source, columns_of, rebuilt, walk
-from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Select
+from fintech_toolkit.flow.operations import FeedJoin, Filter, IntervalJoin, Join, Pipe, Select
 from fintech_toolkit.flow.projection import fewer_columns, fewer_steps
 
 Gives = Callable[[Node], list[str]]
@@ -74,7 +74,7 @@ def _places_below(where: Conditions, below: Node, gives: Gives) -> dict[int, Con
     there = where.renamed({name: place[1] for name, place in carried.items() if place is not None})
     if isinstance(below, FeedJoin):
         if side:
-            return {}
+            return {1: there} if isinstance(below, IntervalJoin) else {}
         by = below.options.sides.by
         return {0: there, 1: there} if there.columns == [by] else {0: there}
     if isinstance(below, Join):

@@ -11,8 +11,19 @@ from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Node, Source, parameters
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, HorizonJoin, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.window_joins import Interval, Windowed
 
 FORMAT = 1
 
@@ -25,9 +36,16 @@ KINDS: dict[str, type[Node]] = {
     "join": Join,
     "asof_join": AsOfJoin,
     "horizon_join": HorizonJoin,
+    "window_join": WindowJoin,
+    "interval_join": IntervalJoin,
 }
 _CALLED = {kind: name for name, kind in KINDS.items()}
-OPTIONS: dict[type[Node], type[FeedOptions]] = {AsOfJoin: AsOf, HorizonJoin: Horizon}
+OPTIONS: dict[type[Node], type[FeedOptions]] = {
+    AsOfJoin: AsOf,
+    HorizonJoin: Horizon,
+    WindowJoin: Windowed,
+    IntervalJoin: Interval,
+}
 
 
 def to_data(tree: Node) -> dict[str, Any]:

@@ -49,6 +49,11 @@ JOINS = (
     "tests/joins/test_names.py",
 )
 JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
+FEED_JOINS = (
+    "tests/joins/test_horizon.py",
+    "tests/joins/test_window_join.py",
+    "tests/joins/test_interval_join.py",
+)
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 LOOKUPS = ("tests/joins/test_lookup.py",)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
@@ -89,6 +94,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
     "engines/dask/assignment.py": DATASETS,
+    "engines/dask/feed_joins.py": FEED_JOINS,
+    "engines/dask/horizon.py": FEED_JOINS,
+    "engines/dask/near_rows.py": FEED_JOINS,
     "engines/dask/chain.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/partition_files.py": DATASETS,
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
@@ -114,6 +122,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/test_pipeline.py",
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
+    "engines/memory/feed_joins.py": FEED_JOINS,
+    "engines/memory/horizon.py": FEED_JOINS,
+    "engines/memory/near_rows.py": FEED_JOINS,
     "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
@@ -136,8 +147,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/engines/test_options.py",
         *HOSTILE,
     ),
+    "engines/memory/waiting_join.py": (*FEEDS_JOINED, *FEED_JOINS),
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
+    "flow/feed_joins.py": FEED_JOINS,
+    "flow/window_joins.py": FEED_JOINS,
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),
     "joins.py": (*JOINS, "tests/joins/test_hostile.py"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -83,14 +84,14 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     return new_collection(Nearer(*sides, options, time, matched_at))
 
 
-def explain(left: Any, right: Any, options: AsOf) -> Plan:
+def explain(left: Any, right: Any, options: AsOf, find_route: Callable[[Any, AsOf], Any]) -> Plan:
     """Return by which route a Dask frame would be joined with a Dask or pandas frame; nothing is computed."""
     check_frames(left, right)
     options = options.resolved(list(left.columns), list(right.columns))
     for side, frame in (("left", left), ("right", right)):
         for name in options.keys(side):
             require(PandasFrame(getattr(frame, "_meta", frame)), name, f" on the {side}")
-    route = route_of(right, options)
+    route = find_route(right, options)
     theirs = how_many(right.npartitions, "partition") if is_dask(right) else "one frame"
     chunks = f"left {how_many(left.npartitions, 'partition')}, right {theirs}"
     return Plan(route.name, route.reason, ROUTES[route.name], chunks, AS_THEY_WERE)
@@ -149,11 +150,11 @@ def route_of(right: Any, options: AsOf) -> Route:
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols "
             "(symbol=None) they must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    shuffled = partitioned(_finished(right, options), options.by, time, right.npartitions, side="right")
+    shuffled = partitioned(finished_rows(right, options), options.by, time, right.npartitions, side="right")
     return Route("shuffle", f"{found.why}; {apart.why}", shuffled)
 
 
-def _finished(right: Any, options: AsOf) -> Any:
+def finished_rows(right: Any, options: AsOf) -> Any:
     """Leave out rows without a time that are not finished: a shuffle could not put them in order."""
     if options.unfinished or KNOWN_AT not in right.columns:
         return right

@@ -22,7 +22,7 @@ from fintech_toolkit.engines.memory.state_file import read_state_file, write_sta
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.errors import ParameterError, PipelineError, StateError, did_you_mean
 from fintech_toolkit.flow.nodes import Node, Source, sources, walk
-from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, Join, Pipe
+from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, IntervalJoin, Join, Pipe, WindowJoin
 from fintech_toolkit.flow.serial import identity
 from fintech_toolkit.frames.views import joinable
 
@@ -123,6 +123,8 @@ OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     Pipe: (PipeOperator, State),
     AsOfJoin: (FeedOperator, AsofJoin),
     HorizonJoin: (FeedOperator, WaitingJoin),
+    WindowJoin: (FeedOperator, WaitingJoin),
+    IntervalJoin: (FeedOperator, WaitingJoin),
     Join: (JoinOperator, ReferenceTable),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""

@@ -17,7 +17,18 @@ from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.errors import FintechToolkitError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
-from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, Filter, HorizonJoin, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    FeedJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.frames.views import Joinable, joinable
 from fintech_toolkit.schema import Array
 
@@ -86,5 +97,7 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     Join: _join,
     AsOfJoin: _feeds,
     HorizonJoin: _feeds,
+    WindowJoin: _feeds,
+    IntervalJoin: _feeds,
 }
 """For each kind of node but sources, what it makes of whole frames."""

@@ -45,7 +45,7 @@ class Side:
 
     def shifted(self, nanoseconds: int) -> Side:
         """Return the side at times so much later (earlier, if negative); none leaves what int64 holds."""
-        return replace(self, ts=shifted(self.ts, nanoseconds)) if nanoseconds else self
+        return replace(self, ts=read_only(shifted(self.ts, nanoseconds))) if nanoseconds else self
 
     def in_frame(self, values: Array, rows: int, missing: Any) -> Array:
         """Return values of the rows that take part, in the places of these in a frame of so many rows."""
