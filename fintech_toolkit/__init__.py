@@ -11,6 +11,7 @@ from fintech_toolkit.dataflow import Flow, source
 from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
+from fintech_toolkit.engines.memory.key_report import KeyReport
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
@@ -28,6 +29,7 @@ from fintech_toolkit.horizons import horizon_join, interval_join, window_join
 from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.reference import ReferenceTable, explain_keys
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
@@ -53,9 +55,11 @@ __all__ = [
     "FlowState",
     "Kernel",
     "KernelError",
+    "KeyReport",
     "ParameterError",
     "Pipeline",
     "PipelineError",
+    "ReferenceTable",
     "Run",
     "State",
     "StateError",
@@ -67,6 +71,7 @@ __all__ = [
     "check_kernel",
     "configure_workers",
     "event_kernel",
+    "explain_keys",
     "horizon_join",
     "interval_join",
     "partition_by_symbol",

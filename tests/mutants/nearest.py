@@ -56,6 +56,13 @@ FEED_JOINS = (
 )
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 LOOKUPS = ("tests/joins/test_lookup.py",)
+REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
+FLOWS = (
+    "tests/flows/test_rules.py",
+    "tests/flows/test_descriptions.py",
+    "tests/flows/test_runs.py",
+    "tests/flows/test_engines.py",
+)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
@@ -86,7 +93,7 @@ CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
-    "frames/key_bytes.py": LOOKUPS,
+    "frames/key_bytes.py": REFERENCES,
     "frames/order.py": (*FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
@@ -106,15 +113,24 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/shuffle.py": (*PLANS, *DATASETS),
     "engines/dask/versions.py": DATASETS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),
+    "engines/dask/dataflow.py": ("tests/flows/test_engines.py", "tests/flows/test_files.py", *FLOWS[1:3]),
     "engines/live/*": FEEDS,
     "engines/live/asof.py": ("tests/live/test_join.py", *FEEDS_JOINED),
     "engines/live/batch.py": (*FEEDS, "tests/live/test_sinks.py", "tests/live/test_dead_letters.py"),
+    "engines/live/dataflow.py": ("tests/flows/test_engines.py",),
     "engines/live/pipeline.py": (*FEEDS, "tests/live/test_nodes.py"),
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
     "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
-    "engines/memory/hash_table.py": LOOKUPS,
+    "engines/memory/files.py": ("tests/flows/test_files.py", "tests/flows/test_conditions.py"),
+    "engines/memory/filters.py": ("tests/flows/test_conditions.py",),
+    "engines/memory/flow_run.py": ("tests/flows/test_runs.py", "tests/flows/test_engines.py"),
+    "engines/memory/gather.py": REFERENCES,
+    "engines/memory/hash_table.py": (*LOOKUPS, *REFERENCES[:2]),
+    "engines/memory/inputs.py": ("tests/flows/test_descriptions.py", "tests/flows/test_files.py", *FLOWS),
+    "engines/memory/key_index.py": REFERENCES,
+    "engines/memory/key_report.py": ("tests/joins/test_key_report.py",),
     "engines/memory/lookup.py": LOOKUPS,
     "engines/memory/pairs.py": (
         "tests/engines/test_pairs.py",
@@ -127,6 +143,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/near_rows.py": FEED_JOINS,
     "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
+    "engines/memory/reference_file.py": REFERENCES[1::-1],
+    "engines/memory/reference_table.py": REFERENCES,
+    "engines/memory/relational.py": FLOWS,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
@@ -148,10 +167,13 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *HOSTILE,
     ),
     "engines/memory/waiting_join.py": (*FEEDS_JOINED, *FEED_JOINS),
+    "engines/memory/versions.py": REFERENCES,
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
+    "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
     "flow/feed_joins.py": FEED_JOINS,
     "flow/window_joins.py": FEED_JOINS,
+    "flow/conditions.py": ("tests/flows/test_conditions.py", *FLOWS),
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),
     "joins.py": (*JOINS, "tests/joins/test_hostile.py"),

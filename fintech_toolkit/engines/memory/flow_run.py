@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.memory.asof import same_sort
 from fintech_toolkit.engines.memory.feed import concat
-from fintech_toolkit.engines.memory.reference_table import ReferenceTable
-from fintech_toolkit.engines.memory.relational import OPERATIONS, joined, naming
+from fintech_toolkit.engines.memory.inputs import unwrapped
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
+from fintech_toolkit.engines.memory.relational import OPERATIONS, looked_up, naming
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
@@ -24,7 +24,7 @@ from fintech_toolkit.errors import ParameterError, PipelineError, StateError, di
 from fintech_toolkit.flow.nodes import Node, Source, sources, walk
 from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, IntervalJoin, Join, Pipe, WindowJoin
 from fintech_toolkit.flow.serial import identity
-from fintech_toolkit.frames.views import joinable
+from fintech_toolkit.frames.views import joinable, wrap
 
 KIND = b"fintech_toolkit.flow_state"
 
@@ -56,8 +56,11 @@ class PipeOperator:
         self.waiting = 0
 
     def advance(self, frame: Any) -> Any:
-        self._like = None if frame is None else joinable(frame).take(np.arange(0))
-        return None if frame is None else self._run(frame)
+        if frame is None:
+            return None
+        if self._run.pipeline.emits:
+            self._like = joinable(frame).take(np.arange(0))  # the rows that are left at the end are of this sort
+        return self._run(frame)
 
     def flush(self) -> Any:
         return self._run.flush(self._like) if self._run.pipeline.emits else None
@@ -94,29 +97,26 @@ class FeedOperator:
 class JoinOperator:
     """A join with a reference: rows of it replace those with the same key, for what comes after them."""
 
-    def __init__(self, node: Join, state: ReferenceTable | None) -> None:
+    def __init__(self, node: Join, state: ReferenceRows | None) -> None:
         self._node = node
-        self._table = None if state is None else state.copy()
+        self.state = None if state is None else state.copy()
         self.waiting = 0
 
     def advance(self, left: Any, reference: Any) -> Any:
-        if reference is not None and self._table is None:
-            self._table = ReferenceTable(reference, self._node.right_on)
-        elif reference is not None and self._table is not None:
-            self._table.upsert(reference)
+        if isinstance(reference, ReferenceRows):
+            self.state = reference.copy()
+        elif reference is not None and self.state is None:
+            self.state = ReferenceRows.of(wrap(reference), list(self._node.right_on))
+        elif reference is not None and self.state is not None:
+            self.state.put(wrap(reference), None)
         if left is None:
             return None
-        if self._table is None:
+        if self.state is None:
             raise PipelineError("rows came before the reference has; give that first, or with them.")
-        here, there = same_sort(left, self._table.frame)
-        return joined(here, there, self._table.rows_of(here, self._node.left_on), self._node)
+        return looked_up(joinable(left), self.state, self._node)
 
     def flush(self) -> Any:
         return None
-
-    @property
-    def state(self) -> ReferenceTable | None:
-        return self._table
 
 
 OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
@@ -125,7 +125,7 @@ OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     HorizonJoin: (FeedOperator, WaitingJoin),
     WindowJoin: (FeedOperator, WaitingJoin),
     IntervalJoin: (FeedOperator, WaitingJoin),
-    Join: (JoinOperator, ReferenceTable),
+    Join: (JoinOperator, ReferenceRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""
 
@@ -219,15 +219,17 @@ class FlowRun:
         self.tree = tree
         self.resumed: dict[str, bool] = {}
         self._nodes = list(walk(tree))
-        self._counts = {node: _Count() for node in self._nodes}
+        places = {node: place for place, node in enumerate(self._nodes)}
+        self._before = [[places[before] for before in node.before] for node in self._nodes]
+        self._counts = [_Count() for _ in self._nodes]
         self._stopped: str | None = None
-        self._operators: dict[Node, Operator] = {}
+        self._operators: dict[int, Operator] = {}
         parts = {} if state is None else dict(state.parts)
         for node in self._nodes:
             if type(node) in OPERATORS:
                 _, known = parts.get(identity(node), ("", None))
                 make, _ = OPERATORS[type(node)]
-                self._operators[node] = make(node, known)
+                self._operators[places[node]] = make(node, known)
                 if state is not None:
                     self.resumed[str(node)] = known is not None
         if parts and not any(self.resumed.values()):
@@ -246,14 +248,15 @@ class FlowRun:
         for name in frames:
             if name not in sources(self.tree):
                 raise ParameterError(f"There is no source {name!r}. {did_you_mean(name, sources(self.tree))}")
-        return self._go_on(lambda node: frames.get(node.name), ended=False)
+        given = {name: unwrapped(frame) for name, frame in frames.items()}
+        return self._go_on(lambda node: given.get(node.name), ended=False)
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as if all sources had ended, and start afresh."""
         rows = self._go_on(lambda node: None, ended=True)
-        for node in self._operators:
-            make, _ = OPERATORS[type(node)]
-            self._operators[node] = make(node, None)
+        for place in self._operators:
+            make, _ = OPERATORS[type(self._nodes[place])]
+            self._operators[place] = make(self._nodes[place], None)
         return rows
 
     @property
@@ -267,8 +270,8 @@ class FlowRun:
         """
         self._check()
         known = {
-            identity(node): (str(node), operator.state.copy())
-            for node, operator in self._operators.items()
+            identity(self._nodes[place]): (str(self._nodes[place]), operator.state.copy())
+            for place, operator in self._operators.items()
             if operator.state is not None
         }
         return FlowState(known)
@@ -279,13 +282,10 @@ class FlowRun:
         was replaced by rows that the node emits, or waits.
         """
         rows = []
-        for number, node in enumerate(self._nodes, 1):
-            count = self._counts[node]
-            waiting = self._operators[node].waiting if node in self._operators else 0
-            rows.append(
-                {"node": number, "what": str(node), "in": count.came, "out": count.left, **_NONE, "waiting": waiting}
-                | count.dropped
-            )
+        for place, (node, count) in enumerate(zip(self._nodes, self._counts, strict=True)):
+            waiting = self._operators[place].waiting if place in self._operators else 0
+            known = {"node": place + 1, "what": str(node), "in": count.came, "out": count.left}
+            rows.append(known | _NONE | count.dropped | {"waiting": waiting})
         return pd.DataFrame(rows).set_index("node")
 
     def _check(self) -> None:
@@ -297,16 +297,16 @@ class FlowRun:
 
     def _go_on(self, given: Callable[[Source], Any], *, ended: bool) -> Any:
         self._check()
-        came: dict[Node, Any] = {}
+        came: list[Any] = []
         advanced = False
         try:
-            for node in self._nodes:
+            for node, places in zip(self._nodes, self._before, strict=True):
                 with naming(node, self.tree):
-                    before = [came[each] for each in node.before]
                     if isinstance(node, Source):
-                        came[node] = given(node)
+                        came.append(given(node))
                         continue
-                    operator = self._operators.get(node)
+                    before = [came[place] for place in places]
+                    operator = self._operators.get(len(came))
                     if operator is None:
                         made = None if before[0] is None else OPERATIONS[type(node)](node, before[0])
                     else:
@@ -314,29 +314,30 @@ class FlowRun:
                         advanced = True
                         if ended:
                             made = _together([made, operator.flush()])
-                    came[node] = made
+                    came.append(made)
         except BaseException as error:
             if advanced:
                 self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise
-        for node in self._nodes:
-            self._count(node, came)
-        return came[self.tree]
+        self._count([_rows(frame) for frame in came])
+        return came[-1]
 
-    def _count(self, node: Node, came: dict[Node, Any]) -> None:
-        count, left = self._counts[node], _rows(came[node])
-        arrived = left if isinstance(node, Source) else _rows(came[node.before[0]])
-        count.came += arrived
-        count.left += left
-        if node.effect.rows == "drops":
-            why = "unmatched" if isinstance(node, Join) else "filtered"
-            count.dropped[why] = count.dropped.get(why, 0) + arrived - left
+    def _count(self, rows: list[int]) -> None:
+        for node, places, left, count in zip(self._nodes, self._before, rows, self._counts, strict=True):
+            arrived = rows[places[0]] if places else left
+            count.came += arrived
+            count.left += left
+            if node.effect.rows == "drops":
+                why = "unmatched" if isinstance(node, Join) else "filtered"
+                count.dropped[why] = count.dropped.get(why, 0) + arrived - left
 
 
 _NONE = {"filtered": 0, "unmatched": 0}
 
 
 def _rows(frame: Any) -> int:
+    if isinstance(frame, ReferenceRows):
+        return frame.keys
     return 0 if frame is None else joinable(frame).rows
 
 
