@@ -59,6 +59,13 @@ def asof_join(short: bool) -> Rows:
     return bench_asof.run(1_000, 10_000, 1) if short else bench_asof.run()
 
 
+def horizon_join(short: bool) -> Rows:
+    """Mid prices at 20 horizons of 1 million trades, among 10 million quotes."""
+    from benchmarks import bench_horizon
+
+    return bench_horizon.run(1_000, 10_000, 1) if short else bench_horizon.run()
+
+
 def lookup(short: bool) -> Rows:
     """Trades that meet 10 million securities by ISIN, four columns taken."""
     from benchmarks import bench_lookup
@@ -99,6 +106,7 @@ TABLES: tuple[Table, ...] = (
     cost_against_size,
     small_frames,
     asof_join,
+    horizon_join,
     lookup,
     on_dask,
     generators,

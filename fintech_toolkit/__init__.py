@@ -25,6 +25,7 @@ from fintech_toolkit.errors import (
     PipelineError,
     StateError,
 )
+from fintech_toolkit.horizons import horizon_join, interval_join, window_join
 from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.pipeline import Pipeline
@@ -71,12 +72,15 @@ __all__ = [
     "configure_workers",
     "event_kernel",
     "explain_keys",
+    "horizon_join",
+    "interval_join",
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",
     "source",
     "tick_kernel",
     "to_pairs",
+    "window_join",
     "window_kernel",
     "write_partitioned",
 ]

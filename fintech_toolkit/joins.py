@@ -341,9 +341,9 @@ def asof_explain(
             "in the order in which they are answered",
         )
     if is_dask(left) or is_dask(right):
-        from fintech_toolkit.engines.dask import asof
+        from fintech_toolkit.engines.dask import feed_joins
 
-        return asof.explain(left, right, options)
+        return feed_joins.explain(left, right, options)
     views = same_sort(left, right)
     options = options.resolved(*(view.names for view in views))
     for side, view in zip(("left", "right"), views, strict=True):

@@ -36,7 +36,7 @@ ROOMS = (
     {"kafka"},
     {"live"},
     {"pipeline"},
-    {"calls", "joins", "reference"},
+    {"calls", "joins", "horizons", "reference"},
     {"dataflow"},
     {"checking"},
     {"dashboards"},

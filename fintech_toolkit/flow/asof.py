@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
 
 from fintech_toolkit.errors import ColumnError, ParameterError, did_you_mean
 from fintech_toolkit.schema import KNOWN_AT, check_unit, column_names, key_columns, nanoseconds
@@ -18,7 +18,11 @@ COMPLETE = "complete"
 class AsOf:
     """The options of an as-of join; see `fintech_toolkit.asof_join`. `tolerance` is in nanoseconds.
 
-    `left_on` and `right_on` are None until the columns of the frames are known; see `resolved`.
+    `left_on` and `right_on` are None until the columns of the frames are known; see `resolved`. `shift` is added to
+    left's times, in nanoseconds: what held so long after a row.
+
+    What other joins of two feeds have too (see `flow.feed_joins`) is named as there: `sides`, how far `before` and
+    `after` a row of left they look, which columns they give, carry and need.
     """
 
     by: str | None
@@ -31,6 +35,11 @@ class AsOf:
     suffixes: tuple[str, str] = ("", "_right")
     unfinished: bool = False
     unit: str | None = None
+    shift: int = 0
+
+    called: ClassVar[str] = "as-of join"
+    before: ClassVar[int] = 0
+    after: ClassVar[int] = 0
 
     @classmethod
     def checked(
@@ -80,6 +89,26 @@ class AsOf:
         pair = (suffixes[0], suffixes[1])
         return cls(by, on, left_on, right_on, direction, duration, exact, pair, unfinished, unit)
 
+    @classmethod
+    def of(
+        cls,
+        symbol: str | None,
+        time: str,
+        left_on: str | None,
+        right_on: str | None,
+        unit: str | None,
+        columns: Mapping[str, str] | None,
+        by: Any,
+        on: Any,
+        *,
+        tolerance: Any = None,
+        exact: bool = True,
+        suffixes: Sequence[str] = ("", "_right"),
+    ) -> AsOf:
+        """Return the options, as `checked` does, of a join that looks back from instants of its own."""
+        keys = (symbol, time, left_on, right_on)
+        return cls.checked(*keys, "backward", tolerance, exact, suffixes, False, unit, columns, by, on)
+
     def resolved(self, left: Sequence[str] | None = None, right: Sequence[str] | None = None) -> AsOf:
         """Return the options with the column of times that a frame with these columns is joined by.
 
@@ -102,6 +131,11 @@ class AsOf:
             )
         return replace(self, left_on=left_on, right_on=right_on)
 
+    @property
+    def sides(self) -> AsOf:
+        """Which columns are symbols and times."""
+        return self
+
     def time(self, side: str) -> str:
         """Return the column of times of a side whose columns are known."""
         column = self.left_on if side == "left" else self.right_on
@@ -123,15 +157,18 @@ class AsOf:
         same = {self.by, self.right_on if self.left_on == self.right_on else None}
         return {name for name in same if name is not None}
 
-    def names(self, left: Sequence[str], right: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what left's columns, and those of right that are appended, are called in the result.
+    def names(
+        self, left: Sequence[str], right: Sequence[str], dropped: Collection[str | None] | None = None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what left's columns, and those of right that are appended, are called in the result; some of right
+        are not.
 
         Raises
         ------
         ColumnError
             If two columns of the result would have one name, or right's `known_at` would pass for that of the result.
         """
-        dropped = self.dropped
+        dropped = self.dropped if dropped is None else dropped
         others = [name for name in right if name not in dropped]
         both = set(left).intersection(others)
         # A row's `known_at` says when that row became known: left's still does so in the result, right's does not.
@@ -146,6 +183,56 @@ class AsOf:
                 f"Right's column {KNOWN_AT!r} needs a suffix, because it is not that of the result's rows."
             )
         return ours, theirs
+
+    def gives(self, left: Sequence[str], right: Sequence[str]) -> list[str]:
+        """Return the columns of the result.
+
+        Raises
+        ------
+        ColumnError
+            As `names`.
+        """
+        ours, theirs = self.resolved(left, right).names(left, right)
+        return [*ours.values(), *theirs.values()]
+
+    def carries(self, column: str, left: Sequence[str], right: Sequence[str]) -> tuple[int, str] | None:
+        """Return of which side a column of the result comes as it is, row by row, and its name there."""
+        for side, names in enumerate(self.resolved(left, right).names(left, right)):
+            for old, new in names.items():
+                if new == column:
+                    return side, old
+        return None
+
+    def needs(self, wanted: Collection[str], left: Sequence[str], right: Sequence[str]) -> list[set[str]]:
+        """Return which columns of each side are read, if so many of the result are wanted.
+
+        What is called alike on both sides is kept on both, so that it goes on being told apart by its suffix.
+        """
+        options = self.resolved(left, right)
+        needed = {n for names in options.names(left, right) for n, called in names.items() if called in wanted}
+        sides = zip(("left", "right"), (left, right), strict=True)
+        return [needed.intersection(there).union(options.reads(side, there)) for side, there in sides]
+
+    def narrowed(self, wanted: Collection[str]) -> Self:
+        """Return the options of a join of which no more is wanted."""
+        return self
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the options as plain values."""
+        return {**asdict(self), "suffixes": list(self.suffixes)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return the options that `to_data` gave."""
+        return cls(**{**data, "suffixes": tuple(data["suffixes"])})
+
+    def __str__(self) -> str:
+        return f"{self.called} {self.by_what}, {self.direction}"
+
+    @property
+    def by_what(self) -> str:
+        """What rows are joined by, in words."""
+        return f"on {self.left_on or self.on}" + ("" if self.by is None else f", by {self.by}")
 
 
 def _keys(symbol: Any, time: Any, columns: Mapping[str, str] | None, by: Any, on: Any) -> tuple[Any, Any]:

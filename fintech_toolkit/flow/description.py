@@ -10,10 +10,22 @@ from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.feed_joins import Horizon
 from fintech_toolkit.flow.nodes import Node, sources
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.serial import from_data, to_data
+from fintech_toolkit.flow.window_joins import Interval, Windowed
 from fintech_toolkit.scan.steps import Step
 
 
@@ -173,6 +185,94 @@ class FlowDescription:
             on,
         )
         return type(self)(AsOfJoin(self.node, _flow(right, "asof_join").node, options))
+
+    def horizon_join(
+        self,
+        right: FlowDescription,
+        offsets: Sequence[str],
+        select: Sequence[str] | None = None,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
+        tolerance: Any = None,
+        allow_exact_matches: bool = True,
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        by: Any = ...,
+        on: Any = ...,
+    ) -> Self:
+        """Append the columns of the rows of another feed that held so long before or after each row.
+
+        The arguments are those of `fintech_toolkit.horizon_join`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        names = (symbol, time, left_on, right_on)
+        sides = AsOf.of(*names, unit, columns, by, on, tolerance=tolerance, exact=allow_exact_matches)
+        options = Horizon.checked(sides, offsets, select)
+        return type(self)(HorizonJoin(self.node, _flow(right, "horizon_join").node, options))
+
+    def window_join(
+        self,
+        right: FlowDescription,
+        before: Any,
+        after: Any = "0s",
+        *,
+        agg: Mapping[str, Sequence[str]],
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        by: Any = ...,
+        on: Any = ...,
+    ) -> Self:
+        """Append what the rows of another feed come to within a window around each row.
+
+        The arguments are those of `fintech_toolkit.window_join`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        sides = AsOf.of(symbol, time, left_on, right_on, unit, columns, by, on)
+        options = Windowed.checked(sides, before, after, agg)
+        return type(self)(WindowJoin(self.node, _flow(right, "window_join").node, options))
+
+    def interval_join(
+        self,
+        right: FlowDescription,
+        within: Any,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        left_on: str | None = None,
+        right_on: str | None = None,
+        suffixes: Sequence[str] = ("", "_right"),
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        *,
+        by: Any = ...,
+        on: Any = ...,
+    ) -> Self:
+        """Join each row with each row of another feed that is near it.
+
+        The arguments are those of `fintech_toolkit.interval_join`.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        sides = AsOf.of(symbol, time, left_on, right_on, unit, columns, by, on, suffixes=suffixes)
+        options = Interval.checked(sides, within)
+        return type(self)(IntervalJoin(self.node, _flow(right, "interval_join").node, options))
 
     @property
     def sources(self) -> list[str]:

@@ -9,8 +9,10 @@ from typing import ClassVar
 from fintech_toolkit.errors import ColumnError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Effect, Node, listed, require_column
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.window_joins import Interval, Windowed
 
 
 @dataclass(frozen=True)
@@ -157,12 +159,12 @@ class Join(Node):
 
 
 @dataclass(frozen=True)
-class AsOfJoin(Node):
-    """Beside each row the columns of the row of another feed that held as of its time."""
+class FeedJoin(Node):
+    """Rows of a feed with rows of another of the same symbol, as their times stand to each other."""
 
     left: Node
     right: Node
-    options: AsOf
+    options: FeedOptions
 
     inputs: ClassVar[tuple[str, ...]] = ("left", "right")
 
@@ -170,28 +172,50 @@ class AsOfJoin(Node):
     def effect(self) -> Effect:
         return Effect("keeps", "order within the symbol")
 
-    def _names(self, *columns: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-        return self.options.resolved(*columns).names(*columns)
-
     def gives(self, *columns: list[str]) -> list[str]:
-        options = self.options.resolved(*columns)
+        sides = self.options.sides.resolved(*columns)
         for side, there in zip(("left", "right"), columns, strict=True):
-            for name in options.keys(side):
+            for name in sides.keys(side):
                 require_column(name, there, f" on the {side}")
-        ours, theirs = self._names(*columns)
-        return [*ours.values(), *theirs.values()]
+        return self.options.gives(*columns)
 
     def carries(self, column: str, *columns: list[str]) -> tuple[int, str] | None:
-        for side, names in enumerate(self._names(*columns)):
-            for old, new in names.items():
-                if new == column:
-                    return (side, old)
-        return None
+        return self.options.carries(column, *columns)
 
     def __str__(self) -> str:
-        options = self.options
-        by = "" if options.by is None else f", by {options.by}"
-        return f"as-of join on {options.left_on or options.on}{by}, {options.direction}"
+        return str(self.options)
+
+
+@dataclass(frozen=True)
+class AsOfJoin(FeedJoin):
+    """Beside each row the columns of the row of another feed that held as of its time."""
+
+    options: AsOf
+
+
+@dataclass(frozen=True)
+class HorizonJoin(FeedJoin):
+    """Beside each row the columns of the rows of another feed that held so long before or after it."""
+
+    options: Horizon
+
+
+@dataclass(frozen=True)
+class WindowJoin(FeedJoin):
+    """Beside each row what the rows of another feed near it come to."""
+
+    options: Windowed
+
+
+@dataclass(frozen=True)
+class IntervalJoin(FeedJoin):
+    """Each row with each row of another feed that is near it."""
+
+    options: Interval
+
+    @property
+    def effect(self) -> Effect:
+        return Effect("replaces", "order within the symbol")
 
 
 def _distinct(names: list[str]) -> list[str]:

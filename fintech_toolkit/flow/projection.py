@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from fintech_toolkit.flow.nodes import Node, Source, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.schema import KNOWN_AT
 
@@ -37,7 +37,7 @@ def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Col
         if isinstance(changed, Source):
             done[node], given[node] = changed, [n for n in columns[node] if n in (changed.columns or columns[node])]
             continue
-        if isinstance(changed, AsOfJoin):
+        if isinstance(changed, FeedJoin):
             # What nobody reads would be told apart from what is called alike on the other side, if it is there still.
             if there != [columns[old] for old in node.before]:
                 kept = [
@@ -82,12 +82,8 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
     """Return which columns of each input a node reads, if so many of its own are wanted."""
     if isinstance(node, Source):
         return []
-    if isinstance(node, AsOfJoin):
-        options = node.options.resolved(*columns)
-        # What is called alike on both sides is kept on both, so that it goes on being told apart by its suffix.
-        needed = {n for names in options.names(*columns) for n, called in names.items() if called in wanted}
-        sides = zip(("left", "right"), columns, strict=True)
-        return [needed.intersection(there).union(options.reads(side, there)) for side, there in sides]
+    if isinstance(node, FeedJoin):
+        return node.options.needs(wanted, columns[0], columns[1])
     carried = [place for name in wanted if (place := node.carries(name, *columns)) is not None]
     reads: list[set[str]] = [{name for side, name in carried if side == s} for s in range(len(columns))]
     if isinstance(node, Filter):
@@ -106,7 +102,7 @@ def _fewer_steps(node: Node, wanted: set[str], columns: Columns) -> Node | None:
     if isinstance(node, Pipe):
         kept = needed_steps(node.pipeline, wanted)
         return None if kept is None else replace(node, pipeline=kept)
-    if isinstance(node, Join | AsOfJoin) and node.effect.rows == "keeps":
+    if isinstance(node, Join | FeedJoin) and node.effect.rows == "keeps":
         there = [columns[before] for before in node.before]
         if all(node.carries(name, *there) == (0, name) for name in wanted):
             return None
@@ -118,6 +114,8 @@ def _fewer_columns(node: Node, wanted: set[str], columns: Columns) -> Node:
         kept = tuple(name for name in columns[node] if name in wanted)
         if len(kept) < len(columns[node]):
             return replace(node, columns=kept)
+    if isinstance(node, FeedJoin):
+        return replace(node, options=node.options.narrowed(wanted))
     if isinstance(node, Join):
         taken = node.taken(columns[node.reference])
         kept = tuple(name for name in taken if name in wanted)

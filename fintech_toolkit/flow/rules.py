@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fintech_toolkit.errors import ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.nodes import Node, Source, columns_of, rebuilt, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Select
+from fintech_toolkit.flow.operations import FeedJoin, Filter, IntervalJoin, Join, Pipe, Select
 from fintech_toolkit.flow.projection import fewer_columns, fewer_steps
 
 Gives = Callable[[Node], list[str]]
@@ -72,10 +72,10 @@ def _places_below(where: Conditions, below: Node, gives: Gives) -> dict[int, Con
         return {}
     (side,) = places
     there = where.renamed({name: place[1] for name, place in carried.items() if place is not None})
-    if isinstance(below, AsOfJoin):
+    if isinstance(below, FeedJoin):
         if side:
-            return {}
-        by = below.options.by
+            return {1: there} if isinstance(below, IntervalJoin) else {}
+        by = below.options.sides.by
         return {0: there, 1: there} if there.columns == [by] else {0: there}
     if isinstance(below, Join):
         if side and below.how != "inner":
@@ -100,7 +100,7 @@ def join_first(node: Node, gives: Gives) -> Node:
         return node
     below = node.left
     stateless = isinstance(below, Pipe) and below.pipeline.stateless and not below.pipeline.emits
-    if not (stateless or isinstance(below, AsOfJoin)):
+    if not (stateless or isinstance(below, FeedJoin)):
         return node
     columns = [gives(before) for before in below.before]
     carried = [below.carries(name, *columns) for name in node.left_on]

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import Any
 
 from fintech_toolkit.errors import KernelError, PipelineError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Node, Source, parameters
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.window_joins import Interval, Windowed
 
 FORMAT = 1
 
@@ -24,8 +35,17 @@ KINDS: dict[str, type[Node]] = {
     "pipe": Pipe,
     "join": Join,
     "asof_join": AsOfJoin,
+    "horizon_join": HorizonJoin,
+    "window_join": WindowJoin,
+    "interval_join": IntervalJoin,
 }
 _CALLED = {kind: name for name, kind in KINDS.items()}
+OPTIONS: dict[type[Node], type[FeedOptions]] = {
+    AsOfJoin: AsOf,
+    HorizonJoin: Horizon,
+    WindowJoin: Windowed,
+    IntervalJoin: Interval,
+}
 
 
 def to_data(tree: Node) -> dict[str, Any]:
@@ -67,26 +87,26 @@ def _node_to_data(node: Node) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Conditions):
+    if isinstance(value, Conditions | FeedOptions):
         return value.to_data()
     if isinstance(value, Description):
         return json.loads(value.to_json())
-    if isinstance(value, AsOf):
-        return {**asdict(value), "suffixes": list(value.suffixes)}
     return [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, tuple) else value
 
 
 def _node_from_data(data: dict[str, Any]) -> Node:
     kind = KINDS[data["node"]]
     given = {name: value for name, value in data.items() if name != "node"}
-    return kind(**{name: _node_from_data(v) if name in kind.inputs else _made(name, v) for name, v in given.items()})
+    return kind(
+        **{name: _node_from_data(v) if name in kind.inputs else _made(kind, name, v) for name, v in given.items()}
+    )
 
 
-def _made(name: str, value: Any) -> Any:
+def _made(kind: type[Node], name: str, value: Any) -> Any:
     if name == "where":
         return Conditions.from_data(value)
     if name == "pipeline":
         return Description.from_json(json.dumps(value))
     if name == "options":
-        return AsOf(**{**value, "suffixes": tuple(value["suffixes"])})
+        return OPTIONS[kind].from_data(value)
     return tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, list) else value

@@ -127,7 +127,7 @@ class PandasFrame:
 
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
         added: pd.DataFrame
-        if self.rows <= FEW and all(values.dtype == np.float64 for values in columns.values()):
+        if columns and self.rows <= FEW and all(values.dtype == np.float64 for values in columns.values()):
             # For few rows a copy into one block is less than what pandas does for each column.
             block = np.array(list(columns.values()))
             added = pd.DataFrame(block.T, index=self.frame.index, columns=_index(tuple(columns)), copy=False)
@@ -210,7 +210,8 @@ class ArrowFrame:
         table = self.frame
         for name, values in columns.items():
             place = table.schema.get_field_index(name)
-            table = table.append_column(name, pa.array(values)) if place < 0 else table.set_column(place, name, values)
+            column = pa.array(values)
+            table = table.append_column(name, column) if place < 0 else table.set_column(place, name, column)
         return table
 
     def take(self, rows: Array) -> Any:

@@ -120,7 +120,7 @@ def test_sorts_of_frames_that_go_together(left: str, right: str, join: Callable[
             column = result["n_right"]
             assert (column.to_pylist() if left in ARROW else column.tolist()) == list(range(ROWS))
     else:
-        with pytest.raises(ft.PipelineError, match=r"An as-of join takes two|one too|as left is|is not a frame"):
+        with pytest.raises(ft.PipelineError, match=r"A join of feeds takes two|one too|as left is|is not a frame"):
             join(here, there)
 
 

@@ -17,8 +17,8 @@ from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import last_rows, resumable_asof
-from fintech_toolkit.engines.memory.asof import join_frames
+from fintech_toolkit.engines.memory import last_rows, waiting_join
+from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from tests.frames import same
 from tests.joins.feeds import Options, feeds
 from tests.joins.test_asof import LEFT, RIGHT, seconds
@@ -53,7 +53,7 @@ def test_is_the_join_of_the_whole(
     few: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resumable_asof, "FEW", few)
+        patch.setattr(waiting_join, "FEW", few)
         patch.setattr(last_rows, "FEW", few)
         check_whole(both, how, left_cuts, right_cuts, random, arrow)
 
@@ -92,7 +92,7 @@ def test_no_answer_comes_before_it_is_final(both: tuple[pd.DataFrame, pd.DataFra
 
 
 def test_what_no_row_can_need_any_more_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable_asof, "FEW", 4)
+    monkeypatch.setattr(waiting_join, "FEW", 4)
     join = ft.AsofJoin()
     answers = []
     for second in range(60):
@@ -112,9 +112,9 @@ def test_an_answer_looks_at_no_more_rows_than_it_needs(arrow: bool, monkeypatch:
 
     def counted(here: Any, there: Any, options: Any) -> Any:
         looked_at.append(here.rows + there.rows)
-        return join_frames(here, there, options)
+        return join_feeds(here, there, options)
 
-    monkeypatch.setattr(resumable_asof, "join_frames", counted)
+    monkeypatch.setattr(waiting_join, "join_feeds", counted)
     many, rng = 20_000, np.random.default_rng(5)
     sort = pa.Table.from_pandas if arrow else lambda frame: frame
     right = pd.DataFrame({"symbol": [f"S{code}" for code in range(many)], "ts": np.arange(many)})

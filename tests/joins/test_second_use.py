@@ -16,7 +16,7 @@ from streamz import Stream
 from streamz.core import RefCounter
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import resumable_asof
+from fintech_toolkit.engines.memory import waiting_join
 from tests.frames import same
 from tests.joins.feeds import Options
 from tests.joins.layouts import LAYOUTS, by_time
@@ -161,7 +161,7 @@ def test_columns_of_a_result_share_nothing() -> None:
 def test_after_a_flush_it_starts_afresh(
     both: tuple[pd.DataFrame, pd.DataFrame], arrow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resumable_asof, "FEW", 4)
+    monkeypatch.setattr(waiting_join, "FEW", 4)
     left, right = (pa.Table.from_pandas(frame) for frame in both) if arrow else both
     join = ft.AsofJoin(tolerance="5ns")
     first = through(join, left, right)
@@ -192,8 +192,8 @@ def bad_frames(frame: pd.DataFrame) -> dict[str, tuple[Any, type[Exception], str
         "integers": (part.assign(symbol=np.arange(10)), ft.DataError, "one is a string, one an integer"),
         "no column": (part.drop(columns="ts"), ft.ColumnError, "its columns are|no column 'ts'"),
         "other columns": (part.assign(more=1), ft.ColumnError, "its columns are .*more"),
-        "arrow": (pa.Table.from_pandas(part), ft.PipelineError, "An as-of join takes two pandas"),
-        "nothing": (None, ft.PipelineError, "An as-of join takes two pandas"),
+        "arrow": (pa.Table.from_pandas(part), ft.PipelineError, "A join of feeds takes two pandas"),
+        "nothing": (None, ft.PipelineError, "A join of feeds takes two pandas"),
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import resumable_asof
+from fintech_toolkit.engines.memory import waiting_join
 from tests.joins.feeds import Options
 
 
@@ -40,7 +40,7 @@ def test_a_side_that_was_advanced_does_not_go_back(side: str) -> None:
 
 def test_the_row_before_the_lefts_own_instant_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the match where exact ones are not allowed, also of rows that still wait while the left has gone on."""
-    monkeypatch.setattr(resumable_asof, "FEW", 1)
+    monkeypatch.setattr(waiting_join, "FEW", 1)
 
     def row(ts: int, symbol: str, **more: int) -> pd.DataFrame:
         return pd.DataFrame({"symbol": [symbol], "ts": [ts], **more})

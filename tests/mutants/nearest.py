@@ -50,6 +50,11 @@ JOINS = (
     "tests/joins/test_names.py",
 )
 JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
+FEED_JOINS = (
+    "tests/joins/test_horizon.py",
+    "tests/joins/test_window_join.py",
+    "tests/joins/test_interval_join.py",
+)
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 LOOKUPS = ("tests/joins/test_lookup.py",)
 REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
@@ -110,6 +115,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
     "engines/dask/assignment.py": DATASETS,
+    "engines/dask/feed_joins.py": FEED_JOINS,
+    "engines/dask/horizon.py": FEED_JOINS,
+    "engines/dask/near_rows.py": FEED_JOINS,
     "engines/dask/chain.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/partition_files.py": DATASETS,
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
@@ -152,6 +160,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
     "engines/memory/lane.py": ("tests/engines/test_tick.py", *TICKS),
+    "engines/memory/feed_joins.py": FEED_JOINS,
+    "engines/memory/horizon.py": FEED_JOINS,
+    "engines/memory/near_rows.py": FEED_JOINS,
     "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/pages.py": STREAMS,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
@@ -183,10 +194,13 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/engines/test_options.py",
         *HOSTILE,
     ),
+    "engines/memory/waiting_join.py": (*FEEDS_JOINED, *FEED_JOINS),
     "engines/memory/versions.py": REFERENCES,
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
+    "flow/feed_joins.py": FEED_JOINS,
+    "flow/window_joins.py": FEED_JOINS,
     "flow/conditions.py": ("tests/flows/test_conditions.py", *FLOWS),
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from dask._task_spec import DataNode, List, Task, TaskRef
+from dask.base import tokenize
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Expr, Partitions, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
@@ -26,8 +28,8 @@ from dask.delayed import delayed
 
 from fintech_toolkit.engines.dask import evidence, routing
 from fintech_toolkit.engines.dask.shuffle import partitioned
-from fintech_toolkit.engines.memory.asof import join_frames
 from fintech_toolkit.engines.memory.asof_summary import count, gather, left_out, searches
+from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf, free_name
@@ -45,7 +47,7 @@ ROUTES = {
 }
 
 
-class _Route(NamedTuple):
+class Route(NamedTuple):
     """By which route rows are answered, why, and right with partitions that can be addressed so."""
 
     name: str
@@ -61,14 +63,14 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     PipelineError
         If they are something else.
     """
-    _check_frames(left, right)
+    check_frames(left, right)
     here = left.expr
     options = options.resolved(list(left.columns), list(right.columns))
     if not is_dask(right):
         return new_collection(JoinFrame(here, right, options))
     # Complains at once about what is wrong.
-    meta = join_frames(PandasFrame(left._meta), PandasFrame(right._meta), options)
-    route = _route(right, options)
+    meta = join_feeds(PandasFrame(left._meta), PandasFrame(right._meta), options)
+    route = route_of(right, options)
     if route.name == "whole right":
         return new_collection(JoinFrame(here, route.right, options))
     there, by_time = route.right, route.name == "by time"
@@ -82,20 +84,20 @@ def join(left: Any, right: Any, options: AsOf) -> Any:
     return new_collection(Nearer(*sides, options, time, matched_at))
 
 
-def explain(left: Any, right: Any, options: AsOf) -> Plan:
+def explain(left: Any, right: Any, options: AsOf, find_route: Callable[[Any, AsOf], Any]) -> Plan:
     """Return by which route a Dask frame would be joined with a Dask or pandas frame; nothing is computed."""
-    _check_frames(left, right)
+    check_frames(left, right)
     options = options.resolved(list(left.columns), list(right.columns))
     for side, frame in (("left", left), ("right", right)):
         for name in options.keys(side):
             require(PandasFrame(getattr(frame, "_meta", frame)), name, f" on the {side}")
-    route = _route(right, options)
+    route = find_route(right, options)
     theirs = how_many(right.npartitions, "partition") if is_dask(right) else "one frame"
     chunks = f"left {how_many(left.npartitions, 'partition')}, right {theirs}"
     return Plan(route.name, route.reason, ROUTES[route.name], chunks, AS_THEY_WERE)
 
 
-def _check_frames(left: Any, right: Any) -> None:
+def check_frames(left: Any, right: Any) -> None:
     if not is_dask(left) or getattr(left, "ndim", 0) != 2:
         raise PipelineError(
             f"Where right is a Dask DataFrame left must be one too, not {type(left).__name__}; "
@@ -129,30 +131,30 @@ def _count_partition(joined: pd.DataFrame, names: list[str], options: AsOf) -> t
     return count(ts[known], [there[known] for there in found], int(np.count_nonzero(~known)), options)
 
 
-def _route(right: Any, options: AsOf) -> _Route:
+def route_of(right: Any, options: AsOf) -> Route:
     if not is_dask(right):
-        return _Route("whole right", "right is in memory", right)
+        return Route("whole right", "right is in memory", right)
     right = right.expr
     if right.npartitions == 1:
-        return _Route("whole right", "right is one partition", right)
+        return Route("whole right", "right is one partition", right)
     apart = evidence.by_symbol(right, options.by)
     if apart.holds:
-        return _Route("by symbol", apart.why, right)
+        return Route("by symbol", apart.why, right)
     time = options.time("right")
     found = evidence.time_order(right, time)
     if found.order is not None:
         ordered = found.order == list(range(right.npartitions))
-        return _Route("by time", found.why, right if ordered else Partitions(right, found.order))
+        return Route("by time", found.why, right if ordered else Partitions(right, found.order))
     if options.by is None:
         raise PipelineError(
             f"The partitions of right are not known to be in time order: {found.why}. Without symbols "
             "(symbol=None) they must be: set_index(…, sorted=True), or write it as Parquet in time order."
         )
-    shuffled = partitioned(_finished(right, options), options.by, time, right.npartitions, side="right")
-    return _Route("shuffle", f"{found.why}; {apart.why}", shuffled)
+    shuffled = partitioned(finished_rows(right, options), options.by, time, right.npartitions, side="right")
+    return Route("shuffle", f"{found.why}; {apart.why}", shuffled)
 
 
-def _finished(right: Any, options: AsOf) -> Any:
+def finished_rows(right: Any, options: AsOf) -> Any:
     """Leave out rows without a time that are not finished: a shuffle could not put them in order."""
     if options.unfinished or KNOWN_AT not in right.columns:
         return right
@@ -160,23 +162,22 @@ def _finished(right: Any, options: AsOf) -> Any:
     return frame[frame[KNOWN_AT].notnull()].expr
 
 
-class _Join(Expr):
+class FeedJoinExpr(Expr):
     """Rows, order, index and partitions of left."""
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
         right = self.operand("right")
         there = right._meta if isinstance(right, Expr) else right.iloc[:0]
-        return join_frames(PandasFrame(self.left._meta), PandasFrame(there), self.options)
+        return join_feeds(PandasFrame(self.left._meta), PandasFrame(there), self.options)
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions
 
     def keeps(self, column: str) -> tuple[Expr, str] | None:
         """Return left, if it has a column as it is here, and its name there."""
-        ours, _ = self.options.names(list(self.left.columns), list(self.operand("right").columns))
-        name = next((name for name, called in ours.items() if called == column), None)
-        return None if name is None else (self.left, name)
+        found = self.options.carries(column, list(self.left.columns), list(self.operand("right").columns))
+        return None if found is None or found[0] else (self.left, found[1])
 
     @functools.cached_property
     def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
@@ -190,19 +191,16 @@ class _Join(Expr):
             return None
         right = self.operand("right")
         asked = set(_convert_to_list(determine_column_projection(self, parent, dependents)) or ())
-        ours, theirs = self.options.names(list(self.left.columns), list(right.columns))
-        needed = {name for names in (ours, theirs) for name, called in names.items() if called in asked}
-        sides = []
-        for side, frame in (("left", self.left), ("right", right)):
-            reads = {*needed, *self.options.reads(side, list(frame.columns))}
-            sides.append([name for name in frame.columns if name in reads])
+        frames = [self.left, right]
+        needed = self.options.needs(asked, *(list(frame.columns) for frame in frames))
+        sides = [[n for n in frame.columns if n in names] for frame, names in zip(frames, needed, strict=True)]
         if sides == [list(self.left.columns), list(right.columns)]:
             return None
-        narrow = type(self)(self.left[sides[0]], right[sides[1]], *self.operands[2:])
+        narrow = type(self)(self.left[sides[0]], right[sides[1]], self.options.narrowed(asked), *self.operands[3:])
         return type(parent)(narrow, *parent.operands[1:])
 
 
-class JoinFrame(_Join):
+class JoinFrame(FeedJoinExpr):
     """Every partition of left with a right side that is whole."""
 
     _parameters = ["left", "right", "options"]  # noqa: RUF012
@@ -222,7 +220,7 @@ class JoinFrame(_Join):
         return layer
 
 
-class RoutedJoin(_Join):
+class RoutedJoin(FeedJoinExpr):
     """Rows of left go to the partition of right that can answer them, and answers come back.
 
     Operands
@@ -238,9 +236,12 @@ class RoutedJoin(_Join):
 
     def _layer(self) -> dict[Any, Any]:
         layer: dict[Any, Any] = {}
+        # What is asked of right alone is the same for joins that differ in their shift.
+        alone = replace(self.options, shift=0)
+        of_right = f"{self.right._name}-{tokenize(alone, self.by_time)}"
 
-        def task(what: str, at: Any, function: Any, *arguments: Any) -> TaskRef:
-            key = (f"{what}-{self._name}", *at)
+        def task(what: str, at: Any, function: Any, *arguments: Any, of: str = self._name) -> TaskRef:
+            key = (f"{what}-{of}", *at)
             layer[key] = Task(key, function, *arguments)
             return TaskRef(key)
 
@@ -249,14 +250,14 @@ class RoutedJoin(_Join):
         there = [TaskRef((self.right._name, j)) for j in rights]
         edges: list[TaskRef | None] = [None for _ in rights]
         if self.by_time:
-            spans = [task("span", (j,), routing.span, there[j], options, j) for j in rights]
-            address = task("address", (), routing.time_address, List(*spans))
-            nearest = [task("edge", (j,), routing.edge_rows, there[j], options) for j in rights]
+            spans = [task("span", (j,), routing.span, there[j], alone, j, of=of_right) for j in rights]
+            address = task("address", (), routing.time_address, List(*spans), of=of_right)
+            nearest = [task("edge", (j,), routing.edge_rows, there[j], alone, of=of_right) for j in rights]
             for before, j in pairwise(rights if options.direction == "backward" else rights[::-1]):
-                edges[j] = task("edges", (j,), routing.later_edge, edges[before], nearest[before], options)
+                edges[j] = task("edges", (j,), routing.later_edge, edges[before], nearest[before], alone, of=of_right)
         else:
-            symbols = [task("symbols", (j,), symbols_of, there[j], options.by) for j in rights]
-            address = task("address", (), routing.symbol_address, List(*symbols))
+            symbols = [task("symbols", (j,), symbols_of, there[j], alone.by, of=of_right) for j in rights]
+            address = task("address", (), routing.symbol_address, List(*symbols), of=of_right)
         routes = [task("route", (i,), routing.route, here[i], address, len(rights), options, i) for i in lefts]
         answers = []
         for j in rights:

@@ -19,7 +19,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
-from fintech_toolkit.engines.dask import asof, partitions, plans, versions
+from fintech_toolkit.engines.dask import feed_joins, partitions, plans, versions
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
@@ -29,7 +29,18 @@ from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.flow_plan import FlowPlan
 from fintech_toolkit.flow.nodes import Node, Source, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    FeedJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.flow.rules import optimised
 from fintech_toolkit.frames.views import is_dask, sort_of
@@ -151,18 +162,32 @@ def _explained_join(node: Join, left: Any, reference: Any) -> Plan:
     )
 
 
+def _join_feeds(node: FeedJoin, left: Any, right: Any) -> Any:
+    return feed_joins.join(left, right, node.options)
+
+
+def _explained_feeds(node: FeedJoin, left: Any, right: Any) -> Plan:
+    return feed_joins.explain(left, right, node.options)
+
+
 LOWERINGS: dict[type[Node], Callable[..., Any]] = {
     Filter: lambda node, frame: _filter(node.where, frame),
     Select: lambda node, frame: frame[list(node.columns)],
     Rename: lambda node, frame: frame.rename(columns=dict(node.names)),
     Pipe: lambda node, frame: plans.apply(node.pipeline, frame)[0],
     Join: _join,
-    AsOfJoin: lambda node, left, right: asof.join(left, right, node.options),
+    AsOfJoin: _join_feeds,
+    HorizonJoin: _join_feeds,
+    WindowJoin: _join_feeds,
+    IntervalJoin: _join_feeds,
 }
 EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
     Join: _explained_join,
-    AsOfJoin: lambda node, left, right: asof.explain(left, right, node.options),
+    AsOfJoin: _explained_feeds,
+    HorizonJoin: _explained_feeds,
+    WindowJoin: _explained_feeds,
+    IntervalJoin: _explained_feeds,
 }
 
 

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 from dask.dataframe.dispatch import concat
 
-from fintech_toolkit.engines.memory.asof import attach, join_frames
+from fintech_toolkit.engines.memory.asof import attach
+from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.search import ages, search
 from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, finished, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.flow.feed_joins import FeedOptions
 from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import PandasFrame
@@ -33,10 +35,10 @@ class Span:
     time_kind: str
 
 
-def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: AsOf, partition: int) -> Any:
+def join_partition(left: pd.DataFrame, right: pd.DataFrame, options: FeedOptions, partition: int) -> Any:
     """Join a partition of left with all of right."""
     try:
-        return join_frames(PandasFrame(left), PandasFrame(right), options)
+        return join_feeds(PandasFrame(left), PandasFrame(right), options)
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
 

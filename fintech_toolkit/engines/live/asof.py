@@ -8,7 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from streamz import Stream
 from fintech_toolkit.engines.live.batch import Batch, Feed, batch_of, with_batch
 from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
+from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.errors import LiveError, PipelineError, StateError
 from fintech_toolkit.flow.asof import AsOf
+from fintech_toolkit.flow.feed_joins import FeedOptions
 from fintech_toolkit.schema import nanoseconds
 
 _MOST_WAITING = 100_000
@@ -33,10 +35,10 @@ class _Seen:
     Neither is ever changed, a batch makes new ones: whoever looks meanwhile sees both before it, or both after.
     """
 
-    join: AsofJoin
+    join: WaitingJoin
     offsets: dict[str, int] = field(default_factory=dict)
 
-    def after(self, join: AsofJoin, topic: str, offset: int) -> _Seen:
+    def after(self, join: WaitingJoin, topic: str, offset: int) -> _Seen:
         return _Seen(join, {**self.offsets, topic: offset})
 
 
@@ -73,7 +75,7 @@ class AsofJoinNode(KeepsState):
 
     Attributes
     ----------
-    join : AsofJoin
+    join : WaitingJoin
         The join in progress over frames that come from no Kafka source: ``join.pending``, ``join.save``.
     """
 
@@ -84,15 +86,15 @@ class AsofJoinNode(KeepsState):
         self,
         left: Stream,
         right: Stream,
-        options: AsOf,
+        options: FeedOptions,
         state: LiveState | None,
         idle: str | None,
         ahead: str | None,
         **kwargs: Any,
     ) -> None:
-        self.join = AsofJoin.of(options)
-        self.identity = json.dumps(asdict(options), sort_keys=True)
-        self.described = f"the as-of join by {options.on!r}"
+        self.join: WaitingJoin = (AsofJoin if isinstance(options, AsOf) else WaitingJoin).of(options)
+        self.identity = json.dumps({"join": options.called, **options.to_data()}, sort_keys=True)
+        self.described = f"the {options.called} by {options.sides.on!r}"
         self.feeds = {}
         self._streams = {"left": left, "right": right}
         self._topics: dict[str, str] = {}
@@ -139,7 +141,7 @@ class AsofJoinNode(KeepsState):
             self._check_partitions()
             if batch.feed.broken:
                 raise LiveError(f"topic {batch.topic!r}: batch {batch.id} is not begun, because one before it failed")
-            after: dict[int, AsofJoin] = {}
+            after: dict[int, WaitingJoin] = {}
             answers: list[tuple[int, Any]] = []
             frame, counts = batch.parts(frame)
             start = 0
@@ -159,7 +161,7 @@ class AsofJoinNode(KeepsState):
                 self._settle(number, partition)
             self._release_refs(metadata)
 
-    def _taken(self, side: str, number: int, rows: pd.DataFrame, batch: Batch, answers: list[Any]) -> AsofJoin:
+    def _taken(self, side: str, number: int, rows: pd.DataFrame, batch: Batch, answers: list[Any]) -> WaitingJoin:
         """Return the join after the rows of a partition, and add what they answer."""
         seen = self._partitions[number].seen
         start, _ = batch.offsets[number]
@@ -255,7 +257,8 @@ class AsofJoinNode(KeepsState):
                 return
             try:
                 join = partition.seen.join.copy()
-                await self._send_late(number, partition, join.advance(right=join.watermark("left") + 1))
+                seen = join.watermark("left") + join.options.after
+                await self._send_late(number, partition, join.advance(right=seen + 1))
                 partition.seen = replace(partition.seen, join=join)
                 self._settle(number, partition)
             except BaseException as error:
@@ -314,7 +317,7 @@ class AsofJoinNode(KeepsState):
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition of one side, and begin with no records before an offset."""
         topic, number = place
-        partition = self._partitions.setdefault(number, _Partition(_Seen(AsofJoin.of(self.join.options))))
+        partition = self._partitions.setdefault(number, _Partition(_Seen(self.join.of(self.join.options))))
         side = "left" if self._topics.get("left") == topic else "right"
         partition.seen = partition.seen.after(partition.seen.join.forgotten(side), topic, offset)
         if side == "left":
@@ -336,7 +339,7 @@ def _origins(stream: Stream) -> Iterator[Stream]:
 def join(
     left: Stream,
     right: Any,
-    options: AsOf,
+    options: FeedOptions,
     state: LiveState | str | os.PathLike[str] | None = None,
     idle: str | None = None,
     ahead: str | None = None,

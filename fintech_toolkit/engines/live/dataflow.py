@@ -15,7 +15,7 @@ from fintech_toolkit.engines.memory.flow_run import JoinOperator
 from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.frames.views import is_stream
 
 
@@ -64,7 +64,7 @@ def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | Non
     if isinstance(node, Pipe):
         return PipelineNode(before[0], node.pipeline, None, ahead)
     left, other = before
-    if isinstance(node, AsOfJoin):
+    if isinstance(node, FeedJoin):
         if not is_stream(left):
             raise PipelineError("right is a stream, so left must be one too.")
         return asof.join(left, other, node.options, idle=idle, ahead=ahead)

@@ -17,6 +17,7 @@ from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
+from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.errors import PipelineError, StateError
 
 Place = tuple[str, int]
@@ -24,7 +25,7 @@ Place = tuple[str, int]
 
 KIND = b"fintech_toolkit.live_state"
 IDENTITY, ORIGIN = b"fintech_toolkit.live_state.of", b"fintech_toolkit.live_state.from"
-_KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin}
+_KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin, "WaitingJoin": WaitingJoin}
 
 
 @dataclass(frozen=True)

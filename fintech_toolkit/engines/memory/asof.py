@@ -24,7 +24,7 @@ def same_sort(left: Any, right: Any) -> tuple[Joinable, Joinable]:
     """
     if sort_of(left) is None or sort_of(left) != sort_of(right):
         raise PipelineError(
-            "An as-of join takes two pandas DataFrames, two Arrow tables (or what offers Arrow's stream, as Polars "
+            "A join of feeds takes two pandas DataFrames, two Arrow tables (or what offers Arrow's stream, as Polars "
             f"frames do), two Dask DataFrames or two streams; not {_called(left)} and {_called(right)}. "
             "Convert one, as with Table.from_pandas(…) or .to_pandas()."
         )

@@ -19,9 +19,10 @@ from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
+from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.errors import ParameterError, PipelineError, StateError, did_you_mean
 from fintech_toolkit.flow.nodes import Node, Source, sources, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Join, Pipe
+from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, IntervalJoin, Join, Pipe, WindowJoin
 from fintech_toolkit.flow.serial import identity
 from fintech_toolkit.frames.views import joinable, wrap
 
@@ -69,11 +70,12 @@ class PipeOperator:
         return self._run.state
 
 
-class AsOfOperator:
-    """An as-of join of feeds that come frame by frame."""
+class FeedOperator:
+    """A join of two feeds that come frame by frame."""
 
-    def __init__(self, node: AsOfJoin, state: AsofJoin | None) -> None:
-        self._join = AsofJoin.of(node.options) if state is None else state.copy()
+    def __init__(self, node: FeedJoin, state: WaitingJoin | None) -> None:
+        _, kind = OPERATORS[type(node)]
+        self._join: WaitingJoin = kind.of(node.options) if state is None else state.copy()
 
     def advance(self, left: Any, right: Any) -> Any:
         answers = [] if right is None else [self._join.right(right)]
@@ -88,7 +90,7 @@ class AsOfOperator:
         return self._join.pending
 
     @property
-    def state(self) -> AsofJoin:
+    def state(self) -> WaitingJoin:
         return self._join
 
 
@@ -119,7 +121,10 @@ class JoinOperator:
 
 OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     Pipe: (PipeOperator, State),
-    AsOfJoin: (AsOfOperator, AsofJoin),
+    AsOfJoin: (FeedOperator, AsofJoin),
+    HorizonJoin: (FeedOperator, WaitingJoin),
+    WindowJoin: (FeedOperator, WaitingJoin),
+    IntervalJoin: (FeedOperator, WaitingJoin),
     Join: (JoinOperator, ReferenceRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.asof import join_frames, same_sort
+from fintech_toolkit.engines.memory.asof import same_sort
+from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
 from fintech_toolkit.engines.memory.key_report import report
@@ -19,7 +20,18 @@ from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.errors import ColumnError, FintechToolkitError, PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
-from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.operations import (
+    AsOfJoin,
+    FeedJoin,
+    Filter,
+    HorizonJoin,
+    IntervalJoin,
+    Join,
+    Pipe,
+    Rename,
+    Select,
+    WindowJoin,
+)
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
 
@@ -102,6 +114,10 @@ def _join(node: Join, left: Any, reference: Any) -> Any:
     return result
 
 
+def _feeds(node: FeedJoin, left: Any, right: Any) -> Any:
+    return join_feeds(*same_sort(left, right), node.options)
+
+
 def _renamed(node: Rename, frame: Any) -> Any:
     view, names = joinable(frame), dict(node.names)
     return view.rename({name: names.get(name, name) for name in view.names}).frame
@@ -113,6 +129,9 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     Rename: _renamed,
     Pipe: lambda node, frame: Run(node.pipeline).whole(frame),
     Join: _join,
-    AsOfJoin: lambda node, left, right: join_frames(*same_sort(left, right), node.options),
+    AsOfJoin: _feeds,
+    HorizonJoin: _feeds,
+    WindowJoin: _feeds,
+    IntervalJoin: _feeds,
 }
 """For each kind of node but sources, what it makes of whole frames."""

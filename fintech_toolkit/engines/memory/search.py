@@ -132,7 +132,8 @@ def ages(here: Array, there: Array, found: Array) -> Array:
 
 
 def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> tuple[Side, Side | Runs, int]:
-    """Return the keys of both sides, and how many symbols they have together.
+    """Return the keys of both sides, the right's as runs where its rows of a symbol lie together, and how many symbols
+    they have together.
 
     Raises
     ------
@@ -174,10 +175,4 @@ def search(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -
     """
     here, there, symbols = read_both(left, right, options, right_first_row)
     found = match(here, there, symbols, options)
-    if there.rows is not None:
-        found = np.append(there.rows, -1)[found]
-    if here.rows is None:
-        return found
-    everywhere = np.full(left.rows, -1, np.int64)
-    everywhere[here.rows] = found
-    return everywhere
+    return here.in_frame(there.row_numbers(found), left.rows, -1)

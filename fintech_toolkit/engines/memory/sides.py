@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,29 @@ class Side:
     in_time_order: bool
     rows: Array | None
 
+    def shifted(self, nanoseconds: int) -> Side:
+        """Return the side at times so much later (earlier, if negative); none leaves what int64 holds."""
+        return replace(self, ts=read_only(shifted(self.ts, nanoseconds))) if nanoseconds else self
+
+    def in_frame(self, values: Array, rows: int, missing: Any) -> Array:
+        """Return values of the rows that take part, in the places of these in a frame of so many rows."""
+        if self.rows is None:
+            return values
+        everywhere = np.full(rows, missing, values.dtype)
+        everywhere[self.rows] = values
+        return everywhere
+
+    def row_numbers(self, places: Array) -> Array:
+        """Return which rows of the frame they are that take part at some places; -1 stays what it is."""
+        return places if self.rows is None else np.append(self.rows, -1)[places]
+
+
+def shifted(ts: Array, nanoseconds: int) -> Array:
+    """Return times so much later (earlier, if negative), missing ones as they are; none leaves what int64 holds."""
+    first, last = int(NAT) + 1, int(np.iinfo(np.int64).max)
+    room = np.minimum(ts, last - nanoseconds) if nanoseconds > 0 else np.maximum(ts, first - nanoseconds)
+    return np.where(ts == NAT, NAT, room + nanoseconds)
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -66,6 +89,10 @@ class Runs:
     ts: Array
     time_kind: str
     rows: None = None
+
+    def row_numbers(self, places: Array) -> Array:
+        """Return which rows of the frame they are at some places: those."""
+        return places
 
 
 def read_right(frame: Frame, options: AsOf, table: SymbolTable, first_row: int = 0) -> Side | Runs:
@@ -128,7 +155,8 @@ def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
     """
     keys = _keys(frame, options, side)
     _read(keys, frame, options, table, side)
-    return _checked(keys, table, side, first_row)
+    found = _checked(keys, table, side, first_row)
+    return found.shifted(options.shift) if side == "left" else found
 
 
 def _checked(keys: Keys, table: SymbolTable, side: str, first_row: int) -> Side:
