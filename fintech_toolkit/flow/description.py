@@ -14,6 +14,7 @@ from fintech_toolkit.flow.nodes import Node, sources
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.serial import from_data, to_data
+from fintech_toolkit.flow.windows import Windowed, Windows
 from fintech_toolkit.scan.steps import Step
 
 
@@ -173,6 +174,103 @@ class FlowDescription:
             on,
         )
         return type(self)(AsOfJoin(self.node, _flow(right, "asof_join").node, options))
+
+    def window(
+        self,
+        size: Any,
+        *,
+        every: Any = None,
+        lateness: Any = 0,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Windowed[Self]:
+        """Give a row for each window of time in which a symbol has rows; ``.agg(…)`` says what is in it.
+
+        A window holds the rows at ``start <= time < end``; it starts at a whole multiple of `every` since 1970 UTC.
+
+        On all there is, nothing is late. Frame by frame and live, windows are over once the latest time that any row
+        has had, less `lateness`, has reached their end; a row of which a window is over by then is late: it is in no
+        window, but in the run's ``late`` and counted in its ``counts``. As rows are judged one by one, it makes no
+        difference how they are cut into frames; where none is late, the result is that of all there is.
+
+        Parameters
+        ----------
+        size : str or duration
+            How long a window is, such as ``"1min"``.
+        every : str or duration, optional
+            How far windows are apart, `size` if left out; not more than that.
+        lateness : str or duration
+            By how much a row may come after one of a later time.
+        symbol : str or None
+            The column of symbols; None: all rows are of one.
+        time : str
+            The column of event times.
+        unit : {"s", "ms", "us", "ns"}, optional
+            The unit of integer times.
+        columns : dict of str to str, optional
+            What columns are called, of steps too.
+
+        Returns
+        -------
+        Windowed
+            Its method `agg` gives the flow.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+
+        Examples
+        --------
+        >>> import pandas as pd, fintech_toolkit as ft
+        >>> ticks = {"symbol": "A", "ts": [5, 20, 70], "price": [10.0, 12.0, 11.0], "size": [1.0, 3.0, 1.0]}
+        >>> minutes = ft.source("trades").window("1min", unit="s")
+        >>> flow = minutes.agg(high=("price", "max"), n=("price", "count"), vwap=ft.vwap("price", "size"))
+        >>> flow(trades=pd.DataFrame(ticks))
+          symbol  ts  window_end  high  n  vwap  known_at
+        0      A   0          60  12.0  2  11.5        60
+        1      A  60         120  11.0  1  11.0       120
+        """
+        durations = {"size": size, "every": every, "lateness": lateness}
+        return Windowed(type(self), self.node, Windows.checked(symbol, time, columns, unit, durations, "size"), columns)
+
+    def session_window(
+        self,
+        gap: Any,
+        *,
+        lateness: Any = 0,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Windowed[Self]:
+        """Give a row for each stretch in which a symbol has rows that are less than a gap apart.
+
+        A window starts at the time of its first row, and ends when `gap` has gone by after its last; a row at that very
+        time begins another. Frame by frame and live, rows before the latest time that any row has had, less `lateness`,
+        are late. All else is as for `window`.
+
+        Parameters
+        ----------
+        gap : str or duration
+            How long nothing comes between two windows.
+        lateness, symbol, time, unit, columns
+            As for `window`.
+
+        Returns
+        -------
+        Windowed
+            Its method `agg` gives the flow.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be.
+        """
+        durations = {"gap": gap, "lateness": lateness}
+        return Windowed(type(self), self.node, Windows.checked(symbol, time, columns, unit, durations, "gap"), columns)
 
     @property
     def sources(self) -> list[str]:

@@ -20,8 +20,8 @@ class Effect:
         Whether each row comes out once, at most once, or rows of the node's own come out.
     order, together : bool
         Whether rows stay in their order, and in the partition in which they are.
-    needs : {"nothing", "order within the symbol"}
-        What it needs of the rows before.
+    needs : {"nothing", "order within the symbol", "all of a time"}
+        What it needs of the rows before: each symbol's in order of time, or all up to a time before it goes on.
     """
 
     rows: str

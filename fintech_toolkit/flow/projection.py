@@ -8,6 +8,7 @@ from dataclasses import replace
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.schema import KNOWN_AT
 
 Columns = Mapping[Node, list[str]]
@@ -79,6 +80,8 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
         needed = {n for names in options.names(*columns) for n, called in names.items() if called in wanted}
         sides = zip(("left", "right"), columns, strict=True)
         return [needed.intersection(there).union(options.reads(side, there)) for side, there in sides]
+    if isinstance(node, Window):
+        return [{*_narrow_window(node, wanted).reads, *{KNOWN_AT}.intersection(columns[0])}]
     carried = [place for name in wanted if (place := node.carries(name, *columns)) is not None]
     reads: list[set[str]] = [{name for side, name in carried if side == s} for s in range(len(columns))]
     if isinstance(node, Filter):
@@ -99,6 +102,8 @@ def _narrow(node: Node, wanted: set[str], columns: Columns, given: list[list[str
         kept = tuple(name for name in columns[node] if name in wanted)
         if len(kept) < len(columns[node]):
             return replace(node, columns=kept)
+    if isinstance(node, Window):
+        return _narrow_window(node, wanted)
     if isinstance(node, Rename):
         return replace(node, names=tuple(pair for pair in node.names if pair[0] in given[0]))
     if isinstance(node, Join):
@@ -107,3 +112,7 @@ def _narrow(node: Node, wanted: set[str], columns: Columns, given: list[list[str
         if len(kept) < len(taken):
             return replace(node, columns=kept)
     return node
+
+
+def _narrow_window(node: Window, wanted: set[str]) -> Window:
+    return replace(node, aggregates=tuple(each for each in node.aggregates if each.name in wanted))

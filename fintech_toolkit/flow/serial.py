@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from fintech_toolkit.errors import KernelError, PipelineError
@@ -13,6 +13,7 @@ from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.nodes import Node, Source, parameters
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.windows import Aggregate, Window, Windows
 
 FORMAT = 1
 
@@ -24,6 +25,7 @@ KINDS: dict[str, type[Node]] = {
     "pipe": Pipe,
     "join": Join,
     "asof_join": AsOfJoin,
+    "window": Window,
 }
 _CALLED = {kind: name for name, kind in KINDS.items()}
 
@@ -73,7 +75,9 @@ def _plain(value: Any) -> Any:
         return json.loads(value.to_json())
     if isinstance(value, AsOf):
         return {**asdict(value), "suffixes": list(value.suffixes)}
-    return [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, Windows | Aggregate):
+        return {f.name: _plain(v) for f in fields(value) if (v := getattr(value, f.name)) is not None}
+    return [_plain(v) if isinstance(v, tuple | Aggregate) else v for v in value] if isinstance(value, tuple) else value
 
 
 def _node_from_data(data: dict[str, Any]) -> Node:
@@ -89,4 +93,14 @@ def _made(name: str, value: Any) -> Any:
         return Description.from_json(json.dumps(value))
     if name == "options":
         return AsOf(**{**value, "suffixes": tuple(value["suffixes"])})
+    if name == "windows":
+        return Windows(**value)
+    if name == "aggregates":
+        return tuple(map(_aggregate, value))
     return tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, list) else value
+
+
+def _aggregate(data: dict[str, Any]) -> Aggregate:
+    if "pipeline" in data:
+        return Aggregate.checked(data["name"], _made("pipeline", data["pipeline"]).steps[0], {})
+    return Aggregate.checked(data["name"], (data["column"], data["how"]), {})

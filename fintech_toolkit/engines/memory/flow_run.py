@@ -19,10 +19,12 @@ from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
+from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
 from fintech_toolkit.errors import ParameterError, PipelineError, StateError, did_you_mean
 from fintech_toolkit.flow.nodes import Node, Source, sources, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Join, Pipe
 from fintech_toolkit.flow.serial import identity
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import joinable
 
 KIND = b"fintech_toolkit.flow_state"
@@ -121,6 +123,7 @@ OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     Pipe: (PipeOperator, State),
     AsOfJoin: (AsOfOperator, AsofJoin),
     Join: (JoinOperator, ReferenceTable),
+    Window: (WindowOperator, WindowRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""
 
@@ -269,9 +272,20 @@ class FlowRun:
         return FlowState(known)
 
     @property
+    def late(self) -> dict[int, Any]:
+        """The rows among the last frames that came too late for windows, by node, numbered as in `counts`. The next
+        frames bring others.
+        """
+        late = {number: self._late(node) for number, node in enumerate(self._nodes, 1)}
+        return {number: rows for number, rows in late.items() if rows is not None}
+
+    def _late(self, node: Node) -> Any:
+        return getattr(self._operators.get(node), "late", None)
+
+    @property
     def counts(self) -> pd.DataFrame:
         """Rows in and out of every node so far: what went in has come out, was filtered out, met no row of a reference,
-        was replaced by rows that the node emits, or waits.
+        was replaced by rows that the node emits, came late, or waits.
         """
         rows = []
         for number, node in enumerate(self._nodes, 1):
@@ -326,9 +340,10 @@ class FlowRun:
         if node.effect.rows == "drops":
             why = "unmatched" if isinstance(node, Join) else "filtered"
             count.dropped[why] = count.dropped.get(why, 0) + arrived - left
+        count.dropped["late"] = count.dropped.get("late", 0) + _rows(self._late(node))
 
 
-_NONE = {"filtered": 0, "unmatched": 0}
+_NONE = {"filtered": 0, "unmatched": 0, "late": 0}
 
 
 def _rows(frame: Any) -> int:

@@ -14,9 +14,11 @@ from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.windows import aggregated
 from fintech_toolkit.errors import FintechToolkitError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import Joinable, joinable
 from fintech_toolkit.schema import Array
 
@@ -80,5 +82,6 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     Pipe: lambda node, frame: Run(node.pipeline).whole(frame),
     Join: _join,
     AsOfJoin: lambda node, left, right: join_frames(*same_sort(left, right), node.options),
+    Window: lambda node, frame: aggregated(node, joinable(frame)),
 }
 """For each kind of node but sources, what it makes of whole frames."""
