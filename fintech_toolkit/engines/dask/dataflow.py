@@ -18,7 +18,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
-from fintech_toolkit.engines.dask import asof, partitions, plans, versions
+from fintech_toolkit.engines.dask import asof, partitions, plans, versions, windows
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
@@ -32,6 +32,7 @@ from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_dask, sort_of
 
 
@@ -160,11 +161,13 @@ LOWERINGS: dict[type[Node], Callable[..., Any]] = {
     Pipe: lambda node, frame: plans.apply(node.pipeline, frame)[0],
     Join: _join,
     AsOfJoin: lambda node, left, right: asof.join(left, right, node.options),
+    Window: windows.apply,
 }
 EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
     Join: _explained_join,
     AsOfJoin: lambda node, left, right: asof.explain(left, right, node.options),
+    Window: windows.explain,
 }
 
 

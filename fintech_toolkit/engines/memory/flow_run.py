@@ -77,7 +77,7 @@ class AsOfOperator:
     def advance(self, left: Any, right: Any) -> Any:
         answers = [] if right is None else [self._join.right(right)]
         answers += [] if left is None else [self._join.left(left)]
-        return _together(answers)
+        return together(answers)
 
     def flush(self) -> Any:
         return self._join.flush()
@@ -322,7 +322,7 @@ class FlowRun:
                         made = operator.advance(*before)
                         advanced = True
                         if ended:
-                            made = _together([made, operator.flush()])
+                            made = together([made, operator.flush()])
                     came[node] = made
         except BaseException as error:
             if advanced:
@@ -350,7 +350,7 @@ def _rows(frame: Any) -> int:
     return 0 if frame is None else joinable(frame).rows
 
 
-def _together(frames: list[Any]) -> Any:
+def together(frames: list[Any]) -> Any:
     """Return frames of which some may be None as one; those without rows only if there are no others."""
     there = [frame for frame in frames if frame is not None]
     filled = [frame for frame in there if joinable(frame).rows] or there[:1]

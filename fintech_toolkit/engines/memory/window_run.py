@@ -139,8 +139,8 @@ class WindowOperator:
         if early.any():
             row = int(np.argmax(early))
             raise DataError(
-                f"Column {self._node.windows.time!r} goes backwards at row {row}: {pd.Timestamp(int(ts[row]))} is before "
-                f"{pd.Timestamp(self._rows.seen)}, the latest time of the partitions before."
+                f"Column {self._node.windows.time!r} goes backwards at row {row}: {pd.Timestamp(int(ts[row]))} is "
+                f"before {pd.Timestamp(self._rows.seen)}, the latest time of the partitions before."
             )
         seen = int(ts.max(initial=self._rows.seen))
         return self._go_on(view, ts, time_kind, seen, seen)
