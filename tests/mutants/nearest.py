@@ -50,6 +50,7 @@ JOINS = (
 )
 JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no_look_ahead.py")
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
+WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
@@ -90,6 +91,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/asof.py": JOINS_ON_DASK,
     "engines/dask/assignment.py": DATASETS,
     "engines/dask/chain.py": (*PLANS, "tests/engines/test_everyday.py"),
+    "engines/dask/operator_chain.py": WINDOWS,
     "engines/dask/partition_files.py": DATASETS,
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
     "engines/dask/routing.py": JOINS_ON_DASK,
@@ -97,11 +99,13 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/scans.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/shuffle.py": (*PLANS, *DATASETS),
     "engines/dask/versions.py": DATASETS,
+    "engines/dask/windows.py": WINDOWS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),
     "engines/live/*": FEEDS,
     "engines/live/asof.py": ("tests/live/test_join.py", *FEEDS_JOINED),
     "engines/live/batch.py": (*FEEDS, "tests/live/test_sinks.py", "tests/live/test_dead_letters.py"),
     "engines/live/pipeline.py": (*FEEDS, "tests/live/test_nodes.py"),
+    "engines/live/windows.py": WINDOWS,
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
@@ -137,9 +141,14 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *HOSTILE,
     ),
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
+    "engines/memory/window_columns.py": WINDOWS,
+    "engines/memory/window_loops.py": WINDOWS,
+    "engines/memory/window_run.py": WINDOWS,
+    "engines/memory/windows.py": WINDOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),
+    "flow/windows.py": WINDOWS,
     "joins.py": (*JOINS, "tests/joins/test_hostile.py"),
     "kafka/*": FEEDS,
     "kafka/arrow_codec.py": CODECS,

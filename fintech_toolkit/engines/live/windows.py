@@ -35,8 +35,8 @@ class WindowNode(Stream):  # type: ignore[misc]
         """Take a frame, and pass on the windows that are over by then."""
         if batch_of(metadata) is not None:
             raise PipelineError(
-                "windows cannot follow a Kafka topic: their rows would not be tied to its offsets, and be lost when the "
-                "stream stops. Take the frames from another source, or time_bars(…) in a pipeline."
+                "windows cannot follow a Kafka topic: their rows would not be tied to its offsets, and be lost when it "
+                "stops. Take the frames from another source, or time_bars(…) in a pipeline."
             )
         over = self._operator.advance(x)
         results = []

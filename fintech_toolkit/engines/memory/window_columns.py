@@ -246,13 +246,15 @@ def _by_window(groups: Groups) -> tuple[Array, Array]:
 def _codes(column: Any, name: str) -> Array:
     """Return a number for each value of a column, equal for equal ones, -1 for a missing one."""
     try:
+        codes: Array
         if isinstance(column, pd.Series):
-            codes: Array = pd.factorize(column)[0]
+            codes = pd.factorize(column)[0]
             return codes.astype(np.int64)
         if pa.types.is_floating(column.type):
-            return pd.factorize(column.to_numpy(zero_copy_only=False))[0].astype(np.int64)
-        whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
-        return dictionary(whole)[0].astype(np.int64)
+            codes = pd.factorize(column.to_pandas())[0]
+            return codes.astype(np.int64)
+        codes = dictionary(column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column]))[0]
+        return codes.astype(np.int64)
     except (TypeError, pa.ArrowException) as error:
         raise DataError(f"Column {name!r} holds values that cannot be told apart ({error}).") from error
 

@@ -86,7 +86,7 @@ def aggregated(node: Window, view: Joinable, after: int = EVER, until: int = NEV
         for each in groups
     ]
     joined = [part[0] if len(part) == 1 else np.concatenate(part) for part in zip(*parts, strict=True)]
-    in_order = _order(*joined[:3])
+    in_order = _order(*joined[:2])
     end, _, first, start, known, *found = joined if in_order is None else [values[in_order] for values in joined]
     form = keys.time_kind, windows.unit
     result: dict[str, Any] = {} if windows.symbol is None else {windows.symbol: columns.taken(windows.symbol, first)}
@@ -98,13 +98,18 @@ def aggregated(node: Window, view: Joinable, after: int = EVER, until: int = NEV
     return view.build(result)
 
 
-def _order(end: Array, began: Array, first: Array) -> Array | None:
-    """Return the order of windows, None if they are in it: by end, the time of their first row, and its place."""
-    earlier = began[:-1] < began[1:]
-    earlier |= (began[:-1] == began[1:]) & (first[:-1] < first[1:])
-    if np.all((end[:-1] < end[1:]) | ((end[:-1] == end[1:]) & earlier)):
+def _order(end: Array, began: Array) -> Array | None:
+    """Return the order of windows by end and the time of their first row, None if they are in it.
+
+    Windows of one end lie in the order of their first rows.
+    """
+    if np.all((end[:-1] < end[1:]) | ((end[:-1] == end[1:]) & (began[:-1] <= began[1:]))):
         return None
-    return np.lexsort((first, began, end))
+    order = np.argsort(end, kind="stable")
+    end, began = end[order], began[order]
+    if np.all((end[:-1] < end[1:]) | (began[:-1] <= began[1:])):
+        return order
+    return order[np.lexsort((began, end))]
 
 
 def grouped(
