@@ -11,6 +11,7 @@ from fintech_toolkit.dataflow import Flow, source
 from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
+from fintech_toolkit.engines.memory.key_report import KeyReport
 from fintech_toolkit.engines.memory.pairs import to_pairs
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
@@ -27,6 +28,7 @@ from fintech_toolkit.errors import (
 from fintech_toolkit.joins import asof_explain, asof_join, asof_summary
 from fintech_toolkit.kernels import catalogue
 from fintech_toolkit.pipeline import Pipeline
+from fintech_toolkit.reference import ReferenceTable, explain_keys
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
@@ -52,9 +54,11 @@ __all__ = [
     "FlowState",
     "Kernel",
     "KernelError",
+    "KeyReport",
     "ParameterError",
     "Pipeline",
     "PipelineError",
+    "ReferenceTable",
     "Run",
     "State",
     "StateError",
@@ -66,6 +70,7 @@ __all__ = [
     "check_kernel",
     "configure_workers",
     "event_kernel",
+    "explain_keys",
     "partition_by_symbol",
     "partition_of",
     "read_partitioned",

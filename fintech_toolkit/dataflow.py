@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
-from fintech_toolkit.engines.memory.inputs import Names, inputs_of, is_names
+from fintech_toolkit.engines.memory.inputs import Names, inputs_of, is_names, unwrapped
 from fintech_toolkit.engines.memory.relational import whole
 from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.flow import flow_plan
@@ -90,7 +90,8 @@ class Flow(FlowDescription):
             Rules that are left out; see `explain`.
         **inputs : frame or path
             Each source by its name: pandas frames, Arrow tables (or what offers Arrow's stream, as Polars frames do),
-            Dask frames, or paths and URLs of files or folders of Parquet or CSV, of which only what is needed is read.
+            Dask frames, a `ReferenceTable` that others are joined with, or paths and URLs of files or folders of
+            Parquet or CSV, of which only what is needed is read.
             Paths alone give an Arrow table. Beside a Dask frame the others may be paths, Dask and pandas frames.
 
         Returns
@@ -171,4 +172,4 @@ class Flow(FlowDescription):
         missing = [name for name in known if name not in inputs]
         if missing:
             raise ParameterError(f"Source {missing[0]!r} is not given; the flow reads {', '.join(map(repr, known))}.")
-        return dict(inputs)
+        return {name: unwrapped(value) for name, value in inputs.items()}

@@ -18,7 +18,7 @@ from tests.browser import COLORED, complaints, new_page, wait_until
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 STYLE_SHEET = re.compile(r"https://cdn\.holoviz\.org/panel/[^ ]*\.css")
-FIGURES = {"00_quickstart": 1 + 2 * 3, "01_market_data": 7}
+FIGURES = {"00_quickstart": 1 + 2 * 3, "01_market_data": 7, "09_dataflow": 2}
 
 
 @functools.cache

@@ -336,7 +336,7 @@ def _names(names: Any, what: str) -> tuple[str, ...]:
     if len(names) == 1 and not isinstance(names, str) and isinstance(names[0], list | tuple):
         names = names[0]
     listed: tuple[str, ...] = (names,) if isinstance(names, str) else tuple(names)
-    if not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
+    if not listed or not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
         raise ParameterError(f"{what} takes names of columns, each once; not {listed!r}.")
     return listed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from fintech_toolkit.flow.nodes import Node, Source, walk
@@ -16,34 +16,43 @@ Columns = Mapping[Node, list[str]]
 
 def fewer_columns(tree: Node, columns: Columns) -> Node:
     """Return the tree with sources and nodes that give only what is read of them, and what they cannot but give."""
+    return _rebuilt(tree, columns, _fewer_columns)
+
+
+def fewer_steps(tree: Node, columns: Columns) -> Node:
+    """Return the tree without steps of pipelines, and joins that keep all rows, whose columns nobody reads."""
+    return _rebuilt(tree, columns, _fewer_steps)
+
+
+def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Columns], Node | None]) -> Node:
+    """Return the tree with each node narrowed to what is wanted of it, or, for None, left out."""
     wanted = _wanted(tree, columns)
     done: dict[Node, Node] = {}
     given: dict[Node, list[str]] = {}
     for node in walk(tree):
-        before = [done[each] for each in node.before]
-        if isinstance(node, AsOfJoin):
+        before, there = [done[each] for each in node.before], [given[each] for each in node.before]
+        changed = narrow(node, wanted[node], columns)
+        if changed is None:
+            done[node], given[node] = before[0], there[0]
+            continue
+        if isinstance(changed, Source):
+            done[node], given[node] = changed, [n for n in columns[node] if n in (changed.columns or columns[node])]
+            continue
+        if isinstance(changed, AsOfJoin):
             # What nobody reads would be told apart from what is called alike on the other side, if it is there still.
-            kept = [[name for name in given[b] if name in wanted[b]] for b in node.before]
-            selected = zip(before, kept, node.before, strict=True)
-            before = [b if names == given[old] else Select(b, tuple(names)) for b, names, old in selected]
-        else:
-            kept = [given[b] for b in node.before]
-        done[node] = _narrow(node, wanted[node], columns, kept).over(*before)
-        given[node] = done[node].gives(*kept) if kept else [n for n in columns[node] if n in wanted[node]]
-    return done[tree]
-
-
-def fewer_steps(tree: Node, columns: Columns) -> Node:
-    """Return the tree without steps of pipelines whose columns nobody reads."""
-    wanted = _wanted(tree, columns)
-    done: dict[Node, Node] = {}
-    for node in walk(tree):
-        before = [done[each] for each in node.before]
-        if isinstance(node, Pipe):
-            kept = needed_steps(node.pipeline, wanted[node])
-            done[node] = before[0] if kept is None else Pipe(before[0], kept)
-        else:
-            done[node] = node.over(*before)
+            if there != [columns[old] for old in node.before]:
+                kept = [
+                    [name for name in names if name in wanted[old]]
+                    for names, old in zip(there, node.before, strict=True)
+                ]
+                before = [b if k == t else Select(b, tuple(k)) for b, k, t in zip(before, kept, there, strict=True)]
+                there = kept
+        elif isinstance(changed, Select):
+            changed = replace(changed, columns=tuple(name for name in changed.columns if name in there[0]))
+        elif isinstance(changed, Rename):
+            changed = replace(changed, names=tuple(pair for pair in changed.names if pair[0] in there[0]))
+        done[node] = changed.over(*before)
+        given[node] = done[node].gives(*there)
     return done[tree]
 
 
@@ -96,16 +105,24 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
     return reads
 
 
-def _narrow(node: Node, wanted: set[str], columns: Columns, given: list[list[str]]) -> Node:
-    """Return a node that gives no more than is wanted, of inputs that give so much."""
+def _fewer_steps(node: Node, wanted: set[str], columns: Columns) -> Node | None:
+    if isinstance(node, Pipe):
+        kept = needed_steps(node.pipeline, wanted)
+        return None if kept is None else replace(node, pipeline=kept)
+    if isinstance(node, Join | AsOfJoin) and node.effect.rows == "keeps":
+        there = [columns[before] for before in node.before]
+        if all(node.carries(name, *there) == (0, name) for name in wanted):
+            return None
+    return node
+
+
+def _fewer_columns(node: Node, wanted: set[str], columns: Columns) -> Node:
     if isinstance(node, Source | Select):
         kept = tuple(name for name in columns[node] if name in wanted)
         if len(kept) < len(columns[node]):
             return replace(node, columns=kept)
     if isinstance(node, Window):
         return _narrow_window(node, wanted)
-    if isinstance(node, Rename):
-        return replace(node, names=tuple(pair for pair in node.names if pair[0] in given[0]))
     if isinstance(node, Join):
         taken = node.taken(columns[node.reference])
         kept = tuple(name for name in taken if name in wanted)

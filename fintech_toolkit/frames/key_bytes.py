@@ -56,6 +56,21 @@ class KeyBytes(NamedTuple):
             return cls(read_only(data[begin:end]), read_only(_NO_OFFSETS), width, read_only(valid), rows)
         return cls(read_only(data), read_only(offsets), 0, read_only(valid), rows)
 
+    @classmethod
+    def of_arrow(cls, values: pa.LargeBinaryArray) -> KeyBytes:
+        """Return what `arrow` made, all of it valid."""
+        _, places, data = values.buffers()
+        offsets = np.zeros(1, np.int64)
+        if len(values):
+            offsets = np.frombuffer(places, np.int64)[values.offset : values.offset + len(values) + 1]
+        return cls.of(np.frombuffer(data or b"", np.uint8), offsets, ALL, len(values))
+
+    def arrow(self) -> pa.LargeBinaryArray:
+        """Return the keys as Arrow, to take some of them or put several together."""
+        offsets = self.offsets if len(self.offsets) else np.arange(self.rows + 1, dtype=np.int64) * self.width
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(self.data)]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), self.rows, buffers)
+
 
 @dataclass(frozen=True)
 class KeyKind:

@@ -18,6 +18,7 @@ from fintech_toolkit.schema import Array
 class Frame(Protocol):
     """What an engine needs of a frame."""
 
+    frame: Any
     names: list[str]
     rows: int
 

@@ -53,3 +53,35 @@ def record_on_stack(dtype: np.dtype[Any]) -> Any:
         return record(), generate
 
     return make
+
+
+def _word_at(typing_context: Any, data: Any, at: Any) -> Any:
+    """Return the eight bytes from a place on as one integer, wherever in an array of bytes that is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        word = builder.load(builder.bitcast(place, llvm.ir.IntType(64).as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(data, at), generate
+
+
+def _fetch_soon(typing_context: Any, array: Any, at: Any) -> Any:
+    """Have the processor fetch what is at a place of an array, and go on: it will be needed soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), llvm.voidptr_t)
+        kind = llvm.ir.FunctionType(llvm.ir.VoidType(), [llvm.voidptr_t, *[llvm.int32_t] * 3])
+        function = llvm.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *map(llvm.int32_t, (0, 3, 1))])  # to read, to be kept, of data
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
+
+
+# Numba itself gives the first argument, which types do not know.
+word_at: Any = intrinsic(_word_at)
+fetch_soon: Any = intrinsic(_fetch_soon)

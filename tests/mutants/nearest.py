@@ -52,6 +52,7 @@ JOINS_ON_DASK = ("tests/joins/test_distributed.py", *JOINS, "tests/joins/test_no
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
+REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
@@ -82,7 +83,7 @@ CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
-    "frames/key_bytes.py": LOOKUPS,
+    "frames/key_bytes.py": REFERENCES,
     "frames/order.py": (*FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
@@ -110,7 +111,10 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
     "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
-    "engines/memory/hash_table.py": LOOKUPS,
+    "engines/memory/gather.py": REFERENCES,
+    "engines/memory/hash_table.py": (*LOOKUPS, *REFERENCES[:2]),
+    "engines/memory/key_index.py": REFERENCES,
+    "engines/memory/key_report.py": ("tests/joins/test_key_report.py",),
     "engines/memory/lookup.py": LOOKUPS,
     "engines/memory/pairs.py": (
         "tests/engines/test_pairs.py",
@@ -120,6 +124,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/feed.py": FEEDS_JOINED,
     "engines/memory/last_rows.py": FEEDS_JOINED,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
+    "engines/memory/reference_file.py": REFERENCES[1::-1],
+    "engines/memory/reference_table.py": REFERENCES,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
@@ -140,6 +146,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/engines/test_options.py",
         *HOSTILE,
     ),
+    "engines/memory/versions.py": REFERENCES,
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
     "engines/memory/window_columns.py": WINDOWS,
     "engines/memory/window_loops.py": WINDOWS,

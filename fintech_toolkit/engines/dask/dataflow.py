@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from fintech_toolkit.engines.dask import asof, partitions, plans, versions, wind
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
-from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
+from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
 from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.flow import flow_plan
@@ -50,14 +51,10 @@ class DaskInput:
 
 
 class DaskFiles(PandasFiles):
-    """Files that are read lazily: Parquet as Dask does, a data set of partitions by symbol as it was written, CSV a
-    file a partition.
-    """
+    """Files that are read lazily: Parquet as Dask does, CSV a file a partition."""
 
     def read(self, columns: Any = None, where: Conditions | None = None) -> Any:
         """Return the lazy frame of some columns of the rows that meet conditions."""
-        if (Path(self.path) / versions.POINTER).is_file():
-            return DaskInput(partitions.read_partitioned(self.path)).read(columns, where)
         names = None if columns is None else list(dict.fromkeys([*columns, *(where.columns if where else ())]))
         if self.format == "csv":
             frame = dd.from_map(_read_csv, self.paths, columns=names, meta=_empty(self))
@@ -105,8 +102,9 @@ def _inputs(given: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = DaskInput(value)
         elif sort_of(value) == "pandas":
             found[name] = FrameInput(value)
-        elif isinstance(value, str | Path):
-            found[name] = DaskFiles(value)
+        elif isinstance(value, str | os.PathLike):
+            by_symbol = (Path(value) / versions.POINTER).is_file()
+            found[name] = DaskInput(partitions.read_partitioned(value)) if by_symbol else DaskFiles(value)
         else:
             raise PipelineError(
                 f"On Dask source {name!r} must be a Dask or pandas frame, or a path, not {type(value).__name__}."
@@ -181,7 +179,7 @@ def join_partition(left: pd.DataFrame, reference: pd.DataFrame, node: Join, part
     """Join a partition of left with all of the reference."""
     try:
         with one_thread():
-            return OPERATIONS[Join](node, left, reference)
+            return join(node, left, reference)[0]
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of left.)") from error
 
@@ -228,7 +226,7 @@ class ReferenceJoin(Expr):
     def _meta(self) -> pd.DataFrame:
         reference = self.operand("reference")
         there = reference._meta if isinstance(reference, Expr) else reference.iloc[:0]
-        return OPERATIONS[Join](self.node, self.left._meta, there)
+        return join(self.node, self.left._meta, there)[0]
 
     def _divisions(self) -> tuple[Any, ...]:
         return self.left.divisions

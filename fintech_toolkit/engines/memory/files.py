@@ -17,6 +17,8 @@ from fintech_toolkit.engines.memory.filters import scan_filter
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.conditions import Conditions
 
+DATA_SET = "_fintech_toolkit.json"
+"""What stands in the folder of a data set that `write_partitioned` wrote."""
 ENDINGS = {"parquet": (".parquet", ".pq", ".parq"), "csv": (".csv", ".csv.gz")}
 
 
@@ -45,6 +47,10 @@ class Files:
         self.path = os.fspath(path)
         with self._told():
             self._system, self.paths = self._listed()
+        if not self.paths and self._system.exists(f"{self.path}/{DATA_SET}"):
+            raise DataError(
+                f"{self.path} is a data set by symbol: give ft.read_partitioned({self.path!r}), or run on Dask."
+            )
         if not self.paths:
             raise DataError(f"{self.path} holds no files of Parquet or CSV; give a file, a folder or a pattern.")
         self.format = "csv" if self.paths[0].endswith(ENDINGS["csv"]) else "parquet"
@@ -54,17 +60,15 @@ class Files:
 
         system, root = fsspec.core.url_to_fs(os.path.expanduser(self.path))
         if any(sign in root for sign in "*?["):
-            found = system.glob(root)
+            found, folder = system.glob(root), posixpath.dirname(root)
         elif system.isdir(root):
             found = [name for name in system.find(root) if name.endswith(tuple(sum(ENDINGS.values(), ())))]
+            folder = root
         elif system.exists(root):
-            found = [root]
+            return system, [root]
         else:
             raise FileNotFoundError("there is no such file or folder")
-        hidden = [
-            name for name in found if any(part[:1] in "._" for part in posixpath.relpath(name, root).split("/")[:-1])
-        ]
-        shown = [name for name in found if name not in hidden and posixpath.basename(name)[:1] not in "._"]
+        shown = [name for name in found if not _is_hidden(name, folder)]
         return system, sorted(shown, key=natural_sort_key)
 
     @functools.cached_property
@@ -103,6 +107,10 @@ class Files:
         with self._told():
             return self._dataset.to_table(columns=None if columns is None else list(columns), filter=met)
 
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives that begins with these files: as it is."""
+        return frame
+
     def weight(self, columns: Sequence[str] | None = None, where: Conditions | None = None) -> Weight:
         """Return how much `read` reads, as the footers of files tell; of CSV that is all there is."""
         if self.format == "csv":
@@ -140,3 +148,12 @@ class PandasFiles(Files):
 
     def read(self, columns: Sequence[str] | None = None, where: Conditions | None = None) -> Any:
         return super().read(columns, where).to_pandas(ignore_metadata=True)
+
+    def result(self, frame: Any) -> Any:
+        """Return rows numbered anew: which were read of a file, and so its index, depends on what was pushed down."""
+        return frame.reset_index(drop=True)
+
+
+def _is_hidden(name: str, folder: str) -> bool:
+    """Whether a file, or a folder in which it is, is one of those that writers leave beside the data."""
+    return any(part.startswith(("_", ".")) for part in posixpath.relpath(name, folder).split("/"))

@@ -78,47 +78,46 @@ def _tested(where: Conditions, column: Callable[[str], Any], kind: Callable[[str
 
 def _test(condition: Condition, column: Any, kind: pa.DataType) -> Any:
     """Return whether a condition holds, null or false where a value is missing (a NaN is)."""
-    condition = _exact(condition, kind)
+    if pa.types.is_null(kind):
+        return pc.is_valid(column)
+    kind = _plain_type(kind)
+    operator, number = condition.operator, pa.types.is_integer(kind) or pa.types.is_floating(kind)
     there = pc.invert(pc.is_null(column, nan_is_null=True))
-    if condition.operator in MEMBERSHIPS:
-        values = pa.array([_scalar(condition, v, kind) for v in condition.value], _plain_type(kind))
-        among = pc.is_in(column, value_set=values)
-        return among if condition.operator == "in" else pc.and_kleene(pc.invert(among), there)
-    scalar = pa.scalar(_scalar(condition, condition.value, kind), _plain_type(kind))
-    found = FUNCTIONS[condition.operator](column, scalar)
-    return pc.and_kleene(found, there) if condition.operator == "!=" else found
-
-
-def _exact(condition: Condition, kind: pa.DataType) -> Condition:
-    """Return a condition on whole numbers that compares with whole numbers: no id goes through float64."""
-    if not pa.types.is_integer(kind):
-        return condition
-    column, operator, value = condition.column, condition.operator, condition.value
     if operator in MEMBERSHIPS:
-        whole = tuple(int(v) if _is_whole(v) else v for v in value)
-        return Condition(column, operator, tuple(v for v in whole if not isinstance(v, float) and _fits(v, kind)))
-    if isinstance(value, float) and not _is_whole(value) and operator in ("==", "!="):
-        return Condition(column, "in" if operator == "==" else "not in", ())
-    if isinstance(value, float) and math.isfinite(value):
-        # Between two whole numbers: above it means above the lower one, below it below the upper one.
-        value = int(value) if value.is_integer() else (math.floor(value) if operator[0] == ">" else math.ceil(value))
-        operator = operator if condition.value == value else operator[0]
-    if isinstance(value, int | float) and not isinstance(value, bool) and not _fits(value, kind):
-        below = value < 0
-        everywhere = operator == "!=" or (operator[0] == (">" if below else "<"))
-        return Condition(column, "not in" if everywhere else "in", ())
-    return Condition(column, operator, value)
+        values = [_checked(condition, value, kind) for value in condition.value]
+        if number:
+            nearest = [_nearest(value, kind) for value in values]
+            values = [value for value, apart in nearest if not apart]
+            values += [-value for value in values if value == 0 and pa.types.is_floating(kind)]  # -0.0 is 0.0
+        among = pc.is_in(column, value_set=pa.array(values, kind))
+        return among if operator == "in" else pc.and_kleene(pc.invert(among), there)
+    value = _checked(condition, condition.value, kind)
+    if number:
+        value, apart = _nearest(value, kind)
+        if apart and operator in ("==", "!="):
+            return pc.is_in(column, value_set=pa.array([], kind)) if operator == "==" else there
+        if apart:  # no value lies between the two, so that it is one side or the other
+            operator = {(-1, "<"): "<=", (-1, ">"): ">", (1, "<"): "<", (1, ">"): ">="}[apart, operator[0]]
+    scalar = pa.scalar(value) if pa.types.is_decimal(kind) else pa.scalar(value, kind)
+    found = FUNCTIONS[operator](column, scalar)
+    return pc.and_kleene(found, there) if operator == "!=" else found
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
-
-
-def _fits(value: Any, kind: pa.DataType) -> bool:
-    if isinstance(value, str | bool | datetime.date | decimal.Decimal):
-        return True  # of another type, which is said elsewhere
-    info = np.iinfo(kind.to_pandas_dtype())
-    return bool(info.min <= value <= info.max)
+def _nearest(value: Any, kind: pa.DataType) -> tuple[Any, int]:
+    """Return a number of a column's type next to a value, and whether it is below (-1), above (1) or the very same:
+    no id is compared as float64, and no price as float32.
+    """
+    dtype = np.dtype(kind.to_pandas_dtype())
+    if dtype.kind == "f":
+        try:
+            with np.errstate(over="ignore"):
+                near = float(dtype.type(value))
+        except OverflowError:
+            near = math.inf if value > 0 else -math.inf
+    else:
+        least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        near = most if value > most else least if value < least else math.floor(value)
+    return near, int(near > value) - int(near < value)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -127,52 +126,35 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     return pa.large_string() if pa.types.is_string_view(kind) else kind
 
 
-def _scalar(condition: Condition, value: Any, kind: pa.DataType) -> Any:
-    """Return a value that compares with a column's.
+def _checked(condition: Condition, value: Any, kind: pa.DataType) -> Any:
+    """Return a value, if it compares with a column's.
 
     Raises
     ------
     DataError
         If it does not; the message says with what it would.
     """
-    kind = _plain_type(kind)
-    text, number = isinstance(value, str), isinstance(value, int | float) and not isinstance(value, bool)
-    time, day = isinstance(value, pd.Timestamp), type(value) is datetime.date
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    time = isinstance(value, pd.Timestamp)
     if pa.types.is_timestamp(kind):
-        if time and (value.tz is None) == (kind.tz is None):
-            return value
-        aware = "naive" if kind.tz is None else "aware"
-        zone = "" if kind.tz is None else ", tz='UTC'"
+        fits = time and (value.tz is None) == (kind.tz is None)
+        aware, zone = ("naive", "") if kind.tz is None else ("aware", ", tz='UTC'")
         needs = f"{aware} times, such as pd.Timestamp('2024-01-02 09:30'{zone})"
     elif pa.types.is_date(kind):
-        if day:
-            return value
-        needs = "dates, such as datetime.date(2024, 1, 2)"
+        fits, needs = not time and isinstance(value, datetime.date), "dates, such as datetime.date(2024, 1, 2)"
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        if text:
-            return value
-        needs = "texts"
+        fits, needs = isinstance(value, str), "texts"
     elif pa.types.is_boolean(kind):
-        if isinstance(value, bool):
-            return value
-        needs = "True or False"
+        fits, needs = isinstance(value, bool), "True or False"
     elif pa.types.is_decimal(kind):
-        if number or isinstance(value, decimal.Decimal):
-            return decimal.Decimal(value)
-        needs = "numbers"
+        fits, needs = whole or isinstance(value, decimal.Decimal), "whole numbers or decimals"
+        value = decimal.Decimal(value) if fits else value
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        if number:
-            return _float(value) if pa.types.is_floating(kind) else value
-        needs = "numbers"
+        fits, needs = whole or isinstance(value, float), "numbers"
     else:
-        needs = "no value that a condition can have"
-    raise DataError(
-        f"Column {condition.column!r} holds {kind}, so the condition {condition} must compare with {needs}."
-    )
-
-
-def _float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        fits, needs = False, "no value that a condition can have"
+    if not fits:
+        raise DataError(
+            f"Column {condition.column!r} holds {kind}, so the condition {condition} must compare with {needs}."
+        )
+    return value

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.engines.memory.asof import same_sort
 from fintech_toolkit.engines.memory.feed import concat
-from fintech_toolkit.engines.memory.reference_table import ReferenceTable
-from fintech_toolkit.engines.memory.relational import OPERATIONS, joined, naming
+from fintech_toolkit.engines.memory.inputs import unwrapped
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
+from fintech_toolkit.engines.memory.relational import OPERATIONS, looked_up, naming
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
@@ -25,7 +25,7 @@ from fintech_toolkit.flow.nodes import Node, Source, sources, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Join, Pipe
 from fintech_toolkit.flow.serial import identity
 from fintech_toolkit.flow.windows import Window
-from fintech_toolkit.frames.views import joinable
+from fintech_toolkit.frames.views import joinable, wrap
 
 KIND = b"fintech_toolkit.flow_state"
 
@@ -94,35 +94,32 @@ class AsOfOperator:
 class JoinOperator:
     """A join with a reference: rows of it replace those with the same key, for what comes after them."""
 
-    def __init__(self, node: Join, state: ReferenceTable | None) -> None:
+    def __init__(self, node: Join, state: ReferenceRows | None) -> None:
         self._node = node
-        self._table = None if state is None else state.copy()
+        self.state = None if state is None else state.copy()
         self.waiting = 0
 
     def advance(self, left: Any, reference: Any) -> Any:
-        if reference is not None and self._table is None:
-            self._table = ReferenceTable(reference, self._node.right_on)
-        elif reference is not None and self._table is not None:
-            self._table.upsert(reference)
+        if isinstance(reference, ReferenceRows):
+            self.state = reference.copy()
+        elif reference is not None and self.state is None:
+            self.state = ReferenceRows.of(wrap(reference), list(self._node.right_on))
+        elif reference is not None and self.state is not None:
+            self.state.put(wrap(reference), None)
         if left is None:
             return None
-        if self._table is None:
+        if self.state is None:
             raise PipelineError("rows came before the reference has; give that first, or with them.")
-        here, there = same_sort(left, self._table.frame)
-        return joined(here, there, self._table.rows_of(here, self._node.left_on), self._node)
+        return looked_up(joinable(left), self.state, self._node)
 
     def flush(self) -> Any:
         return None
-
-    @property
-    def state(self) -> ReferenceTable | None:
-        return self._table
 
 
 OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     Pipe: (PipeOperator, State),
     AsOfJoin: (AsOfOperator, AsofJoin),
-    Join: (JoinOperator, ReferenceTable),
+    Join: (JoinOperator, ReferenceRows),
     Window: (WindowOperator, WindowRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""
@@ -244,7 +241,8 @@ class FlowRun:
         for name in frames:
             if name not in sources(self.tree):
                 raise ParameterError(f"There is no source {name!r}. {did_you_mean(name, sources(self.tree))}")
-        return self._go_on(lambda node: frames.get(node.name), ended=False)
+        given = {name: unwrapped(frame) for name, frame in frames.items()}
+        return self._go_on(lambda node: given.get(node.name), ended=False)
 
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as if all sources had ended, and start afresh."""
@@ -347,6 +345,8 @@ _NONE = {"filtered": 0, "unmatched": 0, "late": 0}
 
 
 def _rows(frame: Any) -> int:
+    if isinstance(frame, ReferenceRows):
+        return frame.keys
     return 0 if frame is None else joinable(frame).rows
 
 

@@ -6,22 +6,20 @@ the bytes of another key are hardly ever looked at. Who has the table may probe 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.key_bytes import KeyBytes
 from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.intrinsics import fetch_soon, word_at
 from fintech_toolkit.schema import Array
 
 _ROW_BITS = np.uint64(40)
 _ROW = np.uint64(2**40 - 1)
 _ONE, _EIGHT, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
-_intrinsic: Any = intrinsic  # whose types do not know that Numba itself gives the first argument
 _AHEAD = 16
 """Rows by which slots are fetched from memory before they are looked at."""
 # The multipliers of MurmurHash3's last step, and one of the golden ratio.
@@ -61,7 +59,7 @@ def build(keys: KeyBytes) -> tuple[HashTable, Array]:
 
     The table knows only the first of several rows.
     """
-    slots = np.zeros(2 * keys.rows + 1, np.uint64)  # never full, so that each search ends
+    slots = np.zeros(3 * keys.rows + 1, np.uint64)  # never full, so that each search ends
     first = np.empty(keys.rows, np.int64)
     _insert(slots, read_only(hashes(keys)), *keys[:4], first)
     return HashTable(read_only(slots), keys), first
@@ -72,36 +70,6 @@ def hashes(keys: KeyBytes) -> Array:
     out = np.empty(keys.rows, np.uint64)
     _hash(*keys[:3], out)
     return out
-
-
-@_intrinsic
-def _word(typing_context: Any, data: Any, at: Any) -> Any:
-    """The eight bytes from a place on, wherever that is, as one integer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer = builder.gep(array.data, [arguments[1]])
-        word = builder.load(builder.bitcast(pointer, cgutils.ir.IntType(64).as_pointer()))
-        word.align = 1
-        return word
-
-    return types.uint64(data, at), generate
-
-
-@_intrinsic
-def _fetch(typing_context: Any, array: Any, at: Any) -> Any:
-    """Have the processor fetch what is at a place, and go on: it is needed soon."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        llvm: Any = cgutils.ir
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
-        kind = llvm.FunctionType(llvm.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [place, *map(cgutils.int32_t, (0, 3, 1))])  # to read, to be kept, of data
-        return context.get_dummy_value()
-
-    return types.void(array, at), generate
 
 
 @compile_cached
@@ -132,10 +100,10 @@ def _hash(data, offsets, width, out):  # type: ignore[no-untyped-def]
         else:
             at = begin
             while at + 8 < end:
-                mixed = (mixed ^ _word(data, at)) * _FIRST
+                mixed = (mixed ^ word_at(data, at)) * _FIRST
                 mixed ^= mixed >> _HALF
                 at += 8
-            mixed = (mixed ^ _word(data, end - 8)) * _FIRST  # may hold bytes of the one before
+            mixed = (mixed ^ word_at(data, end - 8)) * _FIRST  # may hold bytes of the one before
         mixed ^= mixed >> _HALF
         mixed *= _SECOND
         out[i] = mixed ^ (mixed >> _HALF)
@@ -146,16 +114,16 @@ def _same(data, begin, other, there, length):  # type: ignore[no-untyped-def]
     if length < 8:
         return _tail(data, begin, begin + length) == _tail(other, there, there + length)
     for j in range(0, length - 8, 8):
-        if _word(data, begin + j) != _word(other, there + j):
+        if word_at(data, begin + j) != word_at(other, there + j):
             return False
-    return _word(data, begin + length - 8) == _word(other, there + length - 8)
+    return word_at(data, begin + length - 8) == word_at(other, there + length - 8)
 
 
 @compile_cached
 def _insert(slots, hashed, data, offsets, width, valid, first):  # type: ignore[no-untyped-def]
     size = np.uint64(slots.shape[0])
     for i in range(hashed.shape[0]):
-        _fetch(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
+        fetch_soon(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
         if valid.shape[0] > 0 and not valid[i]:
             first[i] = -1
             continue
@@ -187,7 +155,7 @@ def _find(slots, hashed, data, offsets, width, valid, their_data, their_offsets,
     """Find the row of each key. False, and no more is looked at, if a slot or an offset leads nowhere."""
     size = np.uint64(slots.shape[0])
     for i in range(hashed.shape[0]):
-        _fetch(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
+        fetch_soon(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
         found[i] = -1
         if valid.shape[0] > 0 and not valid[i]:
             continue

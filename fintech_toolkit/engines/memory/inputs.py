@@ -6,8 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import pandas as pd
+import pyarrow as pa
+
 from fintech_toolkit.engines.memory.files import Files
 from fintech_toolkit.engines.memory.filters import filtered
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.frames.views import is_stream, joinable, sort_of
@@ -21,6 +25,9 @@ class Input(Protocol):
     def read(self, columns: Any, where: Conditions | None) -> Any:
         """Return some columns (all, for None) of the rows that meet conditions."""
 
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives whose first source this is."""
+
 
 class FrameInput:
     """A frame in memory as an input."""
@@ -32,6 +39,37 @@ class FrameInput:
     def read(self, columns: Any, where: Conditions | None) -> Any:
         frame = self._view.frame if where is None else filtered(self._view, where)
         return frame if columns is None else joinable(frame).select(list(columns))
+
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives whose first source this is: as it is, with its index."""
+        return frame
+
+
+class TableInput:
+    """A reference table as an input: it is joined by the index that it has; filtered, it is a frame."""
+
+    def __init__(self, rows: ReferenceRows, *, pandas: bool) -> None:
+        self._rows, self._pandas = rows, pandas
+        self.names = list(rows.schema.names)
+
+    def read(self, columns: Any, where: Conditions | None) -> Any:
+        """Return the table, or a frame of the rows that meet conditions."""
+        if where is None:
+            return self._rows
+        heads, _ = self._rows.held()
+        found = self._rows.columns(heads, self.names, self._pandas, False)
+        frame = pd.DataFrame(found) if self._pandas else pa.table(found)
+        return FrameInput(frame).read(columns, where)
+
+    def result(self, frame: Any) -> Any:
+        """Return what a flow gives whose first source this is: a frame of some of its rows."""
+        return frame
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the rows of a reference table, and anything else as it is."""
+    rows = getattr(value, "rows", None)
+    return rows if isinstance(rows, ReferenceRows) else value
 
 
 class Names:
@@ -53,7 +91,7 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if isinstance(value, str | os.PathLike):
             found[name] = Files(value)
-        elif isinstance(value, Names):
+        elif isinstance(value, Names | ReferenceRows):
             found[name] = value
         elif (sort := sort_of(value)) is not None:
             sorts[name] = sort
@@ -61,7 +99,7 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
         else:
             stream = " Streams are for live(…)." if is_stream(value) else ""
             raise PipelineError(
-                f"Source {name!r} must be a pandas or Dask frame, an Arrow table, or a path, not "
+                f"Source {name!r} must be a pandas or Dask frame, an Arrow table, a ReferenceTable, or a path, not "
                 f"{type(value).__name__}.{stream}"
             )
     if len(set(sorts.values())) > 1:
@@ -69,6 +107,10 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
             f"The sources are of different sorts ({', '.join(f'{n}: {s}' for n, s in sorts.items())}); convert one, as "
             "with Table.from_pandas(…) or .to_pandas()."
         )
-    if "pandas" in sorts.values():
-        found = {name: item.as_pandas() if isinstance(item, Files) else item for name, item in found.items()}
+    pandas = "pandas" in sorts.values()
+    for name, item in found.items():
+        if isinstance(item, ReferenceRows):
+            found[name] = TableInput(item, pandas=pandas)
+        elif isinstance(item, Files) and pandas:
+            found[name] = item.as_pandas()
     return found

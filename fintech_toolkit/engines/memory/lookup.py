@@ -62,14 +62,25 @@ def key_sides(
     ColumnError, DataError
         As `match_keys`.
     """
+    check_as_many(left_on, right_on)
+    here, there = KeyColumns(left, left_on, " on the left"), KeyColumns(right, right_on, " on the right")
+    check_comparable(here, there)
+    return here, there
+
+
+def check_as_many(left_on: Sequence[str], right_on: Sequence[str]) -> None:
+    """Raise unless keys are as many columns on both sides.
+
+    Raises
+    ------
+    ParameterError
+        If not, or if there are none.
+    """
     if len(left_on) != len(right_on) or not left_on:
         raise ParameterError(
             f"Keys are as many columns on the left as on the right, at least one; not {list(left_on)} and "
             f"{list(right_on)}."
         )
-    here, there = KeyColumns(left, left_on, " on the left"), KeyColumns(right, right_on, " on the right")
-    check_comparable(here, there)
-    return here, there
 
 
 def find(table: HashTable, columns: KeyColumns, kinds: Sequence[KeyKind]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,15 +13,20 @@ import numpy as np
 from fintech_toolkit.engines.memory.asof import join_frames, same_sort
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
+from fintech_toolkit.engines.memory.key_report import report
 from fintech_toolkit.engines.memory.lookup import match_keys
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.windows import aggregated
-from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.errors import ColumnError, FintechToolkitError, PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.windows import Window
-from fintech_toolkit.frames.views import Joinable, joinable
+from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
+
+FEW = 0.01
+"""Where a smaller share of rows finds a key, a join says why: that is seldom what was meant."""
 
 
 def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
@@ -39,12 +45,16 @@ def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
             if isinstance(node, Source):
                 frames[node] = inputs[node.name].read(node.columns, node.where)
             else:
-                frames[node] = OPERATIONS[type(node)](node, *(frames[before] for before in node.before))
-        for before in node.before:
-            still_read[before] -= 1
-            if not still_read[before]:
-                del frames[before]  # or all that was ever made would be kept
-    return frames[tree]
+                before = [frames[each] for each in node.before]
+                if isinstance(before[0], ReferenceRows):
+                    raise PipelineError("a reference table is what others are joined with, and nothing else.")
+                frames[node] = OPERATIONS[type(node)](node, *before)
+        for each in node.before:
+            still_read[each] -= 1
+            if not still_read[each]:
+                del frames[each]  # or all that was ever made would be kept
+    first = next(node for node in nodes if isinstance(node, Source))
+    return inputs[first.name].result(frames[tree])
 
 
 @contextmanager
@@ -65,9 +75,33 @@ def joined(left: Joinable, reference: Joinable, found: Array, node: Join) -> Any
     return left.append({name: take(name) for name in node.taken(reference.names)})
 
 
-def _join(node: Join, left: Any, reference: Any) -> Any:
+def looked_up(left: Joinable, rows: ReferenceRows, node: Join) -> Any:
+    """Return left with columns of a reference appended whose index is there already."""
+    if list(node.right_on) != rows.on:
+        raise ColumnError(f"the table's keys are {', '.join(rows.on)}, so it can be joined by these only.")
+    found = rows.find(left, node.left_on)
+    if node.how == "inner" and len(kept := np.flatnonzero(found >= 0)) < left.rows:
+        left, found = joinable(left.take(kept)), found[kept]
+    pandas = sort_of(left.frame) == "pandas"
+    return left.append(rows.columns(found, node.taken(rows.schema.names), pandas, node.how == "left"))
+
+
+def join(node: Join, left: Any, reference: Any) -> tuple[Any, Array]:
+    """Return left joined with a reference, and which row of that each of its rows has found."""
     here, there = same_sort(left, reference)
-    return joined(here, there, match_keys(here, node.left_on, there, node.right_on), node)
+    found = match_keys(here, node.left_on, there, node.right_on)
+    return joined(here, there, found, node), found
+
+
+def _join(node: Join, left: Any, reference: Any) -> Any:
+    """Return left joined with a reference; where next to nothing was found, say why."""
+    if isinstance(reference, ReferenceRows):
+        return looked_up(joinable(left), reference, node)
+    result, found = join(node, left, reference)
+    if np.count_nonzero(found >= 0) < FEW * len(found):
+        why = report(joinable(left), node.left_on, joinable(reference), node.right_on)
+        warnings.warn(f"{node}: {why}", stacklevel=4)
+    return result
 
 
 def _renamed(node: Rename, frame: Any) -> Any:
