@@ -235,3 +235,20 @@ def test_partitions_that_are_not_as_claimed_are_an_error() -> None:
     wrong = r"Partition 1: .*'ts' goes backwards at row 0: .* is before .*of the partitions before"
     with pytest.raises(ft.DataError, match=wrong):
         windows.compute()
+
+
+def test_joined_and_piped_windows_are_the_same_in_pieces_and_on_dask() -> None:
+    """Windows of trades join quotes as of when they are known, and a reference; a pipeline follows."""
+    frame = market(300).reset_index(drop=True)
+    bars = TICKS.window("1s", lateness="1s").agg(high=("price", "max"), n=("price", "count"))
+    flow = ft.source("quotes").select("symbol", "ts", "bid").asof_join(bars.pipe(ft.ewma("high", span=3)))
+    flow = flow.join(ft.source("bonds"), on="symbol").pipe(ft.diff("ewma"))
+    bonds = pd.DataFrame({"symbol": ["S01", "S02", "S03"], "rating": ["a", "b", "c"]})
+    whole = flow(ticks=frame, quotes=frame, bonds=bonds)
+    assert whole["diff"].notna().any()
+    run = flow.start()
+    parts = [run(bonds=bonds), *(run(ticks=piece, quotes=piece) for piece in pieces(frame, [40, 41, 200])), run.flush()]
+    same(pd.concat([part for part in parts if part is not None], ignore_index=True), whole.reset_index(drop=True))
+    in_time = dd.from_pandas(frame, npartitions=4)
+    got = flow(ticks=in_time, quotes=in_time, bonds=bonds).compute()
+    same(got.reset_index(drop=True).astype(whole.dtypes), whole.reset_index(drop=True))
