@@ -17,7 +17,7 @@ import typer
 from benchmarks.tables import TABLES, Rows
 
 README = Path(__file__).parents[1] / "README.md"
-PEERS = ("polars", "pandas", "numbagg", "bottleneck", "TA-Lib")
+PEERS = ("polars", "duckdb", "pandas", "numbagg", "bottleneck", "TA-Lib")
 
 
 def title(table: Callable[..., Rows]) -> str:
@@ -83,7 +83,7 @@ def main(
         bool, typer.Option("--short", help="Few rows, to see that all of it works; prints and leaves README.md alone.")
     ] = False,
 ) -> None:
-    """Measure against Polars, pandas, TA-Lib, numbagg and bottleneck, and write the tables in README.md."""
+    """Measure against Polars, DuckDB, pandas, TA-Lib, numbagg and bottleneck, and write the tables in README.md."""
     parts = [environment("numba", "dask", *PEERS)]
     for table in TABLES:
         print(f"{title(table)} …", file=sys.stderr, flush=True)

@@ -52,6 +52,13 @@ def asof_join(short: bool) -> Rows:
     return bench_asof.run(1_000, 10_000, 1) if short else bench_asof.run()
 
 
+def lookup(short: bool) -> Rows:
+    """Trades that meet 10 million securities by ISIN, four columns taken."""
+    from benchmarks import bench_lookup
+
+    return bench_lookup.run(1_000, 5_000, 1) if short else bench_lookup.run()
+
+
 def on_dask(short: bool) -> Rows:
     """The same five steps on Dask, two worker processes, from Parquet to Parquet, against Polars from scan to sink."""
     from benchmarks import bench_dask
@@ -84,6 +91,7 @@ TABLES: tuple[Table, ...] = (
     pipeline,
     cost_against_size,
     asof_join,
+    lookup,
     on_dask,
     generators,
     every_kernel,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_generators.cli import app as generate
+from fintech_toolkit.engines.memory.files import write_table
 from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 
 app = typer.Typer(
@@ -104,6 +106,41 @@ def doctor() -> None:
         table.add_row(marks[finding.verdict], f"  {finding.name}", Text(finding.found, overflow="fold"))
     Console().print(table)
     raise typer.Exit(int(any(finding.verdict == "problem" for finding in findings)))
+
+
+@app.command()
+def flow(
+    description: Annotated[
+        Path, typer.Argument(help="The flow: YAML or JSON, as flow.to_yaml() and to_json() write it.")
+    ],
+    inputs: Annotated[list[str] | None, typer.Argument(help="Its sources, such as quotes=quotes.parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A Parquet file for the result; by default the first rows are shown.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how it would run, and run nothing.")] = False,
+) -> None:
+    """Run a dataflow over files and folders of Parquet or CSV."""
+    import fintech_toolkit as ft
+
+    try:
+        text = description.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{description} cannot be read: {getattr(error, 'strerror', 'it is no text')}.") from None
+    found = ft.Flow.from_json(text) if description.suffix == ".json" else ft.Flow.from_yaml(text)
+    given = dict(item.partition("=")[::2] for item in inputs or [])
+    wrong = next((name for name, path in given.items() if not path), None)
+    if wrong is not None:
+        raise ParameterError(f"{wrong!r} gives no path; name each source and its files: quotes=quotes.parquet.")
+    if explain:
+        typer.echo(found.explain(**given))
+        return
+    result = found(**given)
+    if out is not None:
+        write_table(result, out)
+        typer.echo(f"{result.num_rows:,} rows of {result.num_columns} columns in {out}")
+        return
+    typer.echo(result.slice(0, 10).to_pandas().to_string(index=False))
+    typer.echo(f"{result.num_rows:,} rows of {result.num_columns} columns")
 
 
 @kernels.command("list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
 from fintech_toolkit.engines.memory.inputs import Names, inputs_of, is_names, unwrapped
@@ -14,8 +14,12 @@ from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.description import FlowDescription
 from fintech_toolkit.flow.flow_plan import FlowPlan
 from fintech_toolkit.flow.nodes import Source, sources
-from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.flow.rules import RULES, optimised
 from fintech_toolkit.frames.views import is_dask
+from fintech_toolkit.schema import AHEAD
+
+RESERVED = ("self", "without", "idle", "ahead")
+"""What calls of a flow take besides its sources."""
 
 
 def source(name: str) -> Flow:
@@ -44,7 +48,7 @@ def source(name: str) -> Flow:
     └─ 2 filter bid > 0
        └─ 1 source 'quotes'
     """
-    if not isinstance(name, str) or not name.isidentifier() or name in ("without", "self"):
+    if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
         raise ParameterError(f"source({name!r}): a source is given by its name, so this must be one, such as 'quotes'.")
     return Flow(Source(name))
 
@@ -60,6 +64,8 @@ class Flow(FlowDescription):
     ----------
     node : Node
         The last operation; the others stand before it.
+    rules : tuple of str
+        The names of the rules that make flows cheaper.
 
     Examples
     --------
@@ -80,6 +86,8 @@ class Flow(FlowDescription):
       symbol  price   mid rating
     0      A   10.2  10.1     AA
     """
+
+    rules: ClassVar[tuple[str, ...]] = RULES
 
     def __call__(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
         """Run on all there is of each input.
@@ -134,11 +142,13 @@ class Flow(FlowDescription):
         """
         return FlowRun(self.node, FlowState.load(state) if isinstance(state, str | os.PathLike) else state)
 
-    def live(self, **streams: Any) -> Any:
+    def live(self, *, idle: str | None = None, ahead: str | None = AHEAD, **streams: Any) -> Any:
         """Return a streamz stream of what the flow gives of streams of frames.
 
         Parameters
         ----------
+        idle, ahead : str, optional
+            As for `fintech_toolkit.asof_join`, of all as-of joins, and as for `Pipeline.live`.
         **streams : streamz.Stream or frame
             Each source by its name. A reference may be a frame, which stays what it is.
 
@@ -149,7 +159,7 @@ class Flow(FlowDescription):
         """
         from fintech_toolkit.engines.live import dataflow
 
-        return dataflow.live(self.node, self._given(streams))
+        return dataflow.live(self.node, self._given(streams), idle, ahead)
 
     def explain(self, *, without: Collection[str] = (), **inputs: Any) -> FlowPlan:
         """Return the flow as it was written and as it would run, what each rule did, what is read, and how it runs on

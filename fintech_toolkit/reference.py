@@ -15,7 +15,7 @@ from fintech_toolkit.engines.memory.key_report import KeyReport, report
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.frames.key_bytes import KeyColumns
-from fintech_toolkit.frames.views import Joinable, joinable, require, sort_of, wrap
+from fintech_toolkit.frames.views import Joinable, is_frame, joinable, require, sort_of, wrap
 
 HOW = ("left", "inner")
 FEW = 0.01
@@ -256,7 +256,7 @@ class ReferenceTable:
         if sort_of(frame) is None:
             raise PipelineError(
                 "A frame that is looked up is a pandas DataFrame, an Arrow table or batch, or what offers Arrow's "
-                f"stream, as Polars frames do; not {type(frame).__name__}."
+                f"stream, as Polars frames do; not {type(frame).__module__.partition('.')[0]}'s {type(frame).__name__}."
             )
         return joinable(frame)
 
@@ -268,7 +268,7 @@ class ReferenceTable:
 
     def _selected(self, select: Sequence[str] | None, taken: Sequence[str]) -> list[str]:
         known = self._rows.schema.names
-        names = [name for name in known if name not in self._rows.on] if select is None else _names(select, "select")
+        names = [name for name in known if name not in self._rows.on] if select is None else _names(select, "select", 0)
         for name in names:
             if name not in known:
                 raise ColumnError(f"The table has no column {name!r}. {did_you_mean(name, known)}")
@@ -280,14 +280,14 @@ class ReferenceTable:
 
     def _columns(self, keys: Any) -> KeyColumns:
         """Return keys that a user lists, as columns."""
-        if sort_of(keys) is None:
+        if not is_frame(keys):
             on = self._rows.on
             listed = list(keys) if isinstance(keys, Iterable) and not isinstance(keys, str | bytes) else None
             if listed is None:
                 raise ParameterError(f"keys={keys!r} must be a list of keys, or a frame of them.")
+            if len(on) > 1 and not all(isinstance(key, tuple) and len(key) == len(on) for key in listed):
+                raise ParameterError(f"A key of this table is a tuple of values for {on}.")
             parts = [listed] if len(on) == 1 else list(zip(*listed, strict=True)) or [()] * len(on)
-            if len(parts) != len(on):
-                raise ParameterError(f"A key has as many values as the table has columns of keys: {on}.")
             keys = {name: pd.Series(list(values), dtype=object) for name, values in zip(on, parts, strict=True)}
         return self._rows.columns_of(wrap(keys), self._rows.on, "keys")
 
@@ -342,9 +342,9 @@ def explain_keys(
     return report(wrap(left), ours, wrap(right), theirs)
 
 
-def _names(names: str | Sequence[str], what: str) -> list[str]:
-    listed = [names] if isinstance(names, str) else list(names)
-    if not listed or len(set(listed)) < len(listed) or not all(isinstance(name, str) for name in listed):
+def _names(names: str | Sequence[str], what: str, least: int = 1) -> list[str]:
+    listed = [names] if isinstance(names, str) else list(names) if isinstance(names, Sequence) else []
+    if not all(isinstance(name, str) for name in listed) or not len(set(listed)) == len(listed) >= least:
         raise ParameterError(f"{what}={names!r} must name a column, or several, each once.")
     return listed
 

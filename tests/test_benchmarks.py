@@ -44,7 +44,7 @@ def short_form(module: str, tables: Iterable[Callable[..., Any]], **environment:
 
 
 def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
-    for peer in ("polars", "numbagg", "bottleneck"):
+    for peer in ("polars", "duckdb", "numbagg", "bottleneck"):
         pytest.importorskip(peer, reason="the benchmarks' peers come with: make bench ARGS=--short")
     short_form("benchmarks", TABLES)
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numba
+import pandas as pd
 import pytest
 import typer
 from confluent_kafka import Consumer, Producer
 
 import fintech_toolkit as ft
 from fintech_toolkit.cli import app, main
+from tests.frames import same, ticks
 
 FINDING = re.compile(r"^([✓–✗])\s+(\S+)\s+(.*)$", re.MULTILINE)
 
@@ -247,3 +249,48 @@ def test_an_error_ends_the_process_with_its_code() -> None:
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")
     assert err.startswith("error: There is no kernel 'emwa'.")
+
+
+@pytest.fixture
+def flow_files(tmp_path: Path) -> Path:
+    """A flow as YAML and as JSON, and the trades that it reads."""
+    flow = ft.source("trades").filter(("price", ">", 100)).pipe(ft.ewma("price", span=3)).select("symbol", "ewma")
+    (tmp_path / "flow.yaml").write_text(flow.to_yaml())
+    (tmp_path / "flow.json").write_text(flow.to_json())
+    ticks().to_parquet(tmp_path / "trades.parquet", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("written", ["flow.yaml", "flow.json"])
+def test_a_flow_over_files(run: Run, flow_files: Path, written: str) -> None:
+    expected = ft.Flow.from_json((flow_files / "flow.json").read_text())(trades=ticks())
+    call = ["flow", str(flow_files / written), f"trades={flow_files}/trades.parquet"]
+    shown = run(*call)
+    assert shown.code == 0
+    assert shown.stdout.endswith(f"\n{len(expected)} rows of 2 columns\n")
+    assert run(*call, "--out", str(flow_files / "result.parquet")).code == 0
+    same(pd.read_parquet(flow_files / "result.parquet"), expected.reset_index(drop=True))
+    explained = run(*call, "--explain").stdout
+    assert explained.startswith("Written:\n  4 select symbol, ewma\n")
+    assert "trades: 3 of 11 columns" in explained
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (["missing.yaml", "trades=t.parquet"], "missing.yaml cannot be read: No such file"),
+        (["flow.yaml"], "Source 'trades' is not given"),
+        (["flow.yaml", "trades"], "'trades' gives no path; name each source and its files"),
+        (["flow.yaml", "trades=nowhere.parquet"], "nowhere.parquet cannot be read: there is no such file or folder"),
+        (["trades.parquet", "trades=trades.parquet"], "cannot be read|is not a flow"),
+        (["flow.yaml", "trades=trades.parquet", "--out", "no/such/folder.parquet"], "cannot be written"),
+    ],
+)
+def test_a_flow_that_cannot_be_run(
+    run: Run, flow_files: Path, call: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(flow_files)
+    done = run("flow", *call)
+    assert done.code == 2
+    assert re.search(f"^error: .*({message})", done.stderr)
+    assert not list(flow_files.glob(".*"))

@@ -86,8 +86,8 @@ class FlowPlan:
         plans = {node: f"{plan.name}: {plan.reason}" for node, plan in self.plans.items()}
         return (
             "<div style='display:flex;flex-wrap:wrap;gap:3em'>"
-            f"<div><b>As it was written</b>{html(self.written)}</div>"
-            f"<div><b>As it runs</b>{html(self.runs, self.columns, plans)}</div></div>"
+            f"<div><div><b>As it was written</b></div>{html(self.written)}</div>"
+            f"<div><div><b>As it runs</b></div>{html(self.runs, self.columns, plans)}</div></div>"
             f"<b>What rules did</b>{listed(told)}<b>What is read</b>{listed(self.reads)}"
         )
 

@@ -200,3 +200,10 @@ def test_polars_in_arrow_out() -> None:
     result = flow(**frames)
     assert isinstance(result, pa.Table)
     assert result["id"].to_pylist() == flow(trades=WORLD["trades"], bonds=WORLD["bonds"])["id"].tolist()
+
+
+def test_an_error_numbers_nodes_as_they_were_written() -> None:
+    flow = TRADES.join(BONDS, on="symbol").filter(("size", ">", 1)).select("nothing")
+    assert repr(flow).startswith("5 select nothing")
+    with pytest.raises(ColumnError, match="In node 5, select nothing"):
+        flow(trades=WORLD["trades"], bonds=WORLD["bonds"])

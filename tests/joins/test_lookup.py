@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import hash_table, lookup, wavefront
 from fintech_toolkit.engines.memory.lookup import match_keys
-from fintech_toolkit.frames.key_bytes import KeyBytes
+from fintech_toolkit.frames.key_bytes import KeyBytes, KeyColumns
 from fintech_toolkit.frames.views import wrap
 
 UTC = dt.UTC
@@ -115,6 +115,22 @@ def test_keys_that_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch, rows:
     assert_array_equal(found, row_of(left, right))
     assert (found >= 0).any()
     assert (found < 0).any()
+
+
+def test_keys_of_one_hash_that_differ_in_one_byte_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_table, "hashes", lambda keys: np.full(keys.rows, 7, np.uint64))
+    for length in range(42):
+        keys = ["a" * length, *("a" * at + "b" + "a" * (length - at - 1) for at in range(length))]
+        found = match_keys(wrap(pa.table({"k": keys[::-1]})), ["k"], wrap(pa.table({"k": keys})), ["k"])
+        assert_array_equal(found, np.arange(length, -1, -1))
+
+
+def test_texts_of_all_lengths_have_hashes_of_their_own() -> None:
+    texts = ["", *("\0" * n for n in range(1, 30)), *(f"{n:0{width}d}" for width in range(6, 30) for n in range(5_000))]
+    columns = KeyColumns(wrap(pa.table({"k": texts})), ["k"])
+    hashed = hash_table.hashes(columns.read(columns.kinds))
+    assert len(np.unique(hashed)) == len(texts)
+    assert np.bincount((hashed >> np.uint64(47)).astype(np.int64)).max() < 12
 
 
 @pytest.mark.parametrize("morsel", [1, 7, 131_072])

@@ -60,19 +60,67 @@ def test_an_opened_file_stays_as_it_was_and_goes_on_when_it_is_saved_over(tmp_pa
     assert len(third) == 3
 
 
-@pytest.mark.parametrize("blocks", [256, 0])
-def test_a_byte_that_is_another_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
-    """Small parts are looked at whole when a table is opened; of large ones `verify` looks at all."""
+def test_a_byte_that_is_another_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "t"
     table = ft.ReferenceTable(bonds(40), on="isin")
     table.upsert(bonds(40).iloc[:5], valid_from="2026-01-01")
     table.save(path)
     whole = path.read_bytes()
     for place in range(0, len(whole), max(len(whole) // 400, 1)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        path.write_bytes(flipped(whole, place))
         for look in (ft.ReferenceTable.open, ft.ReferenceTable.verify):
             with pytest.raises(ft.StateError, match=r"is not a whole reference table .*; go back to an older one"):
                 look(path)
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
+
+
+def test_of_large_parts_samples_are_looked_at_and_all_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four blocks of each part, from its first byte to its last."""
+    monkeypatch.setattr(reference_file, "BLOCK", 16)
+    monkeypatch.setattr(reference_file, "BLOCKS", 4)
+    path = tmp_path / "t"
+    ft.ReferenceTable(pd.DataFrame({"key": np.arange(100), "id": np.arange(100)}), on="key").save(path)
+    whole = path.read_bytes()
+    with path.open("rb") as file:
+        parts = {part["name"]: part for part in reference_file._checked(file, sampled=True)["parts"]}
+    begin, size = parts["slots"]["begin"], parts["slots"]["size"]
+    end = parts["keys"]["begin"]  # what fills the gap belongs to the part
+    assert size > 16 * 4
+    sampled = {start + n for start in (begin + (end - 16 - begin) * k // 3 for k in range(4)) for n in range(16)}
+    assert {begin, end - 1} <= sampled
+    opened = 0
+    for place in range(begin, end, 5):
+        path.write_bytes(flipped(whole, place))
+        with pytest.raises(ft.StateError, match="its slots have another digest"):
+            ft.ReferenceTable.verify(path)
+        try:
+            ft.ReferenceTable.open(path)
+            opened += 1
+            assert place not in sampled
+        except ft.StateError:
+            assert place in sampled
+    assert opened
+
+
+@pytest.mark.parametrize("batch", [1, 7, 200])
+def test_rows_are_written_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(reference_file, "BATCH", batch)
+    reference = bonds()
+    table = ft.ReferenceTable(reference, on="isin")
+    table.upsert(bonds(20).assign(issuer="later", sector=pd.Categorical(["w"] * 20)))
+    table.delete(reference["isin"].iloc[50:60])
+    table.save(tmp_path / "t")
+    opened = ft.ReferenceTable.open(tmp_path / "t")
+    left = trades(reference)
+    expected = table.lookup(left)
+    assert_frame_equal(opened.lookup(left), expected, check_exact=True, check_categorical=False)
+    assert set(expected["sector"].dropna()) == {"w", "x", "y"}
+    assert_frame_equal(opened.lookup(left.iloc[::-7]), opened.lookup(left).iloc[::-7], check_exact=True)
 
 
 def test_a_file_that_is_cut_short_or_longer_is_refused(tmp_path: Path) -> None:
@@ -92,6 +140,8 @@ def test_a_file_that_is_cut_short_or_longer_is_refused(tmp_path: Path) -> None:
         ft.ReferenceTable.open(tmp_path / "nowhere")
     with pytest.raises(ft.StateError, match="there is no folder"):
         ft.ReferenceTable(bonds(4), on="isin").save(tmp_path / "no" / "where")
+    with pytest.raises(ft.StateError, match="it is a folder"):
+        ft.ReferenceTable(bonds(4), on="isin").save(tmp_path)
 
 
 def test_an_index_damaged_where_nobody_looked_never_leads_astray(

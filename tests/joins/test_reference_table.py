@@ -97,6 +97,7 @@ def test_columns_are_chosen_and_keys_may_be_called_otherwise() -> None:
         "d": [4, None],
     }
     assert list(table.lookup(left, on=["j", "k"], select=["b", "c"])) == ["k", "j", "b", "c"]
+    assert list(table.lookup(left, on=["j", "k"], select=[], how="inner")) == ["k", "j"]
     assert (2, "y") in table
     assert (2, "x") not in table
     assert repr(table) == "ReferenceTable of 2 keys by 'a', 'b': c, d"
@@ -238,7 +239,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     ),
     (lambda t: ft.ReferenceTable(pd.DataFrame({"k": [1]}), on=[]), ft.ParameterError, r"on=\[\] must name a column"),
     (lambda t: ft.ReferenceTable([1], on="k"), ft.PipelineError, "not list"),
-    (lambda t: t.lookup({"k": [1]}), ft.PipelineError, "A frame that is looked up is .* not dict"),
+    (lambda t: t.lookup({"k": [1]}), ft.PipelineError, "A frame that is looked up is .* not builtins's dict"),
     (lambda t: t.lookup(pd.DataFrame({"q": [1]})), ft.ColumnError, "no column 'k' in the frame"),
     (
         lambda t: t.lookup(pd.DataFrame({"k": ["1"]})),
@@ -285,7 +286,13 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         ft.ParameterError,
         "is no time; leave it out",
     ),
-    (lambda t: t.delete(["a"]), ft.DataError, "'k' on the keys holds texts"),
+    (lambda t: t.delete(pd.Series(["a"])), ft.DataError, "'k' on the keys holds texts"),
+    (lambda t: ft.ReferenceTable(pd.DataFrame({"k": [1]}), on=5), ft.ParameterError, "on=5 must name a column"),
+    (
+        lambda t: ft.ReferenceTable(pd.DataFrame({"a": [1], "b": [2]}), on=["a", "b"]).delete([1]),
+        ft.ParameterError,
+        "is a tuple of values for",
+    ),
     (lambda t: t.delete("a"), ft.ParameterError, "must be a list of keys"),
 ]
 

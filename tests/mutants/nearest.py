@@ -53,6 +53,12 @@ FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "t
 WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
 REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
+FLOWS = (
+    "tests/flows/test_rules.py",
+    "tests/flows/test_descriptions.py",
+    "tests/flows/test_runs.py",
+    "tests/flows/test_engines.py",
+)
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
@@ -102,17 +108,23 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/versions.py": DATASETS,
     "engines/dask/windows.py": WINDOWS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),
+    "engines/dask/dataflow.py": ("tests/flows/test_engines.py", "tests/flows/test_files.py", *FLOWS[1:3]),
     "engines/live/*": FEEDS,
     "engines/live/asof.py": ("tests/live/test_join.py", *FEEDS_JOINED),
     "engines/live/batch.py": (*FEEDS, "tests/live/test_sinks.py", "tests/live/test_dead_letters.py"),
+    "engines/live/dataflow.py": ("tests/flows/test_engines.py",),
     "engines/live/pipeline.py": (*FEEDS, "tests/live/test_nodes.py"),
     "engines/live/windows.py": WINDOWS,
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
     "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
+    "engines/memory/files.py": ("tests/flows/test_files.py", "tests/flows/test_conditions.py"),
+    "engines/memory/filters.py": ("tests/flows/test_conditions.py",),
+    "engines/memory/flow_run.py": ("tests/flows/test_runs.py", "tests/flows/test_engines.py"),
     "engines/memory/gather.py": REFERENCES,
     "engines/memory/hash_table.py": (*LOOKUPS, *REFERENCES[:2]),
+    "engines/memory/inputs.py": ("tests/flows/test_descriptions.py", "tests/flows/test_files.py", *FLOWS),
     "engines/memory/key_index.py": REFERENCES,
     "engines/memory/key_report.py": ("tests/joins/test_key_report.py",),
     "engines/memory/lookup.py": LOOKUPS,
@@ -126,6 +138,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/reference_file.py": REFERENCES[1::-1],
     "engines/memory/reference_table.py": REFERENCES,
+    "engines/memory/relational.py": FLOWS,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
@@ -152,7 +165,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/window_loops.py": WINDOWS,
     "engines/memory/window_run.py": WINDOWS,
     "engines/memory/windows.py": WINDOWS,
+    "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
+    "flow/conditions.py": ("tests/flows/test_conditions.py", *FLOWS),
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),
     "flow/windows.py": WINDOWS,

@@ -14,10 +14,11 @@ from dask.dataframe.dask_expr._expr import ClearDivisions, Partitions
 from fintech_toolkit.engines.dask import evidence
 from fintech_toolkit.engines.dask.chain import Enrich, PartitionScan, RowScan, StateAfter
 from fintech_toolkit.engines.dask.shuffle import partitioned
+from fintech_toolkit.engines.memory.plan import require_reads
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
-from fintech_toolkit.frames.views import PandasFrame, require
+from fintech_toolkit.frames.views import PandasFrame
 
 PLANS = {
     "partition-wise": "every partition by itself, where it is",
@@ -118,8 +119,7 @@ def _check_frame(pipeline: Description, ddf: Any) -> None:
     if getattr(ddf, "ndim", None) != 2 or not hasattr(ddf, "expr"):
         library = type(ddf).__module__.partition(".")[0]
         raise PipelineError(f"On Dask a pipeline takes a DataFrame of Dask's, not {library}'s {type(ddf).__name__}.")
-    for name in pipeline.reads:
-        require(PandasFrame(ddf._meta), name)
+    require_reads(pipeline, PandasFrame(ddf._meta))
 
 
 @dataclass(frozen=True)

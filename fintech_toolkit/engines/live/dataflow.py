@@ -19,7 +19,6 @@ from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import AsOfJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_stream
-from fintech_toolkit.schema import AHEAD
 
 
 class RowNode(Stream):  # type: ignore[misc]
@@ -37,7 +36,7 @@ class RowNode(Stream):  # type: ignore[misc]
         return pass_on(self, self._change(x), metadata, batch_of(metadata))
 
 
-def live(tree: Node, given: Mapping[str, Any], ahead: str | None = AHEAD) -> Stream:
+def live(tree: Node, given: Mapping[str, Any], idle: str | None, ahead: str | None) -> Stream:
     """Return the stream of what a flow gives of streams, and of frames that stay what they are.
 
     Raises
@@ -54,13 +53,13 @@ def live(tree: Node, given: Mapping[str, Any], ahead: str | None = AHEAD) -> Str
             if isinstance(node, Source):
                 made[node] = given[node.name]
             elif any(map(is_stream, before)):
-                made[node] = _as_stream(node, before, ahead)
+                made[node] = _as_stream(node, before, idle, ahead)
             else:
                 made[node] = OPERATIONS[type(node)](node, *before)
     return made[tree]
 
 
-def _as_stream(node: Node, before: list[Any], ahead: str | None) -> Stream:
+def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | None) -> Stream:
     if isinstance(node, Filter | Select | Rename):
         operation = OPERATIONS[type(node)]
         return RowNode(before[0], lambda frame: operation(node, frame))
@@ -72,7 +71,7 @@ def _as_stream(node: Node, before: list[Any], ahead: str | None) -> Stream:
     if isinstance(node, AsOfJoin):
         if not is_stream(left):
             raise PipelineError("right is a stream, so left must be one too.")
-        return asof.join(left, other, node.options, ahead=ahead)
+        return asof.join(left, other, node.options, idle=idle, ahead=ahead)
     assert isinstance(node, Join)
     if is_stream(other):
         raise PipelineError("the reference of a live flow must be a frame, which stays what it is while it runs.")

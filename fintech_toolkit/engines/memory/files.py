@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from dask.utils import natural_sort_key
 
 from fintech_toolkit.engines.memory.filters import scan_filter
@@ -157,3 +160,21 @@ class PandasFiles(Files):
 def _is_hidden(name: str, folder: str) -> bool:
     """Whether a file, or a folder in which it is, is one of those that writers leave beside the data."""
     return any(part.startswith(("_", ".")) for part in posixpath.relpath(name, folder).split("/"))
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table to a Parquet file: aside at first, and renamed when it is whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written; nothing is left then.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        pq.write_table(table, aside)
+        aside.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        aside.unlink(missing_ok=True)

@@ -57,8 +57,11 @@ class PipeOperator:
         self.waiting = 0
 
     def advance(self, frame: Any) -> Any:
-        self._like = None if frame is None else joinable(frame).take(np.arange(0))
-        return None if frame is None else self._run(frame)
+        if frame is None:
+            return None
+        if self._run.pipeline.emits:
+            self._like = joinable(frame).take(np.arange(0))  # the rows that are left at the end are of this sort
+        return self._run(frame)
 
     def flush(self) -> Any:
         return self._run.flush(self._like) if self._run.pipeline.emits else None
@@ -214,15 +217,17 @@ class FlowRun:
         self.tree = tree
         self.resumed: dict[str, bool] = {}
         self._nodes = list(walk(tree))
-        self._counts = {node: _Count() for node in self._nodes}
+        places = {node: place for place, node in enumerate(self._nodes)}
+        self._before = [[places[before] for before in node.before] for node in self._nodes]
+        self._counts = [_Count() for _ in self._nodes]
         self._stopped: str | None = None
-        self._operators: dict[Node, Operator] = {}
+        self._operators: dict[int, Operator] = {}
         parts = {} if state is None else dict(state.parts)
         for node in self._nodes:
             if type(node) in OPERATORS:
                 _, known = parts.get(identity(node), ("", None))
                 make, _ = OPERATORS[type(node)]
-                self._operators[node] = make(node, known)
+                self._operators[places[node]] = make(node, known)
                 if state is not None:
                     self.resumed[str(node)] = known is not None
         if parts and not any(self.resumed.values()):
@@ -247,9 +252,9 @@ class FlowRun:
     def flush(self) -> Any:
         """Return the rows that are still unfinished, as if all sources had ended, and start afresh."""
         rows = self._go_on(lambda node: None, ended=True)
-        for node in self._operators:
-            make, _ = OPERATORS[type(node)]
-            self._operators[node] = make(node, None)
+        for place in self._operators:
+            make, _ = OPERATORS[type(self._nodes[place])]
+            self._operators[place] = make(self._nodes[place], None)
         return rows
 
     @property
@@ -263,8 +268,8 @@ class FlowRun:
         """
         self._check()
         known = {
-            identity(node): (str(node), operator.state.copy())
-            for node, operator in self._operators.items()
+            identity(self._nodes[place]): (str(self._nodes[place]), operator.state.copy())
+            for place, operator in self._operators.items()
             if operator.state is not None
         }
         return FlowState(known)
@@ -274,11 +279,8 @@ class FlowRun:
         """The rows among the last frames that came too late for windows, by node, numbered as in `counts`. The next
         frames bring others.
         """
-        late = {number: self._late(node) for number, node in enumerate(self._nodes, 1)}
+        late = {place + 1: getattr(operator, "late", None) for place, operator in self._operators.items()}
         return {number: rows for number, rows in late.items() if rows is not None}
-
-    def _late(self, node: Node) -> Any:
-        return getattr(self._operators.get(node), "late", None)
 
     @property
     def counts(self) -> pd.DataFrame:
@@ -286,13 +288,10 @@ class FlowRun:
         was replaced by rows that the node emits, came late, or waits.
         """
         rows = []
-        for number, node in enumerate(self._nodes, 1):
-            count = self._counts[node]
-            waiting = self._operators[node].waiting if node in self._operators else 0
-            rows.append(
-                {"node": number, "what": str(node), "in": count.came, "out": count.left, **_NONE, "waiting": waiting}
-                | count.dropped
-            )
+        for place, (node, count) in enumerate(zip(self._nodes, self._counts, strict=True)):
+            waiting = self._operators[place].waiting if place in self._operators else 0
+            known = {"node": place + 1, "what": str(node), "in": count.came, "out": count.left}
+            rows.append(known | _NONE | count.dropped | {"waiting": waiting})
         return pd.DataFrame(rows).set_index("node")
 
     def _check(self) -> None:
@@ -304,16 +303,16 @@ class FlowRun:
 
     def _go_on(self, given: Callable[[Source], Any], *, ended: bool) -> Any:
         self._check()
-        came: dict[Node, Any] = {}
+        came: list[Any] = []
         advanced = False
         try:
-            for node in self._nodes:
+            for node, places in zip(self._nodes, self._before, strict=True):
                 with naming(node, self.tree):
-                    before = [came[each] for each in node.before]
                     if isinstance(node, Source):
-                        came[node] = given(node)
+                        came.append(given(node))
                         continue
-                    operator = self._operators.get(node)
+                    before = [came[place] for place in places]
+                    operator = self._operators.get(len(came))
                     if operator is None:
                         made = None if before[0] is None else OPERATIONS[type(node)](node, before[0])
                     else:
@@ -321,24 +320,25 @@ class FlowRun:
                         advanced = True
                         if ended:
                             made = together([made, operator.flush()])
-                    came[node] = made
+                    came.append(made)
         except BaseException as error:
             if advanced:
                 self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise
-        for node in self._nodes:
-            self._count(node, came)
-        return came[self.tree]
+        self._count([_rows(frame) for frame in came])
+        return came[-1]
 
-    def _count(self, node: Node, came: dict[Node, Any]) -> None:
-        count, left = self._counts[node], _rows(came[node])
-        arrived = left if isinstance(node, Source) else _rows(came[node.before[0]])
-        count.came += arrived
-        count.left += left
-        if node.effect.rows == "drops":
-            why = "unmatched" if isinstance(node, Join) else "filtered"
-            count.dropped[why] = count.dropped.get(why, 0) + arrived - left
-        count.dropped["late"] = count.dropped.get("late", 0) + _rows(self._late(node))
+    def _count(self, rows: list[int]) -> None:
+        for node, places, left, count in zip(self._nodes, self._before, rows, self._counts, strict=True):
+            arrived = rows[places[0]] if places else left
+            count.came += arrived
+            count.left += left
+            if node.effect.rows == "drops":
+                why = "unmatched" if isinstance(node, Join) else "filtered"
+                count.dropped[why] = count.dropped.get(why, 0) + arrived - left
+        for number, late in self.late.items():
+            dropped = self._counts[number - 1].dropped
+            dropped["late"] = dropped.get("late", 0) + _rows(late)
 
 
 _NONE = {"filtered": 0, "unmatched": 0, "late": 0}

@@ -19,7 +19,7 @@ from fintech_toolkit.schema import Array
 
 _ROW_BITS = np.uint64(40)
 _ROW = np.uint64(2**40 - 1)
-_ONE, _EIGHT, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
+_ONE, _SEVEN, _EIGHT, _HALF = np.uint64(1), np.uint64(7), np.uint64(8), np.uint64(32)
 _AHEAD = 16
 """Rows by which slots are fetched from memory before they are looked at."""
 # The multipliers of MurmurHash3's last step, and one of the golden ratio.
@@ -40,18 +40,48 @@ class HashTable(NamedTuple):
         StateError
             If the table, read from a file, is damaged.
         """
-        found = np.empty(keys.rows, np.int64)
-        whole = _find(
+        return self._find(keys, hashes(keys), np.arange(keys.rows))
+
+    def _find(self, keys: KeyBytes, hashed: Array, rows: Array) -> Array:
+        """Return for the keys of some rows the row of the table that has it."""
+        found = np.empty(len(rows), np.int64)
+        if not _find(
             self.slots,
-            read_only(hashes(keys)),
+            read_only(hashed),
+            read_only(rows),
             *keys[:4],
             *self.keys[:3],
             self.keys.rows,
             found,
-        )
-        if not whole:
+        ):
             raise StateError("The index of the table is damaged; make it anew from its rows.")
         return found
+
+
+class Sieve:
+    """A table before which most keys that it does not have are sorted out: a bit for each hash, small enough to stay in
+    a core's cache.
+
+    Parameters
+    ----------
+    table : HashTable
+        The table.
+    """
+
+    def __init__(self, table: HashTable) -> None:
+        self._table = table
+        bits = np.zeros(table.keys.rows + 1, np.uint8)
+        _mark(read_only(hashes(table.keys)), bits)
+        self._bits = read_only(bits)
+
+    def find(self, keys: KeyBytes) -> tuple[Array, Array]:
+        """Return which keys the table has, in order, and its rows that have them."""
+        hashed = hashes(keys)
+        rows = np.empty(keys.rows + 1, np.int64)
+        rows = rows[: _sift(read_only(hashed), self._bits, rows)]
+        found = self._table._find(keys, hashed, rows)
+        there = found >= 0
+        return rows[there], found[there]
 
 
 def build(keys: KeyBytes) -> tuple[HashTable, Array]:
@@ -151,12 +181,13 @@ def _insert(slots, hashed, data, offsets, width, valid, first):  # type: ignore[
 
 
 @compile_cached
-def _find(slots, hashed, data, offsets, width, valid, their_data, their_offsets, their_width, their_rows, found):  # type: ignore[no-untyped-def]
-    """Find the row of each key. False, and no more is looked at, if a slot or an offset leads nowhere."""
+def _find(slots, hashed, rows, data, offsets, width, valid, their_data, their_offsets, their_width, their_rows, found):  # type: ignore[no-untyped-def]
+    """Find the row of the keys of some rows. False, and no more is looked at, if a slot or an offset leads nowhere."""
     size = np.uint64(slots.shape[0])
-    for i in range(hashed.shape[0]):
-        fetch_soon(slots, _home(hashed[min(i + _AHEAD, hashed.shape[0] - 1)], size))
-        found[i] = -1
+    for n in range(rows.shape[0]):
+        fetch_soon(slots, _home(hashed[rows[min(n + _AHEAD, rows.shape[0] - 1)]], size))
+        i = rows[n]
+        found[n] = -1
         if valid.shape[0] > 0 and not valid[i]:
             continue
         if offsets.shape[0] > 0:
@@ -176,10 +207,28 @@ def _find(slots, hashed, data, offsets, width, valid, their_data, their_offsets,
                     there, bytes_ = their_offsets[row], their_offsets[row + 1] - their_offsets[row]
                 else:
                     there, bytes_ = row * their_width, their_width
-                if there < 0 or bytes_ < 0 or there + bytes_ > their_data.shape[0]:
-                    return False
-                if bytes_ == length and _same(data, begin, their_data, there, length):
-                    found[i] = row
-                    break
+                if bytes_ == length:
+                    if there < 0 or there > their_data.shape[0] - length:
+                        return False
+                    if _same(data, begin, their_data, there, length):
+                        found[n] = row
+                        break
             at = at + _ONE if at + _ONE < size else np.uint64(0)
     return True
+
+
+@compile_cached
+def _mark(hashed, bits):  # type: ignore[no-untyped-def]
+    size = np.uint64(bits.shape[0])
+    for i in range(hashed.shape[0]):
+        bits[_home(hashed[i], size)] |= np.uint8(1) << np.uint8(hashed[i] & _SEVEN)
+
+
+@compile_cached
+def _sift(hashed, bits, rows):  # type: ignore[no-untyped-def]
+    """Note the rows whose bit is set, without a branch, and return how many; `rows` has room for one more."""
+    size, kept = np.uint64(bits.shape[0]), 0
+    for i in range(hashed.shape[0]):
+        rows[kept] = i
+        kept += (bits[_home(hashed[i], size)] >> np.uint8(hashed[i] & _SEVEN)) & 1
+    return kept

@@ -72,15 +72,16 @@ class KeyIndex:
         run_wavefront(len(chunks), [(False, look)])
         return found
 
-    def rows(self) -> Array:
-        """Return the rows that keys have, in order."""
-        rows = []
-        for n, segment in enumerate([Segment(self.base, None), *self.later]):
-            keys = segment.table.keys.rows
+    def rows(self, base: bool = True) -> Array:
+        """Return the rows that keys have, in order; without `base` those only that were put."""
+        segments = [Segment(self.base, None), *self.later]
+        rows = [np.empty(0, np.int64)]
+        for n in range(0 if base else 1, len(segments)):
+            keys = segments[n].table.keys.rows
             alive = np.ones(keys + 1, np.bool_)
-            for newer in self.later[n:]:
-                alive[segment.table.find(newer.table.keys)] = False  # the last place is for those not here
-            rows.append(segment.numbers()[alive[:keys]])
+            for newer in segments[n + 1 :]:
+                alive[segments[n].table.find(newer.table.keys)] = False  # the last place is for those not here
+            rows.append(segments[n].numbers()[alive[:keys]])
         found: Array = np.sort(np.concatenate(rows))
         return found[found >= 0]
 

@@ -106,7 +106,7 @@ def report(left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequence
     if not comparable:
         findings["types"] = "; ".join(
             f"{a!r} holds {mine.family} ({mine.called}) on the left, {b!r} {theirs.family} ({theirs.called}) on "
-            "the right"
+            "the right; convert one of them"
             for a, b, mine, theirs in zip(here.names, there.names, here.kinds, there.kinds, strict=True)
             if not mine.compares(theirs)
         )

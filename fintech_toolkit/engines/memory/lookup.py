@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.hash_table import HashTable, build
+from fintech_toolkit.engines.memory.hash_table import HashTable, Sieve, build
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
 from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.frames.key_bytes import KeyColumns, KeyKind, check_comparable
@@ -98,20 +98,18 @@ def find(table: HashTable, columns: KeyColumns, kinds: Sequence[KeyKind]) -> Arr
 
 def _by_left(here: KeyColumns, there: KeyColumns) -> Array:
     table, first = build(here.read(there.kinds))
+    sieve = Sieve(table)
     found = np.full(here.rows + 1, -1, np.int64)  # by the first row that has the key; the last is for nulls
     chunks = cut(there.rows, MORSEL)
-    places: list[Array | None] = [None] * len(chunks)
+    matches: list[tuple[Array, Array]] = [(found[:0], found[:0])] * len(chunks)
 
     def look(c: int) -> None:
         at = chunks[c]
-        places[c] = table.find(there.read(there.kinds, at.start, at.stop - at.start))
+        rows, places = sieve.find(there.read(there.kinds, at.start, at.stop - at.start))
+        matches[c] = rows + at.start, places
 
     def note(c: int) -> None:
-        place = places[c]
-        assert place is not None
-        places[c] = None
-        rows = np.flatnonzero(place >= 0)
-        place, rows = place[rows], rows + chunks[c].start
+        rows, place = matches[c]
         before = found[place]
         found[place] = rows
         if (before >= 0).any() or (found[place] != rows).any():

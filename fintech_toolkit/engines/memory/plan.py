@@ -6,10 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
-from fintech_toolkit.frames.views import require, wrap
+from fintech_toolkit.frames.views import Frame, require, wrap
 
 if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
+
+
+def require_reads(pipeline: Description, view: Frame) -> None:
+    """Raise unless a frame has the columns that a pipeline reads, in the words of a run.
+
+    Raises
+    ------
+    ColumnError
+        If one is missing.
+    """
+    keys = {pipeline.symbol: " for symbols; without one, say symbol=None"}
+    keys[pipeline.time] = " for event times; without one, say time=None if rows are in order"
+    for name in pipeline.reads:
+        require(view, name, keys.get(name, ""))
 
 
 def explain(pipeline: Description, frame: Any) -> Plan:
@@ -21,8 +35,7 @@ def explain(pipeline: Description, frame: Any) -> Plan:
         If a column is missing.
     """
     view = wrap(frame)
-    for name in pipeline.reads:
-        require(view, name)
+    require_reads(pipeline, view)
     chunks = wavefront.cut(view.rows, wavefront.MORSEL)
     threads = wavefront.threads(len(chunks))
     name, how = "one scan", "one scan in this process, on the calling thread, a chunk after the other"

@@ -44,11 +44,13 @@ def save(rows: ReferenceRows, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     StateError
-        If there is no such folder.
+        If there is no such folder, or there is one of this name.
     """
     target = Path(path).expanduser()
     if not target.parent.is_dir():
         raise StateError(f"{target} cannot be written to: there is no folder {target.parent}; make it first.")
+    if target.is_dir():
+        raise StateError(f"{target} cannot be written to: it is a folder.")
     aside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         with aside.open("x+b") as file:

@@ -248,8 +248,10 @@ class ReferenceRows:
     def _forget(self) -> None:
         """Leave out, of the rows that were put, those that hold no more."""
         known = self.base.num_rows
-        live = np.sort(np.concatenate(self.held()))
-        live = live[live >= known]
+        live = self.index.rows(base=False)
+        if self.versions is not None:
+            live = np.sort(np.concatenate(self.held()))
+            live = live[live >= known]
         number = np.full(self.rows - known, -1, np.int64)
         number[live - known] = known + np.arange(len(live))
 
