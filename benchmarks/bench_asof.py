@@ -57,7 +57,13 @@ def run(left_rows: int = 1_000_000, right_rows: int = 10_000_000, repeats: int =
     coded = feed(left_rows, ["price", "size"], 1), feed(right_rows, ["bid", "ask", "bid_size", "ask_size"], 2)
     strings = tuple(frame.assign(symbol=frame["symbol"].astype("str")) for frame in coded)
     together = tuple(frame.sort_values("symbol", kind="stable", ignore_index=True) for frame in coded)
-    cases = {"coded symbols": coded, "string symbols": strings, "coded, sorted by symbol and time": together}
+    few = together[0].iloc[::100].reset_index(drop=True), together[1]
+    cases = {
+        "coded symbols": coded,
+        "string symbols": strings,
+        "coded, sorted by symbol and time": together,
+        "coded, sorted, one trade in a hundred": few,
+    }
     return [row for what, frames in cases.items() for row in _compare(what, *frames, repeats)]
 
 

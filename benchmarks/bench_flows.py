@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 import fintech_toolkit as ft
 from benchmarks.measure import compare, medians
-from fintech_toolkit.flow.rules import RULES
 
 SYMBOLS = 1_000
 TARGETS = {"Polars, lazy": 1.0, "DuckDB": 1.0, "ours, without rules": 2.0}
@@ -134,7 +133,7 @@ def run(rows: int, securities: int, columns: int, repeats: int) -> list[dict[str
             "ours": lambda: ours(**paths),
             "Polars, lazy": lambda: polars(paths, venues),
             "DuckDB": lambda: duck(paths, venues),
-            "ours, without rules": lambda: ours(without=RULES, **paths),
+            "ours, without rules": lambda: ours(without=ours.rules, **paths),
         }
         whole, theirs = contenders["ours"](), contenders["Polars, lazy"]()
         agrees = all(

@@ -8,6 +8,7 @@ from typing import Any
 import numba
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 
 import fintech_toolkit as ft
 from benchmarks.measure import compare, medians, peak_memory, quotes
@@ -84,6 +85,42 @@ def _one_thread(pipeline: ft.Pipeline, frame: pd.DataFrame) -> None:
         pipeline(frame)
     finally:
         numba.config.NUMBA_NUM_THREADS = threads
+
+
+def small(short: bool = False) -> list[dict[str, Any]]:
+    """Return microseconds of a run for a frame of few rows, and for a single tick, when it has seen many symbols."""
+    pipeline = ft.Pipeline(
+        ft.midprice(),
+        ft.log_returns("mid"),
+        ft.ewma("log_return", halflife=50),
+        ft.ofi(),
+        ft.rolling_zscore("ofi", window=200),
+    )
+    rows, repeats, calls = 100, *((3, 2) if short else (21, 200))
+    table: dict[str, dict[str, Any]] = {}
+    for symbols in (100, 1_000) if short else (1_000, 1_000_000):
+        every = quotes(symbols, symbols).assign(bid_size=1.0, ask_size=2.0)
+        every["symbol"] = every["symbol"].cat.categories.astype("str")
+        every["ts"] = every["ts"].iloc[0]
+        frame = every.sample(rows, random_state=0)
+        run = pipeline.start()
+        run(every)
+        tick = frame.iloc[0].to_dict()
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+        arrays = {name: frame[name].to_numpy() for name in frame} | {"ts": frame["ts"].dt.tz_localize(None).to_numpy()}
+        naive = pipeline.start()
+        naive(every.assign(ts=every["ts"].dt.tz_localize(None)))
+        contenders = {
+            f"a pandas frame of {rows} rows": lambda run=run, frame=frame: run(frame),
+            f"an Arrow table of {rows} rows": lambda run=run, arrow=arrow: run(arrow),
+            f"a dict of arrays of {rows} rows": lambda run=naive, arrays=arrays: run(arrays),
+            "a tick: run.tick": lambda run=run, tick=tick: run.tick(**tick),
+        }
+        to_reach = dict(zip(contenders, (150, 60, 60, 3), strict=True))
+        for what, seconds in medians(contenders, repeats, calls).items():
+            row = table.setdefault(what, {"what": what, "at most, µs": to_reach[what]})
+            row[f"{symbols:,} symbols seen, µs"] = f"{seconds * 1e6:.1f}"
+    return list(table.values())
 
 
 def cost_against_size(short: bool = False) -> list[dict[str, Any]]:

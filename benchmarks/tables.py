@@ -45,6 +45,13 @@ def cost_against_size(short: bool) -> Rows:
     return bench_pipeline.cost_against_size(short)
 
 
+def small_frames(short: bool) -> Rows:
+    """A run of five steps, frame by frame of few rows and tick by tick: mid, log return, EWMA, OFI, rolling z-score."""
+    from benchmarks import bench_pipeline
+
+    return bench_pipeline.small(short)
+
+
 def asof_join(short: bool) -> Rows:
     """As-of join of 1 million trades with 10 million quotes."""
     from benchmarks import bench_asof
@@ -90,6 +97,7 @@ TABLES: tuple[Table, ...] = (
     kernels,
     pipeline,
     cost_against_size,
+    small_frames,
     asof_join,
     lookup,
     on_dask,

@@ -353,7 +353,8 @@ def asof_explain(
     return Plan(
         "one scan",
         "both frames are in memory",
-        "one scan in this process over both sides in order of time, its state the last row of each symbol of right",
+        "one scan in this process over both sides in order of time, its state the last row of each symbol of right; "
+        "where the rows of each symbol of right lie together, each row of left is looked up among them instead",
         f"left {rows[0]}, right {rows[1]}",
         AS_THEY_WERE,
     )

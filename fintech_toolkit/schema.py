@@ -32,6 +32,9 @@ KNOWN_AT = "known_at"
 _CALLED = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _SINCE, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
 
+NANOSECONDS_ALONE = _UNTIL * 1_000_000
+"""From here on an integer is no plausible time in any unit but nanoseconds."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -254,7 +257,7 @@ def other_units(values: Array) -> Iterator[tuple[int, str]]:
     [(0, 'ms')]
     """
     # Real nanoseconds are greater than any other unit's plausible times; only what is not need be looked at closely.
-    if not len(values) or values.min() >= _UNTIL * 1_000_000:
+    if not len(values) or values.min() >= NANOSECONDS_ALONE:
         return
     for unit in ("s", "ms", "us"):
         a_second = UNITS["s"] // UNITS[unit]

@@ -15,6 +15,7 @@ CHECKS = [
     "missing values stated",
     "agrees with its oracle",
     "any split",
+    "tick by tick",
     "any interleaving",
     "no look ahead",
     "recovers after missing values",

@@ -13,7 +13,7 @@ import pytest
 from fintech_toolkit.authoring import Kernel, tick_kernel
 from fintech_toolkit.errors import KernelError
 from fintech_toolkit.kernels import get
-from fintech_toolkit.scan import arithmetic, loops, slots
+from fintech_toolkit.scan import arithmetic, compiled_loops, loops, slots
 from fintech_toolkit.scan.fingerprint import fingerprint
 
 PROCESSES = 6
@@ -100,7 +100,7 @@ def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, 
 
 
 def loop_name(kernel: Kernel, *, series: bool = False) -> str:
-    return loops.name_loop(kernel, 0, session=False, by_time=False, series=series)[0]
+    return compiled_loops.name_loop(kernel, 0, session=False, by_time=False, series=series)[0]
 
 
 def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,9 +108,9 @@ def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch)
     names = {loop_name(kernel), loop_name(kernel, series=True)}
     assert len(names) == 2
     for module, name, value in (
-        (loops, "REBUILD_AFTER", 9),
+        (compiled_loops, "REBUILD_AFTER", 9),
         (loops, "LOOP_WITH_SLOTS", loops.LOOP_WITH_SLOTS + "\n"),
-        (loops, "INTRINSICS", ""),
+        (compiled_loops, "INTRINSICS", ""),
         (arithmetic, "STALE", 1 << 29),
         (arithmetic, "LEAST_OF_SUM", 1e-6),
         (slots, "SLOT_HEADER", [(field, "i8") for field, _ in slots.SLOT_HEADER]),

@@ -15,6 +15,7 @@ from streamz import Stream
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import wavefront
+from fintech_toolkit.scan.threads import one_thread, threads
 from tests.frames import features, same, ticks
 
 
@@ -192,14 +193,14 @@ def test_chunks_that_run_side_by_side_are_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(wavefront, "MORSEL", 100)
     plan = features().explain(ticks(401))
     assert plan.chunks == "5 chunks of up to 100 rows"
-    with wavefront.one_thread():
+    with one_thread():
         alone = features().explain(ticks(401))
     assert (alone.name, alone.chunks) == ("one scan", plan.chunks)
     assert "on the calling thread" in alone.how
-    if wavefront.threads(5) == 1:
+    if threads(5) == 1:
         pytest.skip("this machine has one core")
     assert plan.name == "wavefront"
-    assert f"side by side on {wavefront.threads(5)} threads" in plan.how
+    assert f"side by side on {threads(5)} threads" in plan.how
     assert plan.steps[0][1] == "chunks in any order, needs no state"
     assert plan.steps[1][1] == "chunk after chunk"
 

@@ -125,6 +125,34 @@ def any_split_gives_the_same(kernel: Kernel, case: Case, frame: Ticks, shares: l
     assert_same(carried(pipeline, split(frame, shares)), given_by(pipeline, pipeline(frame)))
 
 
+def tick_by_tick(pipeline: Pipeline, pieces: Iterable[Ticks]) -> list[dict[str, Any]]:
+    """Return the rows that a run gives of frames and, every other piece, of their ticks one at a time."""
+    run, rows = pipeline.start(), list[dict[str, Any]]()
+    for j, piece in enumerate(pieces):
+        if j % 2:
+            rows += _rows(given_by(pipeline, run(piece)))
+            continue
+        for tick in _rows(piece):
+            given = run.tick(tick.pop("symbol"), tick["ts"], **{name: v for name, v in tick.items() if name != "ts"})
+            rows += given if pipeline.emits else [given]
+    return rows + (_rows(given_by(pipeline, run.flush())) if pipeline.emits else [])
+
+
+def _rows(columns: Results) -> list[dict[str, Any]]:
+    values = (column.tolist() for column in columns.values())
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def any_ticks_give_the_same(kernel: Kernel, case: Case, frame: Ticks, shares: list[float]) -> None:
+    """Tick by tick, alternating with frames, it gives the same bits."""
+    pipeline = pipeline_of(kernel, case)
+    expected = given_by(pipeline, pipeline(frame))
+    rows = tick_by_tick(pipeline, split(frame, shares))
+    for name, values in expected.items():
+        found = [MISSING if row[name] is None else row[name] for row in rows]
+        assert_array_equal(np.array(found, values.dtype), values, err_msg=name, strict=True)
+
+
 def any_interleaving_gives_the_same(kernel: Kernel, case: Case, frame: Ticks) -> None:
     """Among the ticks of others, a symbol gets the bits that it gets alone, as a frame and as arrays."""
     pipeline = pipeline_of(kernel, case)

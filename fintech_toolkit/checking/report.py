@@ -57,8 +57,8 @@ class Checked:
 
 def check_kernel(kernel: Kernel, *, seed: int = 0, raises: bool = False) -> Checked:
     """Hold a kernel to what the library's own are held to, under each of its `cases`: the same bits however the ticks
-    are split, interleaved, saved and gone on with, on arrays, pandas, Arrow, Dask and live; no look at the future; a
-    policy for missing values; and the numbers of its oracle, if it has one.
+    are split, interleaved, saved and gone on with, tick by tick, on arrays, pandas, Arrow, Dask and live; no look at
+    the future; a policy for missing values; and the numbers of its oracle, if it has one.
 
     Parameters
     ----------
@@ -130,6 +130,7 @@ def _checks(kernel: Kernel) -> Iterator[tuple[str, Check, str]]:
     yield "missing values stated", lambda k, *_: contract.says_about_missing_values(k), ""
     yield "agrees with its oracle", _agrees_with_oracle, no_oracle
     yield "any split", _any_split, ""
+    yield "tick by tick", _any_ticks, ""
     yield "any interleaving", _any_interleaving, ""
     yield "no look ahead", _no_look_ahead, ""
     yield "recovers after missing values", lambda k, case, _: contract.recovers_after_a_gap(k, case, np.nan), no_gap
@@ -163,6 +164,12 @@ def _any_split(kernel: Kernel, case: Case, random: np.random.Generator) -> None:
     for _ in range(DRAWINGS):
         shares = random.random(random.integers(6)).tolist()
         contract.any_split_gives_the_same(kernel, case, drawn(dtypes_of(kernel), random), shares)
+
+
+def _any_ticks(kernel: Kernel, case: Case, random: np.random.Generator) -> None:
+    for _ in range(DRAWINGS):
+        shares = random.random(random.integers(6)).tolist()
+        contract.any_ticks_give_the_same(kernel, case, drawn(dtypes_of(kernel), random), shares)
 
 
 def _any_interleaving(kernel: Kernel, case: Case, random: np.random.Generator) -> None:

@@ -95,7 +95,20 @@ class Description:
         """The steps, ready to run."""
         return [Scan(step, session=self.session is not None) for step in self.steps]
 
-    @property
+    @cached_property
+    def wires(self) -> list[tuple[Scan, list[int]]]:
+        """The steps, ready to run, each with where the columns that it reads stand: those of `source_reads` come first,
+        then what the steps give, one after the other.
+        """
+        places: dict[Read | str, int] = {read: j for j, read in enumerate(self.source_reads)}
+        wires = []
+        for scan in self.scans:
+            wires.append((scan, [places.get(read.name, places.get(read, -1)) for read in scan.reads]))
+            for name in () if scan.emits else scan.gives:
+                places[name] = len(places)
+        return wires
+
+    @cached_property
     def emits(self) -> bool:
         """Whether it gives rows of its own instead of more columns."""
         return self.steps[-1].kernel.emits

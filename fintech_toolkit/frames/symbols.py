@@ -22,6 +22,10 @@ NULL = np.uint32(2**32 - 1)
 """The code of a row without a symbol."""
 
 
+ARROW = (pa.Array, pa.ChunkedArray)
+NOT_KNOWN = int(NULL)
+
+
 class LocalCodes(NamedTuple):
     """A column as codes into its own list of distinct values; -1 is null. Codes may leave values unused."""
 
@@ -48,7 +52,8 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
     """
     if isinstance(column, pd.Series):
         if isinstance(column.dtype, pd.CategoricalDtype):
-            codes, categories = column.cat.codes.to_numpy(), column.cat.categories
+            coded: Any = column.array
+            codes, categories = coded.codes, coded.categories
             values = categories.tolist()
             if categories.dtype == object and (odd := _odd_one(values)) is not None:
                 raise DataError(_refusal(column.to_numpy(object), name, first_row, f"the category {values[odd]!r}"))
@@ -188,6 +193,25 @@ class SymbolTable:
             return None
         return min((symbol for code, symbol in enumerate(self.symbols) if self._codes[symbol] != code), key=str)
 
+    @property
+    def code(self) -> Callable[[Any], int | None]:
+        """What gives a symbol's code, None if it is new; until the next symbol is added."""
+        return self._codes.get
+
+    def known(self, column: Any) -> Array | None:
+        """Return the codes of a column of few rows, at less than it costs to encode one; None if a symbol is new, or
+        is none.
+        """
+        values = _objects(column)
+        # Among texts only a text is found; among integers a True or a 1.0 would be, too.
+        if values is None or (values.dtype.kind in "OU") is not isinstance(next(iter(self._codes), None), str):
+            return None
+        try:
+            codes = np.fromiter(map(self._codes.get, values.tolist(), repeat(NOT_KNOWN)), np.uint32, len(values))
+        except TypeError:
+            return None
+        return None if len(codes) and codes.max() == NULL else codes
+
     def add(self, symbol: Symbol) -> int:
         """Return a symbol's code, giving it the next one if it is new."""
         code = self._codes.get(symbol)
@@ -211,17 +235,22 @@ class SymbolTable:
         used = np.zeros(len(codes), np.bool_)
         _mark_used(_as_int32(local.codes), used)
         wanted = np.flatnonzero(used[:-1] & unknown)
-        found = np.fromiter(
-            map(self._codes.get, [values[j] for j in wanted.tolist()], repeat(-1)), np.int64, len(wanted)
-        )
+        asked = [values[j] for j in wanted.tolist()]
+        found = np.fromiter(map(self._codes.get, asked, repeat(-1)), np.int64, len(wanted))
         codes[wanted] = found  # -1 becomes NULL
-        for j in wanted[found < 0]:
-            value = values[j]
-            if value is None:
-                continue
-            for known in self.symbols[:1]:
-                check_same_kind(value, known)
-            codes[j] = self.add(value)
+        new = np.flatnonzero(found < 0)
+        if None in asked:
+            new = new[[asked[j] is not None for j in new.tolist()]]
+        if not len(new):
+            return
+        added = [asked[j] for j in new.tolist()]
+        for known in self.symbols[:1]:
+            check_same_kind(added[0], known)
+        self._own()
+        numbers = range(len(self.symbols), len(self.symbols) + len(added))
+        self._codes.update(zip(added, numbers, strict=True))
+        self.symbols += added
+        codes[wanted[new]] = numbers
 
     def truncate(self, length: int) -> None:
         """Forget the symbols added last, after a failure."""
@@ -249,6 +278,22 @@ class SymbolTable:
         return codes[codes >= 0]
 
 
+def _objects(column: Any) -> Array | None:
+    """Return a column of symbols as texts or integers of Python can be taken from it; None if they cannot."""
+    values = column
+    if isinstance(column, pd.Series):
+        values = column.to_numpy()
+    elif isinstance(column, ARROW):
+        if column.null_count:
+            return None
+        if isinstance(column.type, pa.DictionaryType):
+            column = column.cast(column.type.value_type)
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        values = column.to_numpy(zero_copy_only=False)
+    return values if isinstance(values, np.ndarray) and values.dtype.kind in "OUiu" else None
+
+
 CHUNK = 1 << 20
 """Rows that are encoded at once: enough to make their distinct symbols cheap, few enough to keep all threads busy."""
 
@@ -258,15 +303,16 @@ def code_steps(
     name: str,
     table: SymbolTable,
     chunks: list[slice],
-    codes: Array,
+    place: Callable[[int], Array],
     whole: LocalCodes | None = None,
 ) -> list[tuple[bool, Callable[[int], None]]]:
     """Return the steps of a wavefront that turn a column of symbols into codes, adding new symbols to the table.
 
     Only the distinct symbols of a chunk pass through Python, one chunk after the other; the rows are encoded, and given
-    their codes, chunk by chunk side by side. `whole` is the column as `encode` gives it, if that is known.
+    their codes, chunk by chunk side by side. `place` gives the array that a chunk's codes go to. `whole` is the column
+    as `encode` gives it, if that is known.
     """
-    if whole is None and _is_dictionary(column):
+    if whole is None and is_dictionary(column):
         whole = encode(column, name)
     known = np.full(len(whole.values) + 1, NULL) if whole is not None else None
     local: list[Any] = [None] * len(chunks)
@@ -284,13 +330,14 @@ def code_steps(
         table.number(local[c], lookup[c])
 
     def translate(c: int) -> None:
-        _translate(_as_int32(local[c].codes), lookup[c], codes[chunks[c]])
+        _translate(_as_int32(local[c].codes), lookup[c], place(c))
         local[c] = None
 
     return [(False, encode_chunk), (True, number), (False, translate)]
 
 
-def _is_dictionary(column: Any) -> bool:
+def is_dictionary(column: Any) -> bool:
+    """Whether a column has codes already: pandas' categories, Arrow's dictionaries."""
     if isinstance(column, pd.Series):
         return isinstance(column.dtype, pd.CategoricalDtype)
     return isinstance(column, pa.Array | pa.ChunkedArray) and pa.types.is_dictionary(column.type)

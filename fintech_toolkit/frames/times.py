@@ -17,6 +17,9 @@ NAT = np.iinfo(np.int64).min
 """A time that is missing."""
 
 
+STAMPS = {np.dtype(f"M8[{unit}]") for unit in UNITS}
+
+
 def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]:
     """Return event times as int64 UTC nanoseconds, and their kind: aware, naive or int. Missing times are `NAT`.
 
@@ -37,6 +40,16 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     """
     column: Any = frame.column(name)
     what = f"Column {name!r}"
+    if type(column) is pd.Series and column.dtype == np.int64:
+        column = column.to_numpy()
+    elif type(column) is pa.ChunkedArray and column.num_chunks == 1:
+        column = column.chunk(0)
+    if type(column) is pa.Int64Array and not column.null_count:
+        column = column.to_numpy()
+    if type(column) is np.ndarray and column.dtype == np.int64:
+        return whole_nanoseconds(column, what, unit), "int"
+    if type(column) is np.ndarray and column.dtype in STAMPS:
+        return whole_nanoseconds(column.view(np.int64), what, np.datetime_data(column.dtype)[0]), "naive"
     wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
     remedy = "convert it with pandas.to_datetime(…, utc=True)."
     try:
@@ -75,7 +88,12 @@ def _integers(column: Any, what: str) -> Array:
         if pc.any(large).as_py():
             row = pc.index(large, True).as_py()
             raise DataError(f"{what} holds times that int64 nanoseconds cannot: {column[row]} at row {row}.")
-    values = column.cast(pa.int64())
+    if column.type == pa.int64():
+        values = column
+    elif pa.types.is_timestamp(column.type) and isinstance(column, pa.Array):
+        values = column.view(pa.int64())
+    else:
+        values = column.cast(pa.int64())
     return _numpy(values.fill_null(NAT) if values.null_count else values)
 
 

@@ -5,6 +5,7 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,9 @@ import pyarrow as pa
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
 from fintech_toolkit.schema import Array
+
+FEW = 4096
+"""Rows up to which what a frame costs is its columns, not its rows."""
 
 
 class Frame(Protocol):
@@ -122,7 +126,14 @@ class PandasFrame:
         return self.frame[name]
 
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
-        added = pd.DataFrame({name: _nullable(v) for name, v in columns.items()}, index=self.frame.index, copy=False)
+        added: pd.DataFrame
+        if self.rows <= FEW and all(values.dtype == np.float64 for values in columns.values()):
+            # For few rows a copy into one block is less than what pandas does for each column.
+            block = np.array(list(columns.values()))
+            added = pd.DataFrame(block.T, index=self.frame.index, columns=_index(tuple(columns)), copy=False)
+        else:
+            named = {name: _nullable(v) for name, v in columns.items()}
+            added = pd.DataFrame(named, index=self.frame.index, copy=False)
         joined: Any = pd.concat([self.frame, added], axis=1)
         result: pd.DataFrame = joined.__finalize__(self.frame)
         result.columns.names = self.frame.columns.names
@@ -276,7 +287,7 @@ class DictFrame:
         return self.frame[name]
 
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
-        return {**self.frame, **{name: np.ma.getdata(values) for name, values in columns.items()}}
+        return {**self.frame, **{name: v.data if np.ma.isMaskedArray(v) else v for name, v in columns.items()}}
 
     def replace(self, columns: dict[str, Any]) -> dict[str, Any]:
         return {**self.frame, **self.build(columns)}
@@ -335,6 +346,8 @@ def _array(values: Any, what: str) -> Any:
     DataError
         If it is not one value a row.
     """
+    if type(values) is np.ndarray and values.ndim == 1:
+        return values
     if isinstance(values, pa.Array | pa.ChunkedArray | pd.Series | pd.api.extensions.ExtensionArray):
         return values
     if isinstance(values, pd.Index):
@@ -367,6 +380,11 @@ def _joined(first: Any, second: Any) -> Any:
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     return pd.concat([pd.Series(first), pd.Series(second)]).array
+
+
+@lru_cache
+def _index(names: tuple[str, ...]) -> pd.Index[Any]:
+    return pd.Index(names)
 
 
 def _nullable(values: Any) -> Any:

@@ -9,7 +9,7 @@
 | ``(n, k)`` | of shape ``p`` | ``(*p, n, k)`` |
 
 Parameters of several values broadcast among each other, as NumPy has it. Series and frames keep their index and labels,
-unless swept.
+unless swept. Series, and values of a sweep, are shared among threads where that pays.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain, product
 from types import NoneType
 from typing import Any
 
@@ -27,21 +28,38 @@ import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.scan.columns import TypedColumn
+from fintech_toolkit.scan.compiled_loops import compile_series
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.loops import compile_series
+from fintech_toolkit.scan.loops import LARGE
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
+from fintech_toolkit.scan.slots import state_dtype
+from fintech_toolkit.scan.threads import side_by_side
 from fintech_toolkit.scan.values import MISSING, as_instants, as_values
 from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
+
+LANES = 5
+"""For how many values of a swept parameter at a time a series is run."""
 
 PLAIN = {int, float, bool, str, NoneType}
 """Types of parameters that are looked up as they are."""
 
+ARRAYS = {np.ndarray}
+"""Types of columns that are."""
+
 
 @cache
-def series_loop(kernel: Kernel, width: int, by_time: bool) -> Any:
-    """Return the compiled loop over one series."""
-    return compile_series(kernel, width, by_time=by_time)
+def series_loop(kernel: Kernel, width: int, by_time: bool, lanes: int = 1) -> Any:
+    """Return the compiled loop over one series, for so many sets of parameters at a time."""
+    return compile_series(kernel, width, by_time=by_time, lanes=lanes)
+
+
+def lanes_of(kernel: Kernel, width: int) -> int:
+    """Return for how many values of a swept parameter at a time a series is run. A kernel with slots has so much to do
+    in a tick that it does not wait for the one before.
+    """
+    alone = kernel.stateless or kernel.has_slots or kernel.series is not None
+    return 1 if alone or state_dtype(kernel, width, session=False).itemsize > LARGE else LANES
 
 
 @dataclass(frozen=True)
@@ -65,13 +83,13 @@ def call_of(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     """Return what a call comes to; looked up where it was made before with the same plain parameters."""
     if PLAIN.issuperset(map(type, keywords.values())):
         # True, 1 and 1.0 are the same key, and not always the same parameter.
-        return _known_call(kernel, width, tuple((name, type(value), value) for name, value in keywords.items()))
+        return _known_call(kernel, width, tuple(keywords.items()), *map(type, keywords.values()))
     return _new_call(kernel, width, keywords)
 
 
 @lru_cache(maxsize=1024)
-def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, type, Any], ...]) -> Call:
-    return _new_call(kernel, width, {name: value for name, _, value in keywords})
+def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, Any], ...], *types: type) -> Call:
+    return _new_call(kernel, width, dict(keywords))
 
 
 def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
@@ -96,14 +114,14 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
     call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
-    if call.taken is None or len(call.taken) != len(columns) or columns[0].ndim != 1:
+    shape = columns[0].shape
+    if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
         return None
-    rows = len(columns[0])
-    for column, dtype in zip(columns, call.taken, strict=True):
+    for column, dtype in zip(columns, call.taken):  # noqa: B905 - they are as many
         flags = column.flags
-        if column.dtype != dtype or column.shape != (rows,) or not (flags.c_contiguous and flags.aligned):
+        if column.dtype != dtype or column.shape != shape or not (flags.c_contiguous and flags.aligned):
             return None
-    outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
+    outputs = [np.empty(shape, dtype) for dtype in call.dtypes]
     call.loop(NO_SESSION, *columns, *call.parameters, *outputs)
     return call.result(*outputs)
 
@@ -199,7 +217,7 @@ def check_order(times: Array) -> None:
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
     kernel = kernel.variant(keywords)
-    plain = keywords.keys() <= kernel.keywords.keys() and columns and {np.ndarray}.issuperset(map(type, columns))
+    plain = keywords.keys() <= kernel.keywords.keys() and columns and ARRAYS.issuperset(map(type, columns))
     if plain and (result := at_once(kernel, columns, keywords)) is not None:
         return result
     keywords = dict(keywords)
@@ -218,7 +236,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     dimensions = max(values.ndim for values in inputs.values())
     axis = check_axis(axis, dimensions)
     inputs, times = along(kernel, inputs, times, axis, dimensions)
-    arrays = run_series(call, times, list(inputs.values()))
+    arrays = run_series(kernel, width, call, times, list(inputs.values()))
     if dimensions == 0:
         arrays = [array[..., 0] for array in arrays]
     elif dimensions > 1:
@@ -228,7 +246,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     return call.result(*arrays)
 
 
-def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
+def run_series(kernel: Kernel, width: int, call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     """Run the loop over each series along the last axis, once for every value of a sweep."""
     columns = [as_taken(values, values.dtype) for values in (times, *inputs)]
     rows = columns[1].shape[-1]
@@ -240,10 +258,17 @@ def run_series(call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     outputs = [np.empty((*call.swept, *several, rows), dtype) for dtype in call.dtypes]
     columns = [np.broadcast_to(values, (*several, values.shape[-1])) for values in columns]
     parameters = [np.broadcast_to(parameter, call.swept) for parameter in call.parameters]
-    for swept in np.ndindex(call.swept):
-        chosen = [parameter[swept] for parameter in parameters]
-        for at in np.ndindex(several):
-            call.loop(*(values[at] for values in columns), *chosen, *(output[swept + at] for output in outputs))
+    sweep, lanes = list(np.ndindex(call.swept)), lanes_of(kernel, width) if call.swept else 1
+    at_a_time = [sweep[j : j + lanes] for j in range(0, len(sweep) - lanes + 1, lanes)]
+    at_a_time += [[swept] for swept in sweep[len(at_a_time) * lanes :]]
+
+    def run(job: tuple[list[tuple[int, ...]], tuple[int, ...]]) -> None:
+        swepts, at = job
+        loop = call.loop if len(swepts) == 1 else series_loop(kernel, width, call.by_time, lanes)
+        own = ((*(p[swept] for p in parameters), *(output[swept + at] for output in outputs)) for swept in swepts)
+        loop(*(values[at] for values in columns), *chain.from_iterable(own))
+
+    side_by_side(run, list(product(at_a_time, np.ndindex(several))), rows * len(sweep))
     return outputs
 
 

@@ -12,16 +12,20 @@ import numba
 _warned_about_cache = False
 
 
-def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
+def compile_cached(function: Callable[..., Any], signature: Any = None, *, by_address: bool = False) -> Any:
     """Compile with Numba's on-disk cache; without it, and saying so once, where no cache folder can be written.
 
     Without a signature the function must be called with one set of types only: Numba confuses what it cached for
     several if processes save them at the same moment.
 
+    What is called `by_address` has one, and no Python around it.
+
     What stands in no file, a notebook's cell or what came to a worker, is kept where IPython keeps it, or not at all.
     """
     global _warned_about_cache  # noqa: PLW0603 - a warning that is given once a process
     try:
+        if by_address:
+            return numba.cfunc(signature, cache=True, nogil=True, error_model="numpy")(function)
         return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
     except (RuntimeError, OSError) as error:
         written = os.path.exists(function.__code__.co_filename)
@@ -34,4 +38,5 @@ def compile_cached(function: Callable[..., Any], signature: Any = None) -> Any:
                 "no cache folder is writable. Set NUMBA_CACHE_DIR to a folder that is.",
                 stacklevel=2,
             )
-        return numba.njit(signature, nogil=True, error_model="numpy")(function)
+        compiler = numba.cfunc if by_address else numba.njit
+        return compiler(signature, nogil=True, error_model="numpy")(function)

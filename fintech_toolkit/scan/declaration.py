@@ -83,6 +83,7 @@ class Kernel:
     leave: Function | None = None
     slide: Function | None = None
     prepare: Function | None = None
+    series: Function | None = None
     enters: tuple[TypedColumn, ...] = ()
     flush: Function | None = None
     skips_missing: bool = True
@@ -118,7 +119,7 @@ class Kernel:
         """The family, after the package that its module is in; "own" if it is the user's."""
         return "own" if self.own else self.function.__module__.split(".")[2].replace("_", " ")
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether it is the user's own, and not one of the library."""
         return not self.function.__module__.startswith(LIBRARY)
@@ -286,6 +287,7 @@ class Kernel:
             state=whole(self.state),
             slots=whole(self.slots),
             integers=True,
+            series=None,
             twins={},
         )
         return function
@@ -299,6 +301,8 @@ class Kernel:
         if self.kind in ("plan", "matrix"):
             return self.function(*columns, **keywords)
         self.check_unchanged()
+        if columns and type(columns[0]) is np.ndarray:
+            return Kernel.on_data(self, columns, keywords)
         if keywords.get("symbol") is None and all(isinstance(column, str) for column in columns):
             named = [keywords[name] for name in (*self._read_keywords(), "ts") if name in keywords]
             if all(isinstance(column, str) for column in named):

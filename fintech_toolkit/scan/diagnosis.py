@@ -19,7 +19,7 @@ PLACE = re.compile(r'File "(.+?)", line (\d+):|Raised from (.+?) \((\d+)\)|Raise
 WITHIN = "resolving callee type: type(CPUDispatcher("
 """What Numba says where the fault is in a function that the loop calls, and not in how the loop calls it."""
 
-RETURNED = re.compile(r"setitem\(array\(.+?\), int64, (.+)\)$", re.MULTILINE)
+RETURNED = re.compile(r"setitem\(array\(.+?\), u?int64, (.+)\)$", re.MULTILINE)
 
 ADVICE = (
     ("<class 'function'>", "Mark the function with @helper, from fintech_toolkit.authoring."),

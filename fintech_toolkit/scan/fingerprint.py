@@ -19,7 +19,7 @@ from fintech_toolkit.errors import KernelError
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
-ROLES = ("function", "enter", "leave", "slide", "prepare", "flush")
+ROLES = ("function", "enter", "leave", "slide", "prepare", "flush", "series")
 """The functions of a kernel."""
 
 DECLARED = ("kind", "inputs", "outputs", "state", "slots", "memory", "enters", "skips_missing", "drifts", "integers")

@@ -38,6 +38,26 @@ def own_slots(typing_context: Any, slots: Any, start: Any, capacity: Any) -> Any
     return types.Array(slots.dtype, 1, "C")(slots, start, capacity), generate
 
 
+@intrinsic
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Have the memory of an element fetched that will soon be written to; of a long one its beginning and its end."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_type, index_type = signature.args
+        values = context.make_array(array_type)(context, builder, arguments[0])
+        place = context.cast(builder, arguments[1], index_type, types.intp)
+        first = builder.bitcast(builder.gep(values.data, [place]), llvm.voidptr_t)
+        flag = llvm.int32_t
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [llvm.voidptr_t], llvm.ir.FunctionType(llvm.ir.VoidType(), [llvm.voidptr_t, *[flag] * 3])
+        )
+        for offset in {0, array_type.dtype.size - 1 if array_type.dtype.size > 8 else 0}:
+            builder.call(function, [builder.gep(first, [llvm.intp_t(offset)]), flag(1), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
 def record_on_stack(dtype: np.dtype[Any]) -> Any:
     """Return a function that makes a record of zeros, which lives as long as the call around it."""
     record: Any = numba.from_dtype(dtype)

@@ -11,42 +11,30 @@ for event kernels the rows that were emitted.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
-It gives the same bits, in a fraction of the time.
+It gives the same bits, in a fraction of the time. Where a sweep asks for several lanes, each has a state of its own.
+A kernel may have a way of its own to do a whole series (`series`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable, Iterable
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
-from numba.core.dispatcher import Dispatcher
-from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from fintech_toolkit.errors import KernelError
-from fintech_toolkit.scan import intrinsics
-from fintech_toolkit.scan.compilation import compile_cached
-from fintech_toolkit.scan.diagnosis import diagnosed
-from fintech_toolkit.scan.fingerprint import fingerprint
-from fintech_toolkit.scan.intrinsics import own_slots, record_on_stack
 from fintech_toolkit.scan.parameters import Window
 from fintech_toolkit.scan.slots import (
-    advance,
-    earlier,
-    grow_ring,
-    grow_rows,
-    helper,
-    nth_slot,
-    slot_dtype,
     state_dtype,
 )
 from fintech_toolkit.scan.templates import (
+    AHEAD,
+    AHEAD_WITH_SLOTS,
     EMIT,
     EVENT_LOOP,
+    FAR,
     FULL,
     LARGE_RECORD,
     LOOP,
@@ -61,22 +49,24 @@ from fintech_toolkit.scan.templates import (
     STALE_BY_ROWS,
     STALE_BY_TIME,
     UNBOUNDED,
+    WHOLE,
     WINDOW_BY_ROWS,
     WINDOW_BY_TIME,
     WRITE,
+    in_lanes,
 )
-from fintech_toolkit.scan.values import MISSING
 
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
-INTRINSICS = inspect.getsource(intrinsics)
-"""What generates code has functions within, and is digested as its text."""
-
-_compiled: dict[str, Any] = {}
-
 LARGE = 1024
 """Bytes of a record from which on registers are no place for it."""
+
+NEAR = 1 << 19
+"""Bytes of all symbols' records up to which they are in a core's cache anyway."""
+
+DISTANCE = 8
+"""Rows for which memory that is asked for has time to come."""
 
 REBUILD_AFTER = 8
 """Windows after which running sums are summed afresh, so that rounding errors and spikes do not stay for ever."""
@@ -97,16 +87,21 @@ def _arguments(function: Callable[..., Any], positional: Iterable[str], named: d
     return ", ".join([*given, *(named[name] for name in rest)])
 
 
-class _Source:
+class LoopSource:
     """The pieces of a kernel's loop, as text."""
 
-    def __init__(self, kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False) -> None:
+    def __init__(
+        self, kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False, lanes: int = 1
+    ) -> None:
         self.kernel, self.session, self.by_time, self.series = kernel, session, by_time, series
+        self.lanes = lanes
         self.state = "" if series else "s = state[codes[i]]\n"
         # What enters a window of a series as it is read is found again in the input.
         plain = kernel.prepare is None and kernel.enters == kernel.inputs and not kernel.variadic
         self.keeps_values = not (series and plain and not kernel.slots)
+        self.whole = None if by_time or not series else kernel.series
         self.large = state_dtype(kernel, width, session=session).itemsize > LARGE
+        self.few = NEAR // max(state_dtype(kernel, width, session=session).itemsize, 1)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
         self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
@@ -198,7 +193,7 @@ class _Source:
             write=WRITE.format(write=write) if self.keeps_values else "",
             enter=enter,
         )
-        oldest = "s.start + s.head" if self.keeps_values else "i - s.count"
+        oldest = "s.start + s.head" if self.keeps_values else "i - np.uint64(s.count)"
         if self.by_time:
             move = WINDOW_BY_TIME.format(
                 oldest=oldest,
@@ -245,20 +240,29 @@ class _Source:
         """Calls a window's function only with finite values: anything else is missing, as in pandas' rolling."""
         return f"if {self.finite(names)}:\n    {call}" if self.kernel.skips_missing else call
 
+    def ahead(self, template: str) -> str:
+        return "" if self.kernel.stateless else template.format(distance=DISTANCE)
+
     def render(self, name: str) -> str:
         kernel = self.kernel
         arguments = ["ts"] if self.series else ["codes, session, ts, state, slots, used"]
-        header = ", ".join([*arguments, *self.inputs, *self.parameters, *self.outputs])
+        own = in_lanes(", ".join([*self.parameters, *self.outputs]), self.lanes, ", ")
+        header = ", ".join([*arguments, *self.inputs, own])
         if not kernel.emits:
             body = self.window() if kernel.enter is not None else self.tick()
+            far = "" if kernel.stateless else FAR.format(few=self.few)
             record = LARGE_RECORD if self.large else RECORD
+            if self.whole is not None:
+                record = WHOLE.format(call=self.call(self.whole, "series", [*self.inputs, *self.outputs])) + record
             end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
                 record = "" if kernel.stateless else record
                 if kernel.has_slots and not self.by_time:
                     record += "    s.capacity = p_window"
                 loop = SERIES if self.series else LOOP
-                return loop.format(name=name, header=header, record=record, body=indent(body, " " * 8), end=end)
+                ahead = indent(self.ahead(AHEAD), " " * 8)
+                record, body = in_lanes(record, self.lanes), indent(in_lanes(body, self.lanes), " " * 8)
+                return loop.format(name=name, header=header, record=record, far=far, ahead=ahead, body=body, end=end)
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"
@@ -268,6 +272,8 @@ class _Source:
                 name=name,
                 header=header,
                 record=record,
+                far=far,
+                ahead=indent(self.ahead(AHEAD_WITH_SLOTS), " " * 12),
                 body=indent(body, " " * 12),
                 capacity=capacity,
                 regrown=indent(regrown, " " * 8),
@@ -283,45 +289,9 @@ class _Source:
         return loop
 
 
-def name_loop(
-    kernel: Kernel, width: int, *, session: bool, by_time: bool, series: bool = False
-) -> tuple[str, _Source, dict[str, Any]]:
-    """Return a loop's name, which stands for all that it uses, its source, and what the source refers to."""
-    source = _Source(kernel, width, session=session, by_time=by_time, series=series)
-    functions = {role: getattr(kernel, role) for role in ("prepare", "enter", "leave", "slide", "flush")}
-    functions = {role: function for role, function in functions.items() if function is not None}
-    functions["tick"] = kernel.function
-    namespace = {
-        "np": np,
-        "earlier": earlier,
-        "grow_ring": grow_ring,
-        "nth_slot": nth_slot,
-        "advance": advance,
-        "grow_rows": grow_rows,
-        "REBUILD_AFTER": REBUILD_AFTER,
-        "MISSING": MISSING,
-        **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
-    }
-    # What is in the namespace is what the source can use; the records are what it can be given.
-    digest = hashlib.sha256(source.render("loop").encode())
-    records = state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time)
-    digest.update(repr(records).encode())
-    seen: set[int] = set()
-    for key, value in namespace.items():
-        fingerprint(key, value, seen, digest)
-    digest.update(INTRINSICS.encode())
-    namespace |= {
-        "own_slots": own_slots,
-        "record": record_on_stack(records[0]),
-        "STATE": records[0],
-        "SLOT": records[1],
-    }
-    return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
-
-
 def loop_text(kernel: Kernel) -> str:
     """Return the text of the loop that is compiled around a kernel's functions: without sessions, windows in rows."""
-    return _Source(kernel, 1, session=False, by_time=False).render(kernel.name)
+    return LoopSource(kernel, 1, session=False, by_time=False).render(kernel.name)
 
 
 def check_functions(kernel: Kernel) -> None:
@@ -332,45 +302,4 @@ def check_functions(kernel: Kernel) -> None:
     KernelError
         If not.
     """
-    _Source(kernel, 1, session=False, by_time=False).render("loop")
-
-
-def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
-    """Return the compiled loop of a kernel over a keyed stream of ticks."""
-    emitted = [numba.types.boolean, _array(kernel.row_dtype)] if kernel.emits else []
-    state = [state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time), "i8"]
-    head = (*emitted, *(_array(dtype, readonly=True) for dtype in ("u4", "i8", "i8")), *map(_array, state))
-    return _compile(kernel, width, head, session=session, by_time=by_time)
-
-
-def compile_series(kernel: Kernel, width: int, *, by_time: bool) -> Any:
-    """Return the loop for the ticks of one series, from empty state: ``series(ts, *inputs, *parameters, *outputs)``."""
-    return _compile(kernel, width, (_array("i8", readonly=True),), session=False, by_time=by_time, series=True)
-
-
-def _array(dtype: Any, readonly: bool = False) -> Any:
-    return numba.types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C", readonly=readonly)
-
-
-def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], **form: bool) -> Any:
-    """Compile a loop for the types of its arguments, of which `head` are the first. Said beforehand, with inputs that
-    are read only, they let a loop be compiled once; left to Numba, it would be again for each mixture of read-only
-    (pandas', Arrow's) and other arrays.
-    """
-    kernel.check_unchanged()
-    name, source, namespace = name_loop(kernel, width, **form)
-    if name in _compiled:  # a kernel like this one: its cell was run again, or it has travelled here once more
-        return _compiled[name]
-    signature = (
-        *head,
-        *(_array(column.dtype, readonly=True) for column in kernel.input_columns(width)),
-        *(numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()),
-        *([] if kernel.emits else map(_array, kernel.output_dtypes(width))),
-    )
-    namespace["__name__"] = kernel.function.__module__
-    exec(compile(source.render(name), inspect.getfile(kernel.function), "exec"), namespace)  # noqa: S102
-    try:
-        _compiled[name] = compile_cached(namespace[name], signature)
-    except (NumbaError, UnsupportedBytecodeError, LookupError, AttributeError, NameError) as error:
-        raise diagnosed(kernel, error) from None
-    return _compiled[name]
+    LoopSource(kernel, 1, session=False, by_time=False).render("loop")

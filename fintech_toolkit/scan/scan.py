@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.scan.compiled_loops import compile_loop
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.loops import compile_loop
+from fintech_toolkit.scan.entry import compile_entry
 from fintech_toolkit.scan.slots import slot_dtype, state_dtype
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import Array
@@ -45,14 +46,27 @@ class Emitted:
 
 def as_taken(column: Array, dtype: np.dtype[Any]) -> Array:
     """Return a column as a loop takes it: contiguous and aligned."""
-    flags = column.flags
-    taken = column.dtype == dtype and flags.c_contiguous and flags.aligned
-    return column if taken else np.require(column, dtype, ["C", "A"])
+    if column.dtype == dtype and (flags := column.flags).c_contiguous and flags.aligned:
+        return column
+    return np.require(column, dtype, ["C", "A"])
 
 
 @cache
 def _loop(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
     return compile_loop(kernel, width, session=session, by_time=by_time)
+
+
+@cache
+def _call(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
+    """Return a loop as it is called without a look at what its arguments are, which would take as long as the call."""
+    loop = _loop(kernel, width, session, by_time)
+    return loop.get_overload(loop.signatures[0])
+
+
+@cache
+def _entry(kernel: Kernel, width: int, session: bool, by_time: bool) -> Any:
+    loop = _loop(kernel, width, session, by_time)
+    return compile_entry(kernel, width, loop, session=session, by_time=by_time)
 
 
 class Scan:
@@ -75,8 +89,16 @@ class Scan:
         resolved = dict(step.resolved)
         self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
         self.input_dtypes = [column.dtype for column in kernel.input_columns(step.width)]
+        self.output_dtypes = [] if kernel.emits else kernel.output_dtypes(step.width)
+        self.emits = kernel.emits
+        self.reads, self.gives = step.reads, step.outputs
         self.state_dtype = state_dtype(kernel, step.width, session=session)
         self.slot_dtype = slot_dtype(kernel, by_time=self.by_time)
+
+    @cached_property
+    def call(self) -> Any:
+        """The compiled loop; `run` sees to it that its arguments are what it takes."""
+        return _call(self.kernel, self.step.width, self.session, self.by_time)
 
     def fresh(self, symbols: int = 0) -> StepState:
         """Return the state before the first tick."""
@@ -88,9 +110,7 @@ class Scan:
 
     def outputs(self, rows: int) -> list[Array]:
         """Return room for the output columns of so many ticks; none if the kernel emits rows of its own."""
-        if self.kernel.emits:
-            return []
-        return [np.empty(rows, dtype) for dtype in self.kernel.output_dtypes(self.step.width)]
+        return [np.empty(rows, dtype) for dtype in self.output_dtypes]
 
     def run(
         self,
@@ -119,12 +139,13 @@ class Scan:
         outputs : list of array, optional
             Where to put the output columns.
         """
-        self._make_room(state, symbols)
-        loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
+        if symbols > len(state.records):
+            self.make_room(state, symbols)
+        loop = self.call
         inputs = [as_taken(column, dtype) for column, dtype in zip(columns, self.input_dtypes, strict=True)]
         ts = as_taken(ts, INT64)
         head = (codes, session, ts, state.records, state.slots, state.used)
-        if self.kernel.emits:
+        if self.emits:
             buffer = np.zeros(64, self.kernel.row_dtype)
             state.slots, rows, code, at = loop(False, buffer, *head, *inputs, *self.parameters)
             return Emitted(rows, code, at)
@@ -137,13 +158,18 @@ class Scan:
         """Emit what is unfinished, for every symbol; the state is used up."""
         codes = np.arange(len(state.records), dtype=np.uint32)
         nothing = [np.empty(0, dtype) for dtype in self.input_dtypes]
-        loop = _loop(self.kernel, self.step.width, self.session, self.by_time)
+        loop = self.call
         no_time = np.empty(0, np.int64)
         head = (codes, no_time, no_time, state.records, state.slots, state.used)
         _, rows, code, at = loop(True, np.zeros(64, self.kernel.row_dtype), *head, *nothing, *self.parameters)
         return Emitted(rows, code, at)
 
-    def _make_room(self, state: StepState, symbols: int) -> None:
+    def entry(self) -> Any:
+        """Return the compiled loop as it is entered by address (see `scan/entry.py`)."""
+        return _entry(self.kernel, self.step.width, self.session, self.by_time)
+
+    def make_room(self, state: StepState, symbols: int) -> None:
+        """Give so many symbols a record; those not seen before start from empty state."""
         if self.kernel.stateless or symbols <= len(state.records):
             return
         larger = np.zeros(max(symbols, 2 * len(state.records)), self.state_dtype)

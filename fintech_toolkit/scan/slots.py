@@ -91,10 +91,10 @@ STALE = 1 << 30
 
 @helper
 def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
-    """Return the pool, or a copy that has at least `needed` slots."""
+    """Return the pool, or a copy that has at least `needed` slots; whoever is given new ones clears them."""
     if slots.shape[0] >= needed:
         return slots
-    larger = np.zeros(max(needed, 2 * slots.shape[0]), slots.dtype)
+    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
     larger[: slots.shape[0]] = slots
     return larger
 
@@ -106,6 +106,7 @@ def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
     slots = grow_pool(slots, start + capacity)
     for j in range(s.count):
         slots[start + j] = slots[nth_slot(s, j)]
+    slots.view(np.uint8)[(start + s.count) * slots.itemsize : (start + capacity) * slots.itemsize] = 0
     used[0] = start + capacity
     s.start = start
     s.capacity = capacity

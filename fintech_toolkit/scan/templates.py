@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ROOM = """\
 if s.count >= s.capacity:
     slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
@@ -16,7 +18,9 @@ if s.count >= s.capacity:
 
 LOOP = """\
 def {name}({header}):
+{far}
     for i in range(codes.shape[0]):
+{ahead}
 {body}
     return slots
 """
@@ -24,9 +28,11 @@ def {name}({header}):
 # Unsigned, so that no row asks whether its index counts from the end.
 LOOP_WITH_SLOTS = """\
 def {name}({header}):
+{far}
     begin, end = np.uint64(0), np.uint64(codes.shape[0])
     while True:
         for i in range(begin, end):
+{ahead}
 {body}
         else:
             return slots
@@ -34,6 +40,21 @@ def {name}({header}):
 {regrown}
         begin = i
 """
+
+# Where the states of all symbols are too many for a cache, those of rows to come are fetched from memory meanwhile.
+FAR = """\
+    far, last = state.shape[0] > {few}, codes.shape[0] - 1"""
+
+AHEAD = """\
+if far:
+    prefetch(state, codes[min(i + {distance}, last)])"""
+
+AHEAD_WITH_SLOTS = """\
+if far:
+    prefetch(state, codes[min(i + 2 * {distance}, last)])
+    near = state[codes[min(i + {distance}, last)]]
+    if near.capacity > 0:
+        prefetch(slots, nth_slot(near, near.count))"""
 
 EMIT = """\
 again = False
@@ -139,10 +160,16 @@ LARGE_RECORD = """\
     s = state[0]
 """
 
+# A kernel's own way to do a whole series, if it takes this one.
+WHOLE = """\
+    if {call}:
+        return 0
+"""
+
 SERIES = """\
 def {name}({header}):
 {record}
-    for i in range(x0.shape[0]):
+    for i in range(np.uint64(0), np.uint64(x0.shape[0])):
 {body}
 {end}
 """
@@ -161,3 +188,12 @@ def {name}({header}):
 {regrown}
         begin = i
 """
+
+
+def in_lanes(text: str, lanes: int, between: str = "\n") -> str:
+    """Return the text once for each lane, which has a record, parameters and outputs of its own. All lanes do a tick
+    before any does the next: while one waits for what its last tick gave, the processor has the others to do.
+    """
+    if lanes == 1:
+        return text
+    return between.join(re.sub(r"\b(s|p_\w+|o\d+)\b", rf"\1_{lane}", text) for lane in range(lanes))

@@ -41,6 +41,12 @@ def as_values(column: Any, dtype: np.dtype[Any], what: str, *, nullable: bool = 
     DataError
         If the values are not such numbers, or float64 cannot hold them; the message names the first row.
     """
+    if type(column) is pa.ChunkedArray and column.num_chunks == 1:
+        column = column.chunk(0)
+    if dtype.kind == "f" and type(column) is pa.DoubleArray:
+        column = column.to_numpy(zero_copy_only=False)  # what is missing becomes NaN
+    elif type(column) is pd.Series and column.dtype == dtype:
+        column = column.to_numpy()
     if type(column) is np.ndarray and column.dtype == dtype:
         return column
     wanted = "whole numbers" if nullable else WANTED[dtype.kind]

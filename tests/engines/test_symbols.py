@@ -30,7 +30,7 @@ def codes_of(column: Any, table: SymbolTable, size: int = 3) -> list[int | None]
     """Return the codes of a column that is cut into chunks of `size` rows, None where there is no symbol."""
     codes = np.zeros(len(column), np.uint32)
     chunks = cut(len(column), size)
-    run_wavefront(len(chunks), code_steps(column, "symbol", table, chunks, codes))
+    run_wavefront(len(chunks), code_steps(column, "symbol", table, chunks, lambda c: codes[chunks[c]]))
     return [None if code == NULL else int(code) for code in codes]
 
 
@@ -178,3 +178,19 @@ def test_read_only_views_are_contiguous_and_leave_the_column_as_it_is() -> None:
     assert column.flags.writeable
     assert read_only(column[::2]).flags.c_contiguous
     assert_array_equal(read_only(column[::2]), [0, 2, 4])
+
+
+def test_more_symbols_than_a_cache_holds_get_the_numbers_that_few_of_them_get() -> None:
+    """Their states are fetched ahead of their rows, which must change nothing, also in the last rows."""
+    random = np.random.default_rng(5)
+    symbols, rows = 30_000, 400_000
+    frame = pd.DataFrame({"symbol": random.integers(0, symbols, rows), "price": random.normal(size=rows)})
+    pipeline = ft.Pipeline(
+        ft.ewma("price", span=3), ft.rolling_zscore("price", window=5), ft.rolling_max("price", window=20), time=None
+    )
+    whole = pipeline(frame)
+    for remainder in range(10):
+        some = frame["symbol"] % 10 == remainder
+        assert_array_equal(pipeline(frame[some]).to_numpy(), whole[some].to_numpy())
+    coded = frame.assign(symbol=frame["symbol"].astype("category"))
+    assert_array_equal(pipeline(coded).iloc[:, 1:].to_numpy(), whole.iloc[:, 1:].to_numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fintech_toolkit.frames.order import mark_disorder
+from fintech_toolkit.frames.order import Order, mark_disorder, run_starts
 from fintech_toolkit.frames.symbols import NULL
 from fintech_toolkit.frames.times import NAT
 
@@ -46,4 +46,40 @@ def test_it_is_what_a_look_at_each_row_says(rows: int, wrong: str, known: str) -
             last[random.integers(symbols)] = {"earlier": 900, "to the last": int(ts[0]), "beyond": 1_001}[known]
         expected = slow(codes.tolist(), ts.tolist(), last.tolist(), ok.tolist())
         mark_disorder(codes, ts, last, ok)
+        assert (last.tolist(), ok.tolist()) == expected
+
+
+@pytest.mark.parametrize("width", [np.int8, np.int16, np.int32, np.uint32])
+@pytest.mark.parametrize("lengths", [[1], [70], [200, 100, 300], [2_000, 900, 1_024, 1_025], [64] * 40])
+@pytest.mark.parametrize("wrong", ["nothing", "one earlier", "no time", "no symbol", "refused before", "twice"])
+def test_it_is_what_a_look_at_each_row_says_where_symbols_lie_together(
+    width: type, lengths: list[int], wrong: str
+) -> None:
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        codes = np.repeat(random.permutation(len(lengths)), lengths).astype(np.uint32)
+        ts = np.concatenate([1_000 + np.cumsum(random.integers(0, 2, length)) for length in lengths])
+        rows, at = len(ts), int(random.choice([0, len(ts) - 1, *random.integers(len(ts), size=3)]))
+        ok = np.ones(rows, np.bool_)
+        if wrong == "one earlier":
+            ts[at] -= 2
+        elif wrong == "no time":
+            ts[at] = NAT
+        elif wrong == "no symbol":
+            codes[at:] = NULL
+        elif wrong == "refused before":
+            ok[at] = False
+        elif wrong == "twice":
+            codes[at:] = codes[0]
+        last = random.choice([NAT, 900, 1_001], len(lengths))
+        expected = slow(codes.tolist(), ts.tolist(), last.tolist(), ok.tolist())
+        local = codes.astype(width) if wrong == "nothing" else codes
+        starts = run_starts(local, ts, slice(0, rows), rows)
+        assert (starts is None) == any(codes[1:][i] == codes[i] and ts[i + 1] < ts[i] for i in range(rows - 1))
+        if starts is not None:
+            assert starts.tolist() == [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist()]
+        order = Order(codes, ts, ok)
+        for first in range(0, rows, 150):
+            order.look(slice(first, min(first + 150, rows)))
+        order.mark(last)
         assert (last.tolist(), ok.tolist()) == expected

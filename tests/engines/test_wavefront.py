@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from numba.core import config
 
-from fintech_toolkit.engines.memory.wavefront import cut, one_thread, run_wavefront
+from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
+from fintech_toolkit.scan.threads import one_thread
 
 PATIENCE = 20
 several_threads = pytest.mark.skipif(config.NUMBA_NUM_THREADS < 2, reason="one thread is all that there is")  # type: ignore[attr-defined]

@@ -147,3 +147,22 @@ def test_a_join_of_which_nothing_is_read_is_left_out() -> None:
     assert sources(TRADES.join(BONDS, on="symbol").select("symbol", "price")).keys() == {"trades", "bonds"}
     named = TRADES.asof_join(QUOTES.rename({"bid": "price"}), suffixes=("_t", "")).select("symbol", "price_t")
     assert sources(named).keys() == {"trades", "quotes"}  # without it the column would be called otherwise
+
+
+def test_of_a_filter_some_conditions_may_stay() -> None:
+    flow = TRADES.asof_join(QUOTES).filter([("price", ">", 99), ("bid", ">", 99.5)])
+    assert str(runs(flow)) == "filter bid > 99.5"
+    assert str(sources(flow)["trades"].where) == "price > 99"
+    result = flow(**given_to(flow))
+    assert len(result)
+    same(result, flow(without=RULES, **given_to(flow)))
+
+
+def test_when_rows_were_known_is_read_by_bars_upon_bars() -> None:
+    """A bar of bars is known when the last of these is, not at the time at which that one began."""
+    bars = TRADES.pipe(ft.time_bars(frequency="1s"))(trades=WORLD["trades"].dropna(subset="price"))
+    made = bars.dropna(subset="known_at")
+    flow = ft.source("bars").pipe(ft.time_bars("close", "volume", frequency="2s")).select("symbol", "close", "known_at")
+    same(flow(bars=made), flow(bars=made, without=RULES))
+    source = next(node for node in walk(flow.explain(bars=made).runs) if isinstance(node, Source))
+    assert set(source.columns or ()) == {"symbol", "ts", "close", "volume", "known_at"}

@@ -187,3 +187,10 @@ def test_a_reference_table_is_joined_by_its_index(tmp_path: Path) -> None:
         TRADES.join(BONDS, left_on="size", right_on="coupon", select=["rating"])(trades=WORLD["trades"], bonds=table)
     with pytest.raises(PipelineError, match="a reference table is what others are joined with, and nothing else"):
         BONDS.select("symbol")(bonds=table)
+
+
+def test_after_a_flush_it_starts_afresh() -> None:
+    run = FLOW.start()
+    first = [run(**WORLD), run.flush()]
+    again = [run(**WORLD), run.flush()]
+    same(pd.concat(again), pd.concat(first))

@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.engines.memory import runs, search
 from tests.frames import same
 from tests.joins.feeds import Options, best, feed, feeds, options
 
@@ -62,6 +63,27 @@ def test_rows_of_a_symbol_may_be_together_on_either_side(both: tuple[pd.DataFram
     same(ft.asof_join(left, right_sorted, **how), result)
     same(ft.asof_join(left_sorted, right, **how), result.loc[left_sorted.index])
     same(ft.asof_join(left_sorted, right_sorted, **how), result.loc[left_sorted.index])
+
+
+@pytest.mark.parametrize("how", [{}, {"direction": "forward"}, {"direction": "nearest", "allow_exact_matches": False}])
+@pytest.mark.parametrize("kind", ["category", "str"])
+def test_a_few_rows_are_looked_up_in_many(monkeypatch: pytest.MonkeyPatch, kind: str, how: dict[str, Any]) -> None:
+    monkeypatch.setattr(runs, "CHUNK", 1_000)
+    monkeypatch.setattr(search, "MORSEL", 50)
+    random = np.random.default_rng(1)
+
+    def made(rows: int) -> pd.DataFrame:
+        ts = np.sort(random.integers(0, 2_000, rows))
+        return pd.DataFrame({"symbol": random.choice(["B", "A", "D"], rows), "ts": ts, "row": np.arange(rows)})
+
+    left, right = made(300), made(9_000)
+    left.loc[7, "symbol"] = "never"
+    merged = pd.merge_asof(left, right, on="ts", by="symbol", **how)["row_y"]
+    left, right = (frame.astype({"symbol": kind}) for frame in (left, right))
+    together = right.sort_values("symbol", kind="stable")
+    for one, expected in ((left, merged), (left.iloc[::-60][::-1], merged.iloc[::-60][::-1])):
+        joined = ft.asof_join(one, together, **how)["row_right"]
+        assert_array_equal(joined.to_numpy("float64", na_value=np.nan), expected.to_numpy("float64"))
 
 
 @given(feeds(), options)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import hash_table, lookup, wavefront
+from fintech_toolkit.engines.memory import hash_table, lookup
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.frames.key_bytes import KeyBytes, KeyColumns
 from fintech_toolkit.frames.views import wrap
+from fintech_toolkit.scan.threads import one_thread
 
 UTC = dt.UTC
 KINDS: dict[str, tuple[Any, Any]] = {
@@ -141,7 +142,7 @@ def test_chunks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, mors
     for size in (100, 900):
         left = pd.DataFrame({"k": rng.integers(0, 500, size)})
         expected = left.merge(right.assign(row=np.arange(300)), on="k", how="left")["row"].fillna(-1)
-        for threads in (wavefront.one_thread(), None):
+        for threads in (one_thread(), None):
             if threads is None:
                 found = match_keys(wrap(left), ["k"], wrap(right), ["k"])
             else:

@@ -113,6 +113,14 @@ def test_any_split_gives_the_same_bits(kernel: Kernel, case: Any, data: st.DataO
 @each_case
 @drawn
 @given(data=st.data())
+def test_ticks_one_at_a_time_give_the_same_bits(kernel: Kernel, case: Any, data: st.DataObject) -> None:
+    frame, shares = data.draw(draw.frames(dtypes_of(kernel))), data.draw(draw.SHARES)
+    contract.any_ticks_give_the_same(kernel, case, frame, shares)
+
+
+@each_case
+@drawn
+@given(data=st.data())
 def test_any_interleaving_gives_the_bits_of_each_symbol_alone(kernel: Kernel, case: Any, data: st.DataObject) -> None:
     contract.any_interleaving_gives_the_same(kernel, case, data.draw(draw.frames(dtypes_of(kernel))))
 

@@ -24,6 +24,7 @@ FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 RUNS = ("tests/test_second_use_of_runs.py", "tests/test_integer_times.py")
 HOSTILE = ("tests/test_hostile_frames.py", "tests/test_hostile_inputs.py")
 STATES = ("tests/test_state.py",)
+STREAMS = ("tests/engines/test_stream.py",)
 PLANS = (
     "tests/engines/test_plans.py",
     "tests/engines/test_evidence.py",
@@ -75,6 +76,7 @@ CONTRACT = (
     "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
     " and (ewma- or rolling_std or rolling_max or realized_spread or time_bars or hayashi or microprice)",
 )
+TICKS = ("tests/kernels/test_contract.py", "-k", "not test_contract or one_at_a_time")
 KERNELS = (
     "tests/kernels/test_parameters.py",
     "tests/kernels/test_spellings.py",
@@ -84,15 +86,27 @@ KERNELS = (
     *FRAMES,
     *CONTRACT,
 )
-CALLS = ("tests/test_array_calls.py", "tests/test_whole_numbers.py", "tests/test_array_hostile.py")
+CALLS = (
+    "tests/test_array_calls.py",
+    "tests/test_whole_series.py",
+    "tests/test_whole_numbers.py",
+    "tests/test_array_hostile.py",
+)
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
     "frames/key_bytes.py": REFERENCES,
-    "frames/order.py": (*FRAMES, *EDGES),
+    "frames/order.py": ("tests/engines/test_time_order.py", "tests/engines/test_few_rows.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
-    "frames/symbols.py": ("tests/engines/test_symbols.py", *FRAMES, *STATES, *EDGES, *HOSTILE),
+    "frames/symbols.py": (
+        "tests/engines/test_symbols.py",
+        "tests/engines/test_few_rows.py",
+        *FRAMES,
+        *STATES,
+        *EDGES,
+        *HOSTILE,
+    ),
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
@@ -118,7 +132,14 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
-    "engines/memory/keys.py": (*FRAMES, *RUNS, *EDGES, *JOINS, "tests/engines/test_parts.py"),
+    "engines/memory/keys.py": (
+        "tests/engines/test_few_rows.py",
+        *FRAMES,
+        *RUNS,
+        *EDGES,
+        *JOINS,
+        "tests/engines/test_parts.py",
+    ),
     "engines/memory/files.py": ("tests/flows/test_files.py", "tests/flows/test_conditions.py"),
     "engines/memory/filters.py": ("tests/flows/test_conditions.py",),
     "engines/memory/flow_run.py": ("tests/flows/test_runs.py", "tests/flows/test_engines.py"),
@@ -134,13 +155,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/test_pipeline.py",
     ),
     "engines/memory/feed.py": FEEDS_JOINED,
+    "engines/memory/lane.py": ("tests/engines/test_tick.py", *TICKS),
     "engines/memory/last_rows.py": FEEDS_JOINED,
+    "engines/memory/pages.py": STREAMS,
     "engines/memory/plan.py": ("tests/test_pipeline.py",),
     "engines/memory/reference_file.py": REFERENCES[1::-1],
     "engines/memory/reference_table.py": REFERENCES,
     "engines/memory/relational.py": FLOWS,
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
+    "engines/memory/runs.py": (*STREAMS, *JOINS),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
     "engines/memory/sides.py": (
         *JOINS,
@@ -151,7 +175,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "engines/memory/state.py": (*STATES, *RUNS, *PLANS),
     "engines/memory/state_file.py": STATES,
+    "engines/memory/stream.py": (*STREAMS, *FRAMES),
+    "engines/memory/tick.py": ("tests/engines/test_tick.py", *TICKS),
     "engines/memory/ticks.py": (
+        *STREAMS,
+        "tests/engines/test_few_rows.py",
         *FRAMES,
         *RUNS,
         *EDGES,
@@ -201,9 +229,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "-k",
         "test_own or named or part",
     ),
+    "scan/compiled_loops.py": (*KERNELS, "tests/kernels/test_processors.py"),
     "scan/loops.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/slots.py": (*KERNELS, "tests/kernels/test_digits.py"),
     "scan/steps.py": (*KERNELS, *CALLS),
+    "scan/threads.py": ("tests/engines/test_wavefront.py", *CALLS),
     "scan/values.py": (*CALLS, *FRAMES, *HOSTILE),
 }
 """The tests of a module: of the last entry that its path fits."""
@@ -215,5 +245,12 @@ def nearest(module: str) -> tuple[str, ...]:
     return (f"{PACKAGE}/{module}", *tests)
 
 
-COMPILED = ("scan/loops.py", "scan/fingerprint.py", "scan/slots.py", "scan/compilation.py")
+COMPILED = (
+    "scan/loops.py",
+    "scan/compiled_loops.py",
+    "scan/entry.py",
+    "scan/fingerprint.py",
+    "scan/slots.py",
+    "scan/compilation.py",
+)
 """What the compiled loops are made of: their mutants start from no compiled loop at all, so that none is an old one."""

@@ -27,7 +27,6 @@ from fintech_toolkit.engines.dask.scans import (
     list_symbols,
     merge_states,
     result_meta,
-    scan_own_symbols,
     scan_partition,
     scanned,
     take_frame,
@@ -203,12 +202,12 @@ class ScanTasks(Expr):
             graph, parts = hold_back(graph, [*frames, *encoded], [*gates, *gates], self._name)
             frames, encoded = parts[: last + 1], parts[last + 1 :]
         layer, before = dict(graph), self.before()
-        scan = scan_partition if self.chained else scan_own_symbols
         for i, frame in enumerate(frames):
             key, after = (self._name, i), self.key("state", i)
             codes = TaskRef(encoded[i]) if encoded else None
             flush = self.flush and (i == last or not self.chained)
-            layer[key] = Task(key, scan, TaskRef(frame), before, codes, self.pipeline, self._meta, i, flush=flush)
+            taken = (TaskRef(frame), before, codes, self.pipeline, self._meta, i)
+            layer[key] = Task(key, scan_partition, *taken, flush=flush, alone=not self.chained)
             # Apart from the frame, so that a state travels to another worker without it.
             layer[after] = Task(after, operator.attrgetter("state"), TaskRef(key))
             for_the_next = self.key("encoded", i)

@@ -24,7 +24,6 @@ from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
 from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
-from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.conditions import Conditions
@@ -35,6 +34,7 @@ from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.flow.rules import optimised
 from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_dask, sort_of
+from fintech_toolkit.scan.threads import one_thread
 
 
 class DaskInput:

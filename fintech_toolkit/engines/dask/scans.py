@@ -16,10 +16,10 @@ from dask.sizeof import sizeof
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.run import Run, scan
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.scan.threads import one_thread
 
 BYTES_A_SYMBOL = 150
 """A short string, and its places in a list and a dict."""
@@ -72,8 +72,13 @@ def scan_partition(
     partition: int,
     *,
     flush: bool,
+    alone: bool = False,
 ) -> Scanned:
-    """Advance the state over a partition, whose symbols a scan before may have encoded."""
+    """Advance the state over a partition, whose symbols a scan before may have encoded; `alone`, only the states of
+    symbols that it has.
+    """
+    if state is not None and alone:
+        state = state.select(symbols_of(frame, pipeline.symbol))
     run = Run(pipeline, state)
     with one_thread(), in_partition(partition, CHAIN_ADVICE if state is not None else ""):
         result, encoded = scan(run, frame, encoded)
@@ -83,22 +88,6 @@ def scan_partition(
     if pipeline.emits and not len(result):
         result = like  # rows that are not there cannot say of what type their symbols are
     return Scanned(result, run.state, encoded)
-
-
-def scan_own_symbols(
-    frame: pd.DataFrame,
-    state: State | None,
-    encoded: LocalCodes | None,
-    pipeline: Description,
-    like: pd.DataFrame,
-    partition: int,
-    *,
-    flush: bool,
-) -> Scanned:
-    """Advance the states of a partition's own symbols over it."""
-    if state is not None:
-        state = state.select(symbols_of(frame, pipeline.symbol))
-    return scan_partition(frame, state, encoded, pipeline, like, partition, flush=flush)
 
 
 def check_apart(*symbols: list[Symbol]) -> None:

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 from typing import Any
 
 from fintech_toolkit.engines.memory.search import search
-from fintech_toolkit.engines.memory.wavefront import MORSEL, one_thread, run_wavefront
+from fintech_toolkit.engines.memory.wavefront import MORSEL, run_wavefront
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
+from fintech_toolkit.scan.threads import one_thread
 from fintech_toolkit.schema import Array
 
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.frames.order import backwards, mark_disorder, no_symbol, no_time
-from fintech_toolkit.frames.symbols import CHUNK, NULL, LocalCodes, Symbol, SymbolTable, code_steps, encode
+from fintech_toolkit.frames.order import Order, backwards, mark_disorder, mark_few, no_symbol, no_time
+from fintech_toolkit.frames.symbols import (
+    CHUNK,
+    NULL,
+    LocalCodes,
+    Symbol,
+    SymbolTable,
+    code_steps,
+    encode,
+    is_dictionary,
+)
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array
 
 NO_TIME = np.empty(0, np.int64)
+
+FEW = 1024
+"""Rows up to which a column of known symbols is not worth encoding."""
 
 
 class Keys:
@@ -62,8 +76,6 @@ class Keys:
         self.view = view
         self.symbol = symbol
         self.time = time
-        self.codes: Array = (np.zeros if symbol is None else np.empty)(view.rows, np.uint32)
-        self.ok = np.ones(view.rows, np.bool_)
         self.ts: Array = NO_TIME
         self.time_kind: str | None = None
         if time is not None:
@@ -71,16 +83,26 @@ class Keys:
         self._latest: Array | None = None
         self._encoded = encoded
 
+    # What may not be needed takes no memory.
+    @cached_property
+    def codes(self) -> Array:
+        return (np.zeros if self.symbol is None else np.empty)(self.view.rows, np.uint32)
+
+    @cached_property
+    def ok(self) -> Array:
+        return np.ones(self.view.rows, np.bool_)
+
     def refuse_after(self, latest: Array | None) -> None:
         """Refuse the rows after the latest time that each may have: one beyond would make all that follow late."""
         if latest is not None and self.time is not None:
             self._latest = latest
             self.ok &= self.ts <= latest
 
-    def encode(self) -> None:
-        """Encode the column of symbols at once, because several stretches of it will be read."""
+    def encode(self) -> LocalCodes | None:
+        """Encode the column of symbols at once, for several looks at it; return it, if there is one."""
         if self.symbol is not None:
             self._encoded = encode(self.view.column(self.symbol), self.symbol)
+        return self._encoded
 
     def read(self, table: SymbolTable) -> None:
         """Give the symbols of all rows their codes in a table, which learns new ones.
@@ -93,7 +115,7 @@ class Keys:
         chunks = cut(self.view.rows, CHUNK)
         run_wavefront(len(chunks), self._code_steps(table, chunks))
 
-    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array:
+    def read_in_order(self, table: SymbolTable, at: slice, last: Array) -> Array | None:
         """Give the symbols of some rows their codes, and refuse rows that are out of order.
 
         Parameters
@@ -107,34 +129,52 @@ class Keys:
 
         Returns
         -------
-        ndarray of int64
-            The latest times after these rows.
+        ndarray of int64 or None
+            The latest times after these rows; None if they are those before but for the times of these rows, which are
+            few among the symbols.
 
         Raises
         ------
         DataError
             As `read`.
         """
-        chunks = cut(at.stop - at.start, CHUNK, at.start)
-        after = last.copy()
+        rows = at.stop - at.start
+        if self._encoded is None and rows <= FEW and rows < len(last) == len(table):
+            found = self._known(table, at)
+            if found is not None:
+                self.codes[at] = found
+                mark_few(found, self.ts[at], last, self.ok[at])
+                return None
+        coded = self.symbol is None or self._encoded is not None or is_dictionary(self.view.column(self.symbol))
+        chunks = cut(rows, wavefront.MORSEL if coded else CHUNK, at.start)
+        steps = self._code_steps(table, chunks)
+        if len(chunks) == 1:
+            run_wavefront(1, steps)
+            after = _lengthened(last, len(table))
+            mark_disorder(self.codes[at], self.ts[at], after, self.ok[at])
+            return after
+        order = Order(self.codes[at], self.ts[at], self.ok[at])
+        looks = cut(rows, chunks[0].stop - chunks[0].start)
+        run_wavefront(len(chunks), [*steps, (False, lambda c: order.look(looks[c]))])
+        after = _lengthened(last, len(table))
+        order.mark(after)
+        return after
 
-        def check_order(c: int) -> None:
-            nonlocal after
-            if len(table) > len(after):
-                more = max(len(table), 2 * len(after)) - len(after)
-                after = np.concatenate([after, np.full(more, NAT)])
-            rows = chunks[c]
-            mark_disorder(self.codes[rows], self.ts[rows], after[: len(table)], self.ok[rows])
-
-        run_wavefront(len(chunks), [*self._code_steps(table, chunks), (True, check_order)])
-        return after[: len(table)]
+    def _known(self, table: SymbolTable, at: slice) -> Array | None:
+        if self.symbol is None:
+            return self.codes[at]
+        column = self.view.column(self.symbol)
+        if (at.start, at.stop) == (0, self.view.rows):
+            return table.known(column)
+        return table.known(column.iloc[at] if isinstance(column, pd.Series) else column[at])
 
     def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
         if self.symbol is None:
             if chunks[-1].stop > chunks[0].start:
                 table.add("")
             return []
-        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, self.codes, self._encoded)
+        places = [self.codes[chunk] for chunk in chunks]
+        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, places.__getitem__, self._encoded)
 
     def in_time_order(self) -> bool:
         """Whether all rows that can be used have a symbol and a time, and all are in time order, not only those of
@@ -165,6 +205,11 @@ class Keys:
 
     def _symbol(self, table: SymbolTable, row: int) -> Symbol | None:
         return None if self.symbol is None else table.symbols[self.codes[row]]
+
+
+def _lengthened(last: Array, symbols: int) -> Array:
+    """Return a copy of the latest times that has room for new symbols."""
+    return np.concatenate([last, np.full(symbols - len(last), NAT)])
 
 
 def symbols_of(frame: Any, symbol: str | None) -> list[Symbol]:

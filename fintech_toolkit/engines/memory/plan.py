@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.frames.views import Frame, require, wrap
+from fintech_toolkit.scan.threads import threads
 
 if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
@@ -37,13 +38,13 @@ def explain(pipeline: Description, frame: Any) -> Plan:
     view = wrap(frame)
     require_reads(pipeline, view)
     chunks = wavefront.cut(view.rows, wavefront.MORSEL)
-    threads = wavefront.threads(len(chunks))
+    several = threads(len(chunks))
     name, how = "one scan", "one scan in this process, on the calling thread, a chunk after the other"
     where, freely = "over all rows", ""
-    if threads > 1:
+    if several > 1:
         name = "wavefront"
         how = (
-            f"one scan in this process, chunks side by side on {how_many(threads, 'thread')}: a step with a state "
+            f"one scan in this process, chunks side by side on {how_many(several, 'thread')}: a step with a state "
             "waits for the same step of the chunk before"
         )
         where, freely = "chunk after chunk", "chunks in any order"

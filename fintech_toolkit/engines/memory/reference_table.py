@@ -20,7 +20,7 @@ from fintech_toolkit.engines.memory.key_index import GONE, KeyIndex
 from fintech_toolkit.engines.memory.lookup import doubled
 from fintech_toolkit.engines.memory.state_file import table_to_bytes
 from fintech_toolkit.engines.memory.versions import Versions
-from fintech_toolkit.engines.memory.wavefront import MORSEL, one_thread, run_wavefront
+from fintech_toolkit.engines.memory.wavefront import MORSEL, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
 from fintech_toolkit.frames.dtypes import (
     CODES,
@@ -35,6 +35,7 @@ from fintech_toolkit.frames.dtypes import (
 from fintech_toolkit.frames.key_bytes import KeyBytes, KeyColumns, KeyKind, check_comparable
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require, sort_of, without_views, wrap
+from fintech_toolkit.scan.threads import one_thread
 from fintech_toolkit.schema import Array
 
 ABOUT = b"fintech_toolkit.reference"

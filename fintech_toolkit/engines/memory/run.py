@@ -13,6 +13,8 @@ import pandas as pd
 from fintech_toolkit.engines.memory.keys import NO_TIME
 from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
+from fintech_toolkit.engines.memory.stream import stream
+from fintech_toolkit.engines.memory.tick import Ticker, as_frame
 from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
 from fintech_toolkit.frames.symbols import LocalCodes, SymbolTable
@@ -64,6 +66,8 @@ class Run:
             )
         self._state = state.copy() if state is not None else self._fresh()
         self._stopped: str | None = None  # what stopped a step half-way
+        self._ticker: Ticker | None = None
+        self._bound = False  # whether it is bound to the state as it is
 
     def _fresh(self) -> State:
         return State(
@@ -100,6 +104,56 @@ class Run:
         """
         return self._advance(self.state, wrap(frame))
 
+    def tick(self, symbol: Any = None, ts: Any = None, **values: Any) -> Any:
+        """Return what one tick gives: `run` of a frame of one row, at a fraction of what a frame costs.
+
+        Ticks and frames may alternate: they share the state.
+
+        Parameters
+        ----------
+        symbol : str or int
+            Whose tick it is; left out if the pipeline has ``symbol=None``.
+        ts : int, Timestamp, datetime or datetime64
+            Its time, aware or naive as those before; an int means what it means in frames. Left out if the pipeline
+            has ``time=None``.
+        **values
+            The columns that the steps read, by the frame's names.
+
+        Returns
+        -------
+        dict
+            What each step gives, by name; None is a missing whole number. Of a pipeline that ends in an event step, a
+            list of the rows that were emitted (mostly none), each a dict that says in `known_at` when it was known.
+
+        Raises
+        ------
+        ColumnError, DataError
+            As for a frame, or if a value has the name of no column that is read. The state is left as it was.
+
+        Examples
+        --------
+        >>> import fintech_toolkit as ft
+        >>> run = ft.Pipeline(ft.midprice(), ft.diff("mid"), time=None).start()
+        >>> run.tick("A", bid=10.0, ask=10.5)
+        {'mid': 10.25, 'diff': nan}
+        >>> run.tick("A", bid=10.5, ask=11.0)
+        {'mid': 10.75, 'diff': 0.5}
+        """
+        ticker = self._ticker
+        if ticker is None:
+            ticker = self._ticker = Ticker(self.pipeline)
+        if not self._bound and ticker.usable:
+            ticker.bind(self.state)
+            self._bound = True
+        try:
+            given = ticker(symbol, ts, values) if self._bound else None
+        except BaseException as error:
+            self._stop(self._state, error)
+            raise
+        if given is None:
+            return self._advance(self.state, as_frame(self.pipeline, symbol, ts, values))
+        return given
+
     def peek(self, frame: Any) -> Any:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
         view, state = wrap(frame), self.state.copy()
@@ -123,7 +177,7 @@ class Run:
         DataFrame
             `row` (position in the input, int64) and `reason` (str) of the rejected ones.
         """
-        state = self.state
+        state, self._bound = self.state, False
         ticks, ((last, _),), refused = _read(self.pipeline, wrap(frame), [(state, slice(0, None))], latest)
         rows, reasons = np.array(list(refused), np.int64), pd.Series(list(refused.values()), dtype="str")
         return self._go_on(state, ticks, last), pd.DataFrame({"row": rows, "reason": reasons})
@@ -143,21 +197,26 @@ class Run:
         """
         if not self.pipeline.emits:
             raise PipelineError("This pipeline has no event step: nothing is left to flush.")
+        self._bound = False
         rows = self._flush(self.state, wrap(pd.DataFrame() if like is None else like))
         self._state = self._fresh()
         return rows
 
     def whole(self, frame: Any) -> Any:
         """Return what a frame gives from empty state, unfinished rows included."""
-        view = wrap(frame)
-        result = self._advance(self._state, view)
-        return view.join(result, self._flush(self._state, view)) if self.pipeline.emits else result
+        view, state = wrap(frame), self._fresh()
+        result = stream(self.pipeline, view, state)
+        if result is None:
+            state = self._fresh()
+            result = self._advance(state, view)
+        return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
 
     def _advance(self, state: State, view: Frame) -> Any:
         return self._go_on(state, *self._read_whole(state, view))
 
-    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array]:
+    def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array | None]:
         """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
+        self._bound = False
         with _intact([state]):
             ticks = Ticks(self.pipeline, view, encoded)
             ticks.read_times()
@@ -168,7 +227,7 @@ class Run:
             ticks.prepare()
         return ticks, last
 
-    def _go_on(self, state: State, ticks: Ticks, last: Array) -> Any:
+    def _go_on(self, state: State, ticks: Ticks, last: Array | None) -> Any:
         """Run the steps over a frame that can be used as a whole."""
         try:
             emitted = ticks.advance(state, last, slice(0, ticks.view.rows))
@@ -180,6 +239,7 @@ class Run:
     def _stop(self, state: State, error: BaseException) -> None:
         """Note that the steps' states were being changed when something went wrong, unless it was a copy of them."""
         if state is self._state:
+            self._bound = False
             self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
 
     def _flush(self, state: State, view: Frame) -> Any:
@@ -241,15 +301,15 @@ def accept_parts(
 
 def _read(
     pipeline: Description, view: Frame, parts: list[tuple[State, slice]], latest: Array | None
-) -> tuple[Ticks, list[tuple[Array, slice]], dict[int, str]]:
+) -> tuple[Ticks, list[tuple[Array | None, slice]], dict[int, str]]:
     """Read the rows of a frame that can be used, each stretch by its state.
 
     Returns
     -------
     Ticks
         Those rows, ready to be run through.
-    list of (ndarray, slice)
-        For each state the last times after its rows, and which rows these are by now.
+    list of (ndarray or None, slice)
+        For each state what reading its keys has returned, and which rows these are by now.
     dict of int to str
         The others, and why they cannot.
     """

@@ -1,16 +1,18 @@
 """The search of an as-of join: a keyed scan whose state is the last row of each symbol on the right.
 
 Both sides are merged by time; at the same instant rows of the right come first if exact matches are allowed, and last
-if not. A forward join is the same scan backwards in time.
+if not. A forward join is the same scan backwards in time. Where the right's rows of each symbol lie together, their
+order is an index by itself, and each row of the left is looked up in it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, read_side
+from fintech_toolkit.engines.memory.sides import Runs, Side, check_time_kinds, read_right, read_side
+from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.symbols import SymbolTable, read_only
 from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
@@ -53,6 +55,59 @@ def _scan_by_symbol(left_codes, left_ts, right_codes, right_ts, sign, exact, las
         found[i] = last[code]
 
 
+@compile_cached
+def _bound(ts, low, high, time, past):  # type: ignore[no-untyped-def]
+    """Return the first row from `low` on that is at a time or later, or, if `past`, later; `high` if none is. It is
+    looked for in steps that grow, because it is mostly near.
+    """
+    step = 4
+    while low < high:
+        k = min(low + step, high) - 1
+        if ts[k] > time or (ts[k] == time and not past):
+            high = k
+            break
+        low = k + 1
+        step *= 4
+    while low < high:
+        k = (low + high) >> 1
+        if ts[k] > time or (ts[k] == time and not past):
+            high = k
+        else:
+            low = k + 1
+    return low
+
+
+@compile_cached
+def _scan_runs(codes, ts, begin, end, there, sign, past, reached, found):  # type: ignore[no-untyped-def]
+    for i in range(ts.shape[0]):
+        code = codes[i]
+        if code >= begin.shape[0]:  # a symbol of the left alone
+            found[i] = -1
+            continue
+        k = _bound(there, reached[code], end[code], ts[i], past)
+        reached[code] = k
+        if sign > 0:
+            found[i] = k - 1 if k > begin[code] else -1
+        else:
+            found[i] = k if k < end[code] else -1
+
+
+def _search_runs(left: Side, right: Runs, sign: int, exact: bool) -> Array:
+    """Return what `_scan` does, each row looked up among those of its symbol, from where the one before was found on:
+    so a few rows cost no pass over all of the right.
+    """
+    found = np.empty(len(left.ts), np.int64)
+    chunks = cut(len(found), MORSEL)
+
+    def look(c: int) -> None:
+        at = chunks[c]
+        keys = read_only(left.codes[at]), read_only(left.ts[at])
+        _scan_runs(*keys, right.begin, right.end, right.ts, sign, exact == (sign > 0), right.begin.copy(), found[at])
+
+    run_wavefront(len(chunks), [(False, look)])
+    return found
+
+
 def _scan(left: Side, right: Side, symbols: int, sign: int, exact: bool) -> Array:
     """Return the row of the right for every row of the left, -1 where there is none.
 
@@ -76,7 +131,7 @@ def ages(here: Array, there: Array, found: Array) -> Array:
     return apart
 
 
-def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> tuple[Side, Side, int]:
+def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> tuple[Side, Side | Runs, int]:
     """Return the keys of both sides, and how many symbols they have together.
 
     Raises
@@ -85,17 +140,23 @@ def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0
         If a side cannot be used, or their times do not compare.
     """
     table = SymbolTable()
-    there = read_side(right, options, table, "right", right_first_row)
+    there = read_right(right, options, table, right_first_row)
     here = read_side(left, options, table, "left")
     check_time_kinds(options, here.time_kind, there.time_kind)
     return here, there, len(table)
 
 
-def match(here: Side, there: Side, symbols: int, options: AsOf) -> Array:
+def match(here: Side, there: Side | Runs, symbols: int, options: AsOf) -> Array:
     """Return which of the right's keys matches each of the left's, -1 where none does."""
-    found = _scan(here, there, symbols, -1 if options.direction == "forward" else 1, options.exact)
+
+    def look(sign: int) -> Array:
+        if isinstance(there, Runs):
+            return _search_runs(here, there, sign, options.exact)
+        return _scan(here, there, symbols, sign, options.exact)
+
+    found = look(-1 if options.direction == "forward" else 1)
     if options.direction == "nearest":
-        later = _scan(here, there, symbols, -1, options.exact)
+        later = look(-1)
         # Of two that are equally far the earlier, as pandas has it.
         found = np.where(ages(here.ts, there.ts, later) < ages(here.ts, there.ts, found), later, found)
     if options.tolerance is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory.keys import Keys
+from fintech_toolkit.engines.memory.runs import find_runs
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import COMPLETE, AsOf
 from fintech_toolkit.frames.order import mark_disorder
-from fintech_toolkit.frames.symbols import SymbolTable, read_only
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, SymbolTable, is_dictionary, read_only
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.schema import KNOWN_AT, Array
@@ -44,6 +47,64 @@ class Side:
     rows: Array | None
 
 
+@dataclass(frozen=True)
+class Runs:
+    """A right side on which the rows of each symbol lie together and all take part: an index instead of codes.
+
+    Attributes
+    ----------
+    begin, end : ndarray of int64
+        Where the rows of each code are, in a table that both sides share.
+    ts : ndarray of int64
+        UTC nanoseconds.
+    time_kind : str
+        Aware, naive or int, as are its times.
+    """
+
+    begin: Array
+    end: Array
+    ts: Array
+    time_kind: str
+    rows: None = None
+
+
+def read_right(frame: Frame, options: AsOf, table: SymbolTable, first_row: int = 0) -> Side | Runs:
+    """Return the keys of the right side as `read_side` does, or as runs if the rows of each symbol lie together."""
+    keys = _keys(frame, options, "right")
+    whole = options.unfinished or KNOWN_AT not in frame.names
+    coded = whole and options.by is not None and is_dictionary(frame.column(options.by))
+    # Codes that the column has already need not be those of the table for runs to be seen.
+    runs = None
+    if coded:
+        with _named("right"):
+            local = keys.encode()
+        runs = _runs(keys, table, local)
+    if runs is None:
+        _read(keys, frame, options, table, "right")
+        runs = _runs(keys, table) if whole and not coded else None
+    return _checked(keys, table, "right", first_row) if runs is None else runs
+
+
+def _runs(keys: Keys, table: SymbolTable, local: LocalCodes | None = None) -> Runs | None:
+    """Return where the rows of each symbol are; None if they do not lie together, or not all of them can be used."""
+    codes, symbols = (keys.codes, len(table)) if local is None else (local.codes, len(local.values))
+    starts = find_runs(codes, keys.ts, symbols)
+    if starts is None:
+        return None
+    firsts = codes[starts]
+    if local is not None:
+        lookup = np.full(symbols + 1, NULL)
+        table.number(LocalCodes(firsts, local.values), lookup)
+        firsts = lookup[firsts]
+    if NULL in firsts:  # a category may be missing itself
+        return None
+    begin = np.zeros(len(table), np.int64)
+    end = begin.copy()
+    begin[firsts], end[firsts] = starts, np.append(starts[1:], len(keys.ts))
+    assert keys.time_kind is not None
+    return Runs(begin, end, read_only(keys.ts), keys.time_kind)
+
+
 def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Side:
     """Return the keys of a side, adding its symbols to the table.
 
@@ -65,10 +126,16 @@ def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_
     ColumnError, DataError
         If a column is missing, has nulls or the wrong type, or time goes backwards within a symbol.
     """
-    keys = _read(frame, options, table, side)
-    part = keys.ok.copy()
+    keys = _keys(frame, options, side)
+    _read(keys, frame, options, table, side)
+    return _checked(keys, table, side, first_row)
+
+
+def _checked(keys: Keys, table: SymbolTable, side: str, first_row: int) -> Side:
+    """Return the keys of a side that were read, or say why a row of them cannot be used."""
     in_time_order = keys.in_time_order()
     if not in_time_order:
+        part = keys.ok.copy()
         wrong = _disorder(keys, part, table)
         for row in wrong[:1].tolist():
             raise DataError(f"In the {side} frame: {_why(keys, row, first_row + row, table)}")
@@ -94,7 +161,8 @@ def sift_side(
     ColumnError, DataError
         If a column is missing, or of a type that it cannot be.
     """
-    keys = _read(frame, options, table, side)
+    keys = _keys(frame, options, side)
+    _read(keys, frame, options, table, side)
     part = keys.ok.copy()
     keys.refuse_after(latest)
     late = (keys.ts < watermark) & (keys.ts != NAT)
@@ -110,19 +178,30 @@ def sift_side(
     return _side(keys, keys.in_time_order()), refused
 
 
-def _read(frame: Frame, options: AsOf, table: SymbolTable, side: str) -> Keys:
-    """Return the keys of a side; those rows can be used, so far, that take part."""
+def _keys(frame: Frame, options: AsOf, side: str) -> Keys:
+    """Return the keys of a side, of which only the times are read."""
     for name in options.keys(side):
         require(frame, name, f" in the {side} frame")
-    try:
-        keys = Keys(frame, options.by, options.time(side), options.unit)
+    with _named(side):
+        return Keys(frame, options.by, options.time(side), options.unit)
+
+
+def _read(keys: Keys, frame: Frame, options: AsOf, table: SymbolTable, side: str) -> None:
+    """Read the symbols too; those rows can be used, so far, that take part."""
+    with _named(side):
         keys.read(table)
         known = finished(frame, options, side)
-    except DataError as error:
-        raise DataError(f"In the {side} frame: {error}") from error
     if known is not None:
         keys.ok &= known
-    return keys
+
+
+@contextmanager
+def _named(side: str) -> Iterator[None]:
+    """Say in errors which side they are about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"In the {side} frame: {error}") from error
 
 
 def _disorder(keys: Keys, part: Array, table: SymbolTable) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,17 +10,19 @@ import pyarrow as pa
 
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.keys import Keys
+from fintech_toolkit.engines.memory.pages import touch
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
+from fintech_toolkit.frames.order import keep_few
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps, read_only
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
-from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
-from fintech_toolkit.scan.steps import Read
+from fintech_toolkit.scan.arrays import series_loop
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, as_taken
 from fintech_toolkit.scan.values import MISSING, as_values
-from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, outside_domain
+from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, has_domain, outside_domain
 
 if TYPE_CHECKING:
     from fintech_toolkit.flow.pipeline import Description
@@ -44,8 +46,7 @@ class Ticks:
         self.pipeline = pipeline
         self.view = view
         self._encoded = encoded
-        self._sources: dict[Read, Array] = {}
-        self._outputs: dict[str, Array] = {}
+        self._columns: list[Array] = []  # those that are read, then those that are given
         self._work: list[tuple[Scan, list[Array], list[Array]]] = []
         self._check_columns()
 
@@ -67,7 +68,9 @@ class Ticks:
             name = self.pipeline.source(read.name)
             what = f"Column {name!r}"
             values = as_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
-            self._sources[read] = values
+            self._columns.append(values)
+            if not has_domain(read.role):
+                continue
             if not refuse:
                 check_domain(values, read.role, what)
             elif (outside := outside_domain(values, read.role)) is not None:
@@ -83,9 +86,9 @@ class Ticks:
         if symbol is not None:
             require(self.view, symbol, " for symbols; without one, say symbol=None")
 
-    def read_keys(self, state: State, at: slice) -> Array:
+    def read_keys(self, state: State, at: slice) -> Array | None:
         """Give the symbols of some rows their codes in a state, refuse rows that are out of order, and return the last
-        times after them.
+        times after them (see `Keys.read_in_order`).
 
         The state learns symbols and the kind of times, which is to be undone should the rows not be used after all.
         """
@@ -104,7 +107,7 @@ class Ticks:
         return self.keys.lack(row, where) or self._wrong_number(row) or self.keys.disorder(row, where, state.table)
 
     def _wrong_number(self, row: int) -> str | None:
-        for read, values in self._sources.items():
+        for read, values in zip(self.pipeline.source_reads, self._columns, strict=False):  # those read so far
             try:
                 check_domain(values[row : row + 1], read.role, f"Column {self.pipeline.source(read.name)!r}", row)
             except DataError as error:
@@ -115,29 +118,51 @@ class Ticks:
         """Find what the steps need besides columns and keys; after it nothing can be wrong with the frame."""
         pipeline = self.pipeline
         self._known_at = self.keys.ts
-        if KNOWN_AT in self.view.names and pipeline.time is not None and pipeline.emits:
+        if pipeline.emits and KNOWN_AT in self.view.names and pipeline.time is not None:
             # When each tick was known: for a bar that is not its time, the start, but what its own step said.
             self._known_at = times(self.view, KNOWN_AT, pipeline.unit)[0]
         self._sessions = session_ids(self.keys.ts, pipeline.session) if pipeline.session else NO_SESSION
-        for scan in pipeline.scans:
-            inputs = [self._outputs[r.name] if r.name in self._outputs else self._sources[r] for r in scan.step.reads]
+        for scan, places in pipeline.wires:
             room = scan.outputs(self.view.rows)
-            self._work.append((scan, inputs, room))
-            self._outputs |= dict(zip(scan.step.outputs, room, strict=True)) if room else {}
+            self._work.append((scan, [self._columns[j] for j in places], room))
+            self._columns += room
 
-    def advance(self, state: State, last: Array, at: slice) -> Any:
-        """Run the steps over rows that can all be used; `last` are the last times after them.
+    def advance(self, state: State, last: Array | None, at: slice, local: LocalCodes | None = None) -> Any:
+        """Run the steps over rows that can all be used; `last` is what reading their keys has returned.
+
+        `local` is the column of symbols if these are still to be given their codes, which is done on the way then.
 
         Returns
         -------
         frame or None
             The rows that the last step emitted, if that is what it does.
         """
-        state.last = last
+        if last is not None:
+            state.last = last
+        else:
+            keep_few(self.keys.codes[at], self.keys.ts[at], state.last)
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
-        symbols = len(state.table)
         emitted: list[Emitted | None] = [None] * len(chunks)
-        steps = []
+        if local is None and len(chunks) == 1 and (at.start, at.stop) == (0, self.view.rows):
+            # Nothing to slice, nobody to wait for.
+            for own, (scan, inputs, room) in zip(state.steps, self._work, strict=True):
+                rows = scan.run(own, len(state.table), self.keys.codes, self._sessions, self.keys.ts, inputs, room)
+                emitted[0] = rows if isinstance(rows, Emitted) else None
+            return self._emitted(state, emitted)
+        codes: list[Any] = [None] * len(chunks) if local else [self.keys.codes[chunk] for chunk in chunks]
+
+        def room_for_codes(c: int) -> Array:
+            codes[c] = room = np.empty(chunks[c].stop - chunks[c].start, np.uint32)
+            return room
+
+        def forget_codes(c: int) -> None:
+            codes[c] = None
+
+        steps: list[tuple[bool, Callable[[int], None]]] = []
+        if local is not None:
+            steps += code_steps(None, "", state.table, chunks, room_for_codes, local)
+        if len(chunks) > 1:
+            steps.append((False, lambda c: touch(values[chunks[c]] for *_, room in self._work for values in room)))
         for s, (scan, inputs, room) in enumerate(self._work):
 
             def step(
@@ -149,25 +174,56 @@ class Ticks:
             ) -> None:
                 at = chunks[c]
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
-                keys = self.keys.codes[at], self._sessions[at], self.keys.ts[at]
-                rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
+                keys = codes[c], self._sessions[at], self.keys.ts[at]
+                rows = scan.run(state.steps[s], len(state.table), *keys, sliced, filled)
                 if isinstance(rows, Emitted):
                     emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
 
             steps.append((not scan.kernel.stateless, step))
+        steps.append((False, forget_codes))
         run_wavefront(len(chunks), steps)
+        return self._emitted(state, emitted)
+
+    def _emitted(self, state: State, emitted: list[Emitted | None]) -> Any:
         if not self.pipeline.emits:
             return None
         known = [rows for rows in emitted if rows is not None]
         known_at = self._known_at[np.concatenate([rows.at for rows in known])]
-        found, codes = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
-        return emitted_rows(self.pipeline, state, self.view, found, codes, known_at)
+        found, symbols = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
+        return emitted_rows(self.pipeline, state, self.view, found, symbols, known_at)
+
+    def advance_runs(self, starts: Array) -> None:
+        """Run the steps over rows of symbols that lie together, from empty state, each symbol a series of its own."""
+        ends = np.append(starts[1:], self.view.rows)
+        # As many symbols at a time as have the rows of a chunk.
+        edges = np.flatnonzero(np.diff(ends // wavefront.MORSEL, prepend=-1))
+        groups = np.split(np.stack([starts, ends], axis=1), edges[1:])
+
+        work = [
+            (
+                series_loop(scan.kernel, scan.step.width, scan.by_time),
+                [as_taken(values, dtype) for values, dtype in zip(inputs, scan.input_dtypes, strict=True)],
+                scan.parameters,
+                room,
+            )
+            for scan, inputs, room in self._work
+        ]
+        ts = read_only(self.keys.ts)
+
+        def run(g: int) -> None:
+            for start, end in groups[g].tolist():
+                at = slice(start, end)
+                for loop, inputs, parameters, room in work:
+                    loop(ts[at], *(values[at] for values in inputs), *parameters, *(values[at] for values in room))
+
+        run_wavefront(len(groups), [(False, run)])
 
     def enriched(self) -> Any:
         """Return the frame with the steps' columns appended, when all its rows have been run through."""
+        given = dict(zip(self.pipeline.gives, self._columns[len(self.pipeline.source_reads) :], strict=True))
         for name in self.pipeline.nullable:
-            self._outputs[name] = np.ma.masked_equal(self._outputs[name], MISSING, copy=False)
-        return self.view.append(self._outputs)
+            given[name] = np.ma.masked_equal(given[name], MISSING, copy=False)
+        return self.view.append(given)
 
 
 def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:

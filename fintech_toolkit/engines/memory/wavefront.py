@@ -5,41 +5,20 @@ No chunk waits for a chunk behind it, so threads that take the chunks in order c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
-from numba.core import config
+from fintech_toolkit.scan.threads import threads
 
 MORSEL = 131_072
 """Rows of a chunk: its columns stay in a core's cache from step to step."""
-
-
-_busy: ContextVar[bool] = ContextVar("busy", default=False)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run wavefronts on the calling thread: where somebody else, such as Dask, already keeps all cores busy."""
-    token = _busy.set(True)
-    try:
-        yield
-    finally:
-        _busy.reset(token)
 
 
 def cut(rows: int, size: int, first: int = 0) -> list[slice]:
     """Cut so many rows from the first on into chunks; a few are one."""
     end = first + rows
     return [slice(start, min(start + size, end)) for start in range(first, end, size)] or [slice(first, first)]
-
-
-def threads(chunks: int) -> int:
-    """Return on how many threads a wavefront runs."""
-    most: int = 1 if _busy.get() else config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    return min(chunks, most)
 
 
 def run_wavefront(chunks: int, steps: Sequence[tuple[bool, Callable[[int], Any]]]) -> None:

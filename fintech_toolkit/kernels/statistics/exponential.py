@@ -43,8 +43,8 @@ def share_of_new(s, alpha, adjust):  # type: ignore[no-untyped-def]
     old = s.weight * (1.0 - alpha)
     new = 1.0 if adjust else alpha
     total = old + new
-    # Without `adjust` the values so far weigh 1, whatever they did.
-    s.weight = max(total, 0.0 if adjust else 1.0)
+    # Without `adjust` the values so far weigh 1, whatever they did; said so that the next row need not wait for it.
+    s.weight = total if adjust else 1.0
     inverse = 1.0 / total
     return new * inverse, old * inverse
 

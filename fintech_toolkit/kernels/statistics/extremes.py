@@ -86,7 +86,75 @@ def _extreme(s, slots, largest, whole):  # type: ignore[no-untyped-def]
     return s.back if s.recent > 0 and _beats(s.back, front, largest) else front
 
 
-@window_kernel(gives="rolling_min", enter=_enter_min, leave=_leave, **EXTREME)
+@helper
+def _better(x, y, largest):  # type: ignore[no-untyped-def]
+    return x if _beats(x, y, largest) else y
+
+
+@helper
+def _join(newer, older, result, largest):  # type: ignore[no-untyped-def]
+    """Give the better of two; where there is nothing older, the newer."""
+    both = min(result.shape[0], older.shape[0])
+    for j in range(both):
+        result[j] = _better(newer[j], older[j], largest)
+    result[both:] = newer[both : result.shape[0]]
+
+
+@helper
+def _whole(x, result, window, min_periods, largest):  # type: ignore[no-untyped-def]
+    """Give the extremes of a whole series, by van Herk (1992) and Gil and Werman (1993): a window is the end of a block
+    that is as long, and the beginning of the next one, so that two running extremes of each block are all it takes.
+
+    Within a running extreme a value waits for the one before, so two blocks are taken at a time, from both ends.
+    """
+    rows, none = x.shape[0], -np.inf if largest else np.inf
+    size = np.uint64(max(1, min(window, rows)))
+    last, pair = size - np.uint64(1), size + size
+    values, forth, back = np.empty(pair), np.empty(pair), np.empty(pair)
+    values_2, forth_2, back_2 = values[size:], forth[size:], back[size:]
+    before = np.full(size, none)
+    missing = 0
+    for start in range(0, rows, pair):
+        piece, into = x[start : start + pair], result[start : start + pair]
+        for j in range(piece.shape[0]):
+            valid = np.isfinite(piece[j])
+            values[j] = piece[j] if valid else none
+            missing += 0 if valid else 1
+        values[piece.shape[0] :] = none
+        forth_best = forth_best_2 = back_best = back_best_2 = none
+        for j in range(size):
+            k = last - j
+            # Of equal values, such as 0.0 and -0.0, the oldest counts.
+            forth_best = _better(values[j], forth_best, largest)
+            forth_best_2 = _better(values_2[j], forth_best_2, largest)
+            back_best = _better(back_best, values[k], largest)
+            back_best_2 = _better(back_best_2, values_2[k], largest)
+            forth[j], forth_2[j] = forth_best, forth_best_2
+            back[k], back_2[k] = back_best, back_best_2
+        _join(forth, before[1:], into, largest)
+        _join(forth_2, back[1:size], into[size:], largest)
+        before[:] = back_2
+    valid = 0
+    for i in range(rows if missing > 0 else min(rows, min_periods)):
+        valid += np.isfinite(x[i])
+        if i >= window:
+            valid -= np.isfinite(x[i - window])
+        if valid == 0 or valid < min_periods:
+            result[i] = np.nan
+    return True
+
+
+@helper
+def _whole_min(x, result, window, min_periods):  # type: ignore[no-untyped-def]
+    return _whole(x, result, window, min_periods, False)
+
+
+@helper
+def _whole_max(x, result, window, min_periods):  # type: ignore[no-untyped-def]
+    return _whole(x, result, window, min_periods, True)
+
+
+@window_kernel(gives="rolling_min", enter=_enter_min, leave=_leave, series=_whole_min, **EXTREME)
 def rolling_min(s: Any, x: float, min_periods: int, slots: Any) -> float:
     """Smallest of the values in the window.
 
@@ -113,7 +181,7 @@ def _(x: Any, ts: Any, **rolling: Any) -> Any:
     return _slow_extreme(min, x, ts, **rolling)
 
 
-@window_kernel(gives="rolling_max", enter=_enter_max, leave=_leave, **EXTREME)
+@window_kernel(gives="rolling_max", enter=_enter_max, leave=_leave, series=_whole_max, **EXTREME)
 def rolling_max(s: Any, x: float, min_periods: int, slots: Any) -> float:
     """Largest of the values in the window.
 

@@ -138,12 +138,58 @@ def _slide(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
         _sift(s, slots, HIGH, 0, low)
 
 
+SMALL = 128
+"""A window in which each value is compared with all others sooner than a heap is mended."""
+
+
+@helper
+def _whole(x, result, window, min_periods):  # type: ignore[no-untyped-def]
+    """Give the medians of a whole series: each value of a small window has its rank, which a value that leaves or
+    enters moves by one. That takes more comparisons than heaps do, but many at a time, and none decides what is next.
+    """
+    if window > SMALL:
+        return False
+    # Whatever is no value ranks above all, and so does what fills the arrays up for the processor's sake.
+    values = np.full(16 * ((window + 15) // 16), np.inf)
+    ranks = np.arange(values.shape[0])
+    n = slot = 0
+    for i in range(x.shape[0]):
+        valid = np.isfinite(x[i])
+        new, old, gone = x[i] if valid else np.inf, values[slot], ranks[slot]
+        n += int(valid) - int(old < np.inf)
+        first, second = (n - 1) >> 1, n >> 1
+        above = at_first = at_second = 0
+        for j in range(values.shape[0]):
+            is_above = int(values[j] > new)
+            rank = ranks[j] + is_above - int(ranks[j] > gone)
+            ranks[j] = rank
+            above += is_above
+            at_first += j if rank == first else 0
+            at_second += j if rank == second else 0
+        # What has left was counted with the others.
+        passed = int(old > new)
+        rank = values.shape[0] - 1 - (above - passed if valid else 0)
+        at_first += (slot if rank == first else 0) - (slot if gone + passed == first else 0)
+        at_second += (slot if rank == second else 0) - (slot if gone + passed == second else 0)
+        values[slot], ranks[slot] = new, rank
+        slot = slot + 1 if slot + 1 < window else 0
+        result[i] = _median(n, values[at_first], values[at_second]) if n > 0 and n >= min_periods else np.nan
+    return True
+
+
+@helper
+def _median(n, low, high):  # type: ignore[no-untyped-def]
+    """Return the mean of the two in the middle; a zero without its sign, since equal values have no order."""
+    return (low if n & 1 else (low + high) / 2.0) + 0.0
+
+
 @window_kernel(
     reads="x",
     gives="rolling_median",
     enter=_enter,
     leave=_leave,
     slide=_slide,
+    series=_whole,
     parameters=[Window()],
     state=[("low", "i8"), ("high", "i8")],
     slots=[("node", "i4"), ("place", "i4")],
@@ -167,7 +213,7 @@ def rolling_median(s: Any, x: float, min_periods: int, slots: Any) -> Any:
     if n == 0 or n < min_periods:
         return np.nan
     low = _top(s, slots, LOW)
-    return low if n & 1 else (low + _top(s, slots, HIGH)) / 2.0
+    return _median(n, low, low if n & 1 else _top(s, slots, HIGH))
 
 
 @rolling_median.oracle

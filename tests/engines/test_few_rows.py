@@ -1,0 +1,122 @@
+"""Frames of few rows among many symbols, whose keys are read on a way of their own: same bits, same refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_array_equal
+
+import fintech_toolkit as ft
+from fintech_toolkit.checking.contract import given_by
+from fintech_toolkit.checking.ticks import START, take, ticks
+
+SYMBOLS = 60
+PIPELINE = ft.Pipeline(ft.ewma("x", span=9), ft.rolling_mean("x", window="2s"))
+
+
+def strided(values: Any) -> Any:
+    wide = np.zeros((len(values), 2), values.dtype)
+    wide[:, 0] = values
+    return wide[:, 0]
+
+
+def misplaced(values: Any) -> Any:
+    raw = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype)
+    raw[:] = values
+    return raw
+
+
+FORMS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "objects": lambda f: f,
+    "texts of NumPy": lambda f: f | {"symbol": f["symbol"].astype("U")},
+    "pandas": pd.DataFrame,
+    "categories": lambda f: pd.DataFrame(f).astype({"symbol": "category"}),
+    "Arrow": pa.table,
+    "a batch": pa.RecordBatch.from_pydict,
+    "Arrow in chunks": lambda f: pa.concat_tables([pa.table(take(f, slice(3))), pa.table(take(f, slice(3, None)))]),
+    "Arrow's dictionary": lambda f: pa.table(f | {"symbol": pa.array(f["symbol"]).dictionary_encode()}),
+    "strided": lambda f: f | {name: strided(f[name]) for name in ("ts", "x")},
+    "misplaced": lambda f: f | {name: misplaced(f[name]) for name in ("ts", "x")},
+    "read only": lambda f: pa.table(f).to_pandas(),
+}
+
+
+def market(rows: int = 600) -> dict[str, Any]:
+    return ticks({"x": np.dtype("f8")}, rows, seed=8, symbols=SYMBOLS, missing=0.05)
+
+
+@pytest.mark.parametrize("numbers", [False, True], ids=["texts", "integers"])
+@pytest.mark.parametrize("form", FORMS)
+def test_frames_of_few_rows_give_the_bits_of_the_whole(form: str, numbers: bool) -> None:
+    frame = market()
+    if numbers:
+        if form == "texts of NumPy":
+            pytest.skip("they are numbers")
+        frame["symbol"] = np.array([int(symbol[1:]) for symbol in frame["symbol"]])
+    whole = PIPELINE(frame)
+    run = PIPELINE.start()
+    run(take(frame, slice(400)))
+    assert len(run.state.table) > 7
+    for first in range(400, 600, 7):
+        rows = slice(first, first + 7)
+        given = given_by(PIPELINE, run(FORMS[form](take(frame, rows))))
+        for name in PIPELINE.gives:
+            assert_array_equal(given[name], whole[name][rows], err_msg=name)
+    one = PIPELINE.start()
+    one(frame)
+    pd.testing.assert_frame_equal(run.state.frame(), one.state.frame(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ts": [START + 10**12, START + 10**12 - 1, START + 10**12]}, "goes backwards for symbol 'S1' at row 1"),
+        ({"ts": [START + 10**12, START + 10**12, 5 * 10**15]}, "goes backwards for symbol 'S2' at row 2"),
+        ({"ts": pd.array([START + 10**12, None, START + 10**12], "Int64")}, "no time at row 1"),
+        ({"symbol": ["S1", None, "S2"]}, "no symbol at row 1"),
+        ({"symbol": ["S1", 7, "S2"]}, "holds 7 at row 1"),
+        ({"symbol": ["S1", ["S1"], "S2"]}, "at row 1"),
+        ({"x": ["a", "b", "c"]}, "must hold numbers"),
+    ],
+)
+@pytest.mark.parametrize("sort", [dict, pd.DataFrame])
+def test_a_refusal_leaves_the_last_times_as_they_were(sort: Any, wrong: dict[str, Any], words: str) -> None:
+    run = PIPELINE.start()
+    run(market())
+    before = run.state.copy()
+    good = {"symbol": ["S1", "S1", "S2"], "ts": [START + 10**12] * 3, "x": [1.0, 2.0, 3.0]}
+    bad = good | wrong
+    bad["symbol"] = np.array(bad["symbol"] + [0], object)[:-1]
+    with pytest.raises(ft.DataError, match=words):
+        run(sort(bad))
+    assert_array_equal(run.state.last, before.last)
+    assert run.state.symbols == before.symbols
+    given, refused = run.accept(sort(bad)) if "x" not in wrong and "symbol" not in wrong else (None, None)
+    if refused is not None:
+        assert len(refused) == 1
+        assert len(given["x"]) == 2
+
+
+def test_among_integers_no_other_type_is_a_symbol() -> None:
+    run = ft.Pipeline(ft.diff("x"), time=None).start()
+    run({"symbol": np.arange(50), "x": np.ones(50)})
+    for symbol in (True, 1.0):
+        with pytest.raises(ft.DataError, match="symbols must be"):
+            run({"symbol": np.array([symbol, symbol], object), "x": np.ones(2)})
+    assert run({"symbol": np.array([1, 2], object), "x": np.ones(2)})["diff"].tolist() == [0.0, 0.0]
+    with pytest.raises(ft.DataError, match="one is a string, one an integer"):
+        run({"symbol": np.array(["1", "2"], object), "x": np.ones(2)})
+
+
+def test_a_new_symbol_among_known_ones_is_learned() -> None:
+    run = ft.Pipeline(ft.diff("x")).start()
+    run({"symbol": [f"S{j}" for j in range(50)], "ts": np.full(50, START), "x": np.ones(50)})
+    given = run({"symbol": ["S4", "new", "S4"], "ts": [START + 1] * 3, "x": [3.0, 5.0, 9.0]})
+    assert_array_equal(given["diff"], [2.0, np.nan, 6.0])
+    assert run.state.symbols[-1] == "new"
+    assert run.state.last[[4, 5, 50]].tolist() == [START + 1, START, START + 1]
