@@ -21,8 +21,8 @@ from fintech_toolkit.engines.dask.scans import check_apart, in_partition, scanne
 from fintech_toolkit.engines.memory.flow_run import OPERATORS, together
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.relational import OPERATIONS
-from fintech_toolkit.engines.memory.wavefront import one_thread
 from fintech_toolkit.flow.nodes import Node
+from fintech_toolkit.scan.threads import one_thread
 
 
 class Advanced(NamedTuple):
