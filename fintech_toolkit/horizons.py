@@ -9,7 +9,7 @@ from fintech_toolkit.engines.memory.asof import same_sort
 from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 from fintech_toolkit.frames.views import is_dask, is_stream
 
 
@@ -185,7 +185,7 @@ def window_join(
     2  10.0  0       0   NaN
     """
     sides = AsOf.of(symbol, time, left_on, right_on, unit, columns, by, on)
-    return _joined(left, right, Windowed.checked(sides, before, after, agg))
+    return _joined(left, right, WindowOptions.checked(sides, before, after, agg))
 
 
 def interval_join(

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow import flow_plan
-from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
-from fintech_toolkit.flow.feed_joins import Horizon
-from fintech_toolkit.flow.nodes import Node, sources
-from fintech_toolkit.flow.operations import (
-    AsOfJoin,
-    Filter,
-    HorizonJoin,
-    IntervalJoin,
-    Join,
-    Pipe,
-    Rename,
-    Select,
-    WindowJoin,
-)
+from fintech_toolkit.flow.joining import JoinMethods
+from fintech_toolkit.flow.nodes import names_of_columns, sources
+from fintech_toolkit.flow.operations import Filter, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
 from fintech_toolkit.flow.serial import from_data, to_data
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.windows import Windowed, Windows
 from fintech_toolkit.scan.steps import Step
 
 
-class FlowDescription:
+class FlowDescription(JoinMethods):
     """A tree of nodes, to which methods add. Immutable, pure data.
 
     `fintech_toolkit.Flow` is one that can be run.
     """
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
 
     def filter(self, where: Any) -> Self:
         """Keep rows that meet conditions.
@@ -64,7 +50,7 @@ class FlowDescription:
         ParameterError
             If there is none, one is no name, or one is named twice.
         """
-        return type(self)(Select(self.node, _names(columns, "select")))
+        return type(self)(Select(self.node, names_of_columns(columns, "select")))
 
     def rename(self, names: Mapping[str, str]) -> Self:
         """Call columns by other names: ``{"old": "new"}``.
@@ -100,179 +86,102 @@ class FlowDescription:
     def __or__(self, other: Step | Description) -> Self:
         return self.pipe(other)
 
-    def join(
+    def window(
         self,
-        reference: FlowDescription,
-        on: str | Sequence[str] | None = None,
+        size: Any,
         *,
-        left_on: str | Sequence[str] | None = None,
-        right_on: str | Sequence[str] | None = None,
-        how: str = "inner",
-        select: Sequence[str] | None = None,
-        where: Any = None,
-    ) -> Self:
-        """Append columns of the one row of a reference that has the same key.
+        every: Any = None,
+        lateness: Any = 0,
+        symbol: str | None = "symbol",
+        time: str = "ts",
+        unit: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Windowed[Self]:
+        """Give a row for each window of time in which a symbol has rows; ``.agg(…)`` says what is in it.
+
+        A window holds the rows at ``start <= time < end``; it starts at a whole multiple of `every` since 1970 UTC.
+
+        On all there is, nothing is late. Frame by frame and live, windows are over once the latest time that any row
+        has had, less `lateness`, has reached their end; a row of which a window is over by then is late: it is in no
+        window, but in the run's ``late`` and counted in its ``counts``. As rows are judged one by one, it makes no
+        difference how they are cut into frames; where none is late, the result is that of all there is.
 
         Parameters
         ----------
-        reference : Flow
-            Its keys are unique: two rows with one key that is asked for are an error.
-        on : str or list of str
-            The columns that are equal. A missing value equals nothing.
-        left_on, right_on : str or list of str, optional
-            Instead of `on`, where they are called differently.
-        how : {"inner", "left"}
-            Whether rows that meet none are dropped, or kept with missing values.
-        select : list of str, optional
-            The columns that are appended; all but the key, if left out.
-        where : conditions, optional
-            Conditions on rows of the reference, as for `filter`.
+        size : str or duration
+            How long a window is, such as ``"1min"``.
+        every : str or duration, optional
+            How far windows are apart, `size` if left out; not more than that.
+        lateness : str or duration
+            By how much a row may come after one of a later time.
+        symbol : str or None
+            The column of symbols; None: all rows are of one.
+        time : str
+            The column of event times.
+        unit : {"s", "ms", "us", "ns"}, optional
+            The unit of integer times.
+        columns : dict of str to str, optional
+            What columns are called, of steps too.
+
+        Returns
+        -------
+        Windowed
+            Its method `agg` gives the flow.
 
         Raises
         ------
         ParameterError
             If an argument is not what it must be.
-        """
-        ours, theirs = _keys(on, left_on, right_on)
-        if how not in ("inner", "left"):
-            raise ParameterError(f"how={how!r} must be 'inner' or 'left'.")
-        there = _flow(reference, "join").node
-        if where is not None:
-            there = Filter(there, Conditions.checked(where))
-        columns = None if select is None else _names(select, "select=")
-        return type(self)(Join(self.node, there, ours, theirs, how, columns))
 
-    def asof_join(
+        Examples
+        --------
+        >>> import pandas as pd, fintech_toolkit as ft
+        >>> ticks = {"symbol": "A", "ts": [5, 20, 70], "price": [10.0, 12.0, 11.0], "size": [1.0, 3.0, 1.0]}
+        >>> minutes = ft.source("trades").window("1min", unit="s")
+        >>> flow = minutes.agg(high=("price", "max"), n=("price", "count"), vwap=ft.vwap("price", "size"))
+        >>> flow(trades=pd.DataFrame(ticks))
+          symbol  ts  window_end  high  n  vwap  known_at
+        0      A   0          60  12.0  2  11.5        60
+        1      A  60         120  11.0  1  11.0       120
+        """
+        durations = {"size": size, "every": every, "lateness": lateness}
+        return Windowed(type(self), self.node, Windows.checked(symbol, time, columns, unit, durations, "size"), columns)
+
+    def session_window(
         self,
-        right: FlowDescription,
+        gap: Any,
+        *,
+        lateness: Any = 0,
         symbol: str | None = "symbol",
         time: str = "ts",
-        left_on: str | None = None,
-        right_on: str | None = None,
-        direction: str = "backward",
-        tolerance: Any = None,
-        allow_exact_matches: bool = True,
-        suffixes: Sequence[str] = ("", "_right"),
-        unfinished: bool = False,
         unit: str | None = None,
         columns: Mapping[str, str] | None = None,
-        *,
-        by: Any = ...,
-        on: Any = ...,
-    ) -> Self:
-        """Append the columns of the row of another feed that held as of each row's time.
+    ) -> Windowed[Self]:
+        """Give a row for each stretch in which a symbol has rows that are less than a gap apart.
 
-        The arguments are those of `fintech_toolkit.asof_join`.
+        A window starts at the time of its first row, and ends when `gap` has gone by after its last; a row at that very
+        time begins another. Frame by frame and live, rows before the latest time that any row has had, less `lateness`,
+        are late. All else is as for `window`.
+
+        Parameters
+        ----------
+        gap : str or duration
+            How long nothing comes between two windows.
+        lateness, symbol, time, unit, columns
+            As for `window`.
+
+        Returns
+        -------
+        Windowed
+            Its method `agg` gives the flow.
 
         Raises
         ------
         ParameterError
             If an argument is not what it must be.
         """
-        options = AsOf.checked(
-            symbol,
-            time,
-            left_on,
-            right_on,
-            direction,
-            tolerance,
-            allow_exact_matches,
-            suffixes,
-            unfinished,
-            unit,
-            columns,
-            by,
-            on,
-        )
-        return type(self)(AsOfJoin(self.node, _flow(right, "asof_join").node, options))
-
-    def horizon_join(
-        self,
-        right: FlowDescription,
-        offsets: Sequence[str],
-        select: Sequence[str] | None = None,
-        symbol: str | None = "symbol",
-        time: str = "ts",
-        left_on: str | None = None,
-        right_on: str | None = None,
-        tolerance: Any = None,
-        allow_exact_matches: bool = True,
-        unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        *,
-        by: Any = ...,
-        on: Any = ...,
-    ) -> Self:
-        """Append the columns of the rows of another feed that held so long before or after each row.
-
-        The arguments are those of `fintech_toolkit.horizon_join`.
-
-        Raises
-        ------
-        ParameterError
-            If an argument is not what it must be.
-        """
-        names = (symbol, time, left_on, right_on)
-        sides = AsOf.of(*names, unit, columns, by, on, tolerance=tolerance, exact=allow_exact_matches)
-        options = Horizon.checked(sides, offsets, select)
-        return type(self)(HorizonJoin(self.node, _flow(right, "horizon_join").node, options))
-
-    def window_join(
-        self,
-        right: FlowDescription,
-        before: Any,
-        after: Any = "0s",
-        *,
-        agg: Mapping[str, Sequence[str]],
-        symbol: str | None = "symbol",
-        time: str = "ts",
-        left_on: str | None = None,
-        right_on: str | None = None,
-        unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        by: Any = ...,
-        on: Any = ...,
-    ) -> Self:
-        """Append what the rows of another feed come to within a window around each row.
-
-        The arguments are those of `fintech_toolkit.window_join`.
-
-        Raises
-        ------
-        ParameterError
-            If an argument is not what it must be.
-        """
-        sides = AsOf.of(symbol, time, left_on, right_on, unit, columns, by, on)
-        options = Windowed.checked(sides, before, after, agg)
-        return type(self)(WindowJoin(self.node, _flow(right, "window_join").node, options))
-
-    def interval_join(
-        self,
-        right: FlowDescription,
-        within: Any,
-        symbol: str | None = "symbol",
-        time: str = "ts",
-        left_on: str | None = None,
-        right_on: str | None = None,
-        suffixes: Sequence[str] = ("", "_right"),
-        unit: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        *,
-        by: Any = ...,
-        on: Any = ...,
-    ) -> Self:
-        """Join each row with each row of another feed that is near it.
-
-        The arguments are those of `fintech_toolkit.interval_join`.
-
-        Raises
-        ------
-        ParameterError
-            If an argument is not what it must be.
-        """
-        sides = AsOf.of(symbol, time, left_on, right_on, unit, columns, by, on, suffixes=suffixes)
-        options = Interval.checked(sides, within)
-        return type(self)(IntervalJoin(self.node, _flow(right, "interval_join").node, options))
+        durations = {"gap": gap, "lateness": lateness}
+        return Windowed(type(self), self.node, Windows.checked(symbol, time, columns, unit, durations, "gap"), columns)
 
     @property
     def sources(self) -> list[str]:
@@ -326,29 +235,3 @@ class FlowDescription:
 
     def _repr_html_(self) -> str:
         return flow_plan.html(self.node)
-
-
-def _flow(value: Any, what: str) -> FlowDescription:
-    if not isinstance(value, FlowDescription):
-        raise ParameterError(f"{what} takes a flow, such as ft.source('quotes'), not {type(value).__name__}.")
-    return value
-
-
-def _names(names: Any, what: str) -> tuple[str, ...]:
-    if len(names) == 1 and not isinstance(names, str) and isinstance(names[0], list | tuple):
-        names = names[0]
-    listed: tuple[str, ...] = (names,) if isinstance(names, str) else tuple(names)
-    if not listed or not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
-        raise ParameterError(f"{what} takes names of columns, each once; not {listed!r}.")
-    return listed
-
-
-def _keys(on: Any, left_on: Any, right_on: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if (on is None) == (left_on is None and right_on is None) or (left_on is None) != (right_on is None):
-        raise ParameterError("A join needs on=…, or left_on=… and right_on=…, to say which columns are equal.")
-    ours, theirs = (
-        (_names(on, "on="),) * 2 if on is not None else (_names(left_on, "left_on="), _names(right_on, "right_on="))
-    )
-    if not ours or len(ours) != len(theirs):
-        raise ParameterError(f"left_on={left_on!r} and right_on={right_on!r} must name as many columns.")
-    return ours, theirs

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from fintech_toolkit.errors import ColumnError, FintechToolkitError, did_you_mean
+from fintech_toolkit.errors import ColumnError, FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.flow.conditions import Conditions
 
 
@@ -20,8 +20,8 @@ class Effect:
         Whether each row comes out once, at most once, or rows of the node's own come out.
     order, together : bool
         Whether rows stay in their order, and in the partition in which they are.
-    needs : {"nothing", "order within the symbol"}
-        What it needs of the rows before.
+    needs : {"nothing", "order within the symbol", "all of a time"}
+        What it needs of the rows before: each symbol's in order of time, or all up to a time before it goes on.
     """
 
     rows: str
@@ -157,3 +157,19 @@ def listed(names: Sequence[str]) -> str:
     """Return names as a text, of many the first ones."""
     shown = ", ".join(names[:6])
     return f"{shown} and {len(names) - 6} more" if len(names) > 6 else shown
+
+
+def names_of_columns(names: Any, what: str) -> tuple[str, ...]:
+    """Return names of columns as a user gives them: one, several, or a list of them.
+
+    Raises
+    ------
+    ParameterError
+        If they are none, or one is there twice.
+    """
+    if len(names) == 1 and not isinstance(names, str) and isinstance(names[0], list | tuple):
+        names = names[0]
+    listed: tuple[str, ...] = (names,) if isinstance(names, str) else tuple(names)
+    if not listed or not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
+        raise ParameterError(f"{what} takes names of columns, each once; not {listed!r}.")
+    return listed

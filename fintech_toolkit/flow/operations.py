@@ -12,7 +12,7 @@ from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Effect, Node, listed, require_column
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class HorizonJoin(FeedJoin):
 class WindowJoin(FeedJoin):
     """Beside each row what the rows of another feed near it come to."""
 
-    options: Windowed
+    options: WindowOptions
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.schema import KNOWN_AT
 
 Columns = Mapping[Node, list[str]]
@@ -84,6 +85,8 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
         return []
     if isinstance(node, FeedJoin):
         return node.options.needs(wanted, columns[0], columns[1])
+    if isinstance(node, Window):
+        return [{*_narrow_window(node, wanted).reads, *{KNOWN_AT}.intersection(columns[0])}]
     carried = [place for name in wanted if (place := node.carries(name, *columns)) is not None]
     reads: list[set[str]] = [{name for side, name in carried if side == s} for s in range(len(columns))]
     if isinstance(node, Filter):
@@ -116,9 +119,15 @@ def _fewer_columns(node: Node, wanted: set[str], columns: Columns) -> Node:
             return replace(node, columns=kept)
     if isinstance(node, FeedJoin):
         return replace(node, options=node.options.narrowed(wanted))
+    if isinstance(node, Window):
+        return _narrow_window(node, wanted)
     if isinstance(node, Join):
         taken = node.taken(columns[node.reference])
         kept = tuple(name for name in taken if name in wanted)
         if len(kept) < len(taken):
             return replace(node, columns=kept)
     return node
+
+
+def _narrow_window(node: Window, wanted: set[str]) -> Window:
+    return replace(node, aggregates=tuple(each for each in node.aggregates if each.name in wanted))

@@ -10,6 +10,7 @@ from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.nodes import Node, Source, columns_of, rebuilt, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, IntervalJoin, Join, Pipe, Select
 from fintech_toolkit.flow.projection import fewer_columns, fewer_steps
+from fintech_toolkit.flow.windows import Window
 
 Gives = Callable[[Node], list[str]]
 Rule = Callable[[Node, Gives], Node]
@@ -66,6 +67,8 @@ def _places_below(where: Conditions, below: Node, gives: Gives) -> dict[int, Con
             return {0: where}
         if not pipeline.stateless or pipeline.emits:
             return {}
+    if isinstance(below, Window):
+        return {0: where} if where.columns == [below.windows.symbol] else {}
     carried = {name: below.carries(name, *columns) for name in where.columns}
     places = {place[0] for place in carried.values() if place is not None}
     if len(places) != 1 or None in carried.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from typing import Any
 
 from fintech_toolkit.errors import KernelError, PipelineError
@@ -23,7 +24,8 @@ from fintech_toolkit.flow.operations import (
     WindowJoin,
 )
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
+from fintech_toolkit.flow.windows import Aggregate, Window, Windows
 
 FORMAT = 1
 
@@ -38,12 +40,13 @@ KINDS: dict[str, type[Node]] = {
     "horizon_join": HorizonJoin,
     "window_join": WindowJoin,
     "interval_join": IntervalJoin,
+    "window": Window,
 }
 _CALLED = {kind: name for name, kind in KINDS.items()}
 OPTIONS: dict[type[Node], type[FeedOptions]] = {
     AsOfJoin: AsOf,
     HorizonJoin: Horizon,
-    WindowJoin: Windowed,
+    WindowJoin: WindowOptions,
     IntervalJoin: Interval,
 }
 
@@ -91,7 +94,9 @@ def _plain(value: Any) -> Any:
         return value.to_data()
     if isinstance(value, Description):
         return json.loads(value.to_json())
-    return [list(v) if isinstance(v, tuple) else v for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, Windows | Aggregate):
+        return {f.name: _plain(v) for f in fields(value) if (v := getattr(value, f.name)) is not None}
+    return [_plain(v) if isinstance(v, tuple | Aggregate) else v for v in value] if isinstance(value, tuple) else value
 
 
 def _node_from_data(data: dict[str, Any]) -> Node:
@@ -109,4 +114,14 @@ def _made(kind: type[Node], name: str, value: Any) -> Any:
         return Description.from_json(json.dumps(value))
     if name == "options":
         return OPTIONS[kind].from_data(value)
+    if name == "windows":
+        return Windows(**value)
+    if name == "aggregates":
+        return tuple(map(_aggregate, value))
     return tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, list) else value
+
+
+def _aggregate(data: dict[str, Any]) -> Aggregate:
+    if "pipeline" in data:
+        return Aggregate.checked(data["name"], Description.from_json(json.dumps(data["pipeline"])).steps[0], {})
+    return Aggregate.checked(data["name"], (data["column"], data["how"]), {})

@@ -29,7 +29,7 @@ class Aggregate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Windowed:
+class WindowOptions:
     """The options of a join with windows; see `fintech_toolkit.window_join`. Durations are in nanoseconds."""
 
     sides: AsOf
@@ -40,7 +40,7 @@ class Windowed:
     called: ClassVar[str] = "window join"
 
     @classmethod
-    def checked(cls, sides: AsOf, before: Any, after: Any, agg: Any) -> Windowed:
+    def checked(cls, sides: AsOf, before: Any, after: Any, agg: Any) -> WindowOptions:
         """Return the options as a user gives them.
 
         Raises
@@ -209,7 +209,7 @@ def _span(nanoseconds: int) -> str:
 FEED_OPTIONS: dict[str, type[FeedOptions]] = {
     "AsOf": AsOf,
     "Horizon": Horizon,
-    "Windowed": Windowed,
+    "WindowOptions": WindowOptions,
     "Interval": Interval,
 }
 """The options of joins of two feeds, by their names in files."""

@@ -56,6 +56,7 @@ FEED_JOINS = (
     "tests/joins/test_interval_join.py",
 )
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
+WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
 REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
 FLOWS = (
@@ -119,6 +120,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/horizon.py": FEED_JOINS,
     "engines/dask/near_rows.py": FEED_JOINS,
     "engines/dask/chain.py": (*PLANS, "tests/engines/test_everyday.py"),
+    "engines/dask/operator_chain.py": WINDOWS,
     "engines/dask/partition_files.py": DATASETS,
     "engines/dask/partitions.py": (*DATASETS, *PLANS),
     "engines/dask/routing.py": JOINS_ON_DASK,
@@ -126,6 +128,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/scans.py": (*PLANS, "tests/engines/test_everyday.py"),
     "engines/dask/shuffle.py": (*PLANS, *DATASETS),
     "engines/dask/versions.py": DATASETS,
+    "engines/dask/windows.py": WINDOWS,
     "engines/dask/workers.py": ("fintech_toolkit/engines/dask/workers.py", "tests/engines/test_plans.py"),
     "engines/dask/dataflow.py": ("tests/flows/test_engines.py", "tests/flows/test_files.py", *FLOWS[1:3]),
     "engines/live/*": FEEDS,
@@ -133,6 +136,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/live/batch.py": (*FEEDS, "tests/live/test_sinks.py", "tests/live/test_dead_letters.py"),
     "engines/live/dataflow.py": ("tests/flows/test_engines.py",),
     "engines/live/pipeline.py": (*FEEDS, "tests/live/test_nodes.py"),
+    "engines/live/windows.py": WINDOWS,
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
@@ -197,6 +201,10 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/waiting_join.py": (*FEEDS_JOINED, *FEED_JOINS),
     "engines/memory/versions.py": REFERENCES,
     "engines/memory/wavefront.py": ("tests/engines/test_wavefront.py", *EDGES),
+    "engines/memory/window_columns.py": WINDOWS,
+    "engines/memory/window_loops.py": WINDOWS,
+    "engines/memory/window_run.py": WINDOWS,
+    "engines/memory/windows.py": WINDOWS,
     "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
     "flow/feed_joins.py": FEED_JOINS,
@@ -204,6 +212,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "flow/conditions.py": ("tests/flows/test_conditions.py", *FLOWS),
     "flow/plan.py": ("tests/test_pipeline.py",),
     "flow/pipeline.py": (*FRAMES, *STATES),
+    "flow/windows.py": WINDOWS,
     "joins.py": (*JOINS, "tests/joins/test_hostile.py"),
     "kafka/*": FEEDS,
     "kafka/arrow_codec.py": CODECS,

@@ -19,7 +19,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
-from fintech_toolkit.engines.dask import feed_joins, partitions, plans, versions
+from fintech_toolkit.engines.dask import feed_joins, partitions, plans, versions, windows
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
@@ -43,6 +43,7 @@ from fintech_toolkit.flow.operations import (
 )
 from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
 from fintech_toolkit.flow.rules import optimised
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_dask, sort_of
 from fintech_toolkit.scan.threads import one_thread
 
@@ -180,6 +181,7 @@ LOWERINGS: dict[type[Node], Callable[..., Any]] = {
     HorizonJoin: _join_feeds,
     WindowJoin: _join_feeds,
     IntervalJoin: _join_feeds,
+    Window: windows.apply,
 }
 EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
@@ -188,6 +190,7 @@ EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     HorizonJoin: _explained_feeds,
     WindowJoin: _explained_feeds,
     IntervalJoin: _explained_feeds,
+    Window: windows.explain,
 }
 
 

@@ -82,6 +82,8 @@ def time_order(frame: Any, time: str | None) -> TimeOrder:
         return TimeOrder(as_they_are, "there is one partition")
     if time is None:
         return TimeOrder(as_they_are, "without a time column rows count as being in order")
+    if _out_of_chain(frame, time):
+        return TimeOrder(as_they_are, "the windows come in the order of their ends out of the chain before")
     if isinstance(frame, Repartition) and _splits_evenly(frame):
         below = time_order(frame.frame, time)
         if below.order == list(range(frame.frame.npartitions)):
@@ -119,12 +121,22 @@ def order_by_symbol(frame: Any, symbol: str | None, time: str | None) -> Evidenc
     """
     if symbol is None or time is None or (isinstance(frame, dx.Partitions) and not _ascend(frame.partitions)):
         return Evidence(False, "")
-    if isinstance(frame, PartitionScan) and frame.emits_in_order(symbol, time):
+    if hasattr(frame, "emits_in_order") and frame.emits_in_order(symbol, time):
         return Evidence(True, "the rows of each symbol come in time order out of the chain before")
     symbols, times = _below(frame, symbol), _below(frame, time)
     if symbols is None or times is None or symbols[0] is not times[0]:
         return Evidence(False, "")
     return order_by_symbol(symbols[0], symbols[1], times[1])
+
+
+def _out_of_chain(frame: Any, time: str) -> bool:
+    """Whether rows were made along a chain in order of a time, and lie as they were made."""
+    if hasattr(frame, "in_time_order"):
+        return frame.in_time_order(time)
+    below = _below(frame, time)
+    if below is None or (isinstance(frame, dx.Partitions) and not _ascend(frame.partitions)):
+        return False
+    return _out_of_chain(*below)
 
 
 def _ascend(partitions: list[int]) -> bool:

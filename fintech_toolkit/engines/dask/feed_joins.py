@@ -9,12 +9,12 @@ from fintech_toolkit.engines.dask import asof, horizon, near_rows
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.plan import Plan
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 
 _JOINS: dict[type[FeedOptions], Callable[..., Any]] = {
     AsOf: asof.join,
     Horizon: horizon.join,
-    Windowed: near_rows.join,
+    WindowOptions: near_rows.join,
     Interval: near_rows.join,
 }
 
@@ -32,5 +32,5 @@ def join(left: Any, right: Any, options: FeedOptions) -> Any:
 
 def explain(left: Any, right: Any, options: FeedOptions) -> Plan:
     """Return by which route they would be joined; nothing is computed."""
-    near = isinstance(options, Windowed | Interval)
+    near = isinstance(options, WindowOptions | Interval)
     return asof.explain(left, right, options.sides, near_rows.route_of if near else asof.route_of)

@@ -28,13 +28,13 @@ from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.near_rows import aggregated, paired, pairs
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 from fintech_toolkit.frames.times import times
 from fintech_toolkit.frames.views import PandasFrame, is_dask
 from fintech_toolkit.schema import Array
 
 
-def join(left: Any, right: Any, options: Windowed | Interval) -> Any:
+def join(left: Any, right: Any, options: WindowOptions | Interval) -> Any:
     """Return the lazy join of a Dask frame with a Dask or pandas frame.
 
     Raises
@@ -70,7 +70,7 @@ def route_of(right: Any, sides: AsOf) -> Route:
 
 
 def answer(
-    right: pd.DataFrame, pieces: list[pd.DataFrame], options: Windowed | Interval, partition: int
+    right: pd.DataFrame, pieces: list[pd.DataFrame], options: WindowOptions | Interval, partition: int
 ) -> list[pd.DataFrame]:
     """Return for every piece what is appended to its rows, with the numbers of these as index.
 
@@ -94,7 +94,7 @@ def answer(
     return [found.iloc[start:end] for start, end in pairwise(ends)]
 
 
-def _found(asked: pd.DataFrame, right: pd.DataFrame, options: Windowed | Interval) -> tuple[Array, pd.DataFrame]:
+def _found(asked: pd.DataFrame, right: pd.DataFrame, options: WindowOptions | Interval) -> tuple[Array, pd.DataFrame]:
     """Return what is found for rows that ask, and which of them each row of it is for."""
     here, there = PandasFrame(asked), PandasFrame(right)
     if isinstance(options, Interval):
@@ -103,10 +103,12 @@ def _found(asked: pd.DataFrame, right: pd.DataFrame, options: Windowed | Interva
     return np.arange(len(asked)), pd.DataFrame(aggregated(here, there, options))
 
 
-def assemble(left: pd.DataFrame, answers: list[pd.DataFrame], like: pd.DataFrame, options: Windowed | Interval) -> Any:
+def assemble(
+    left: pd.DataFrame, answers: list[pd.DataFrame], like: pd.DataFrame, options: WindowOptions | Interval
+) -> Any:
     """Put the answers beside the rows of left that they belong to."""
     there = concat([rows for rows in answers if len(rows)] or answers[:1])
-    if isinstance(options, Windowed):
+    if isinstance(options, WindowOptions):
         lacks = np.setdiff1d(np.arange(len(left)), there.index)  # no row of right has their symbol
         if len(lacks):
             nothing = pd.DataFrame(aggregated(PandasFrame(left.iloc[lacks]), PandasFrame(like), options), index=lacks)

@@ -11,11 +11,13 @@ from fintech_toolkit.engines.live import asof
 from fintech_toolkit.engines.live.batch import batch_of
 from fintech_toolkit.engines.live.pipeline import PipelineNode
 from fintech_toolkit.engines.live.states import pass_on
+from fintech_toolkit.engines.live.windows import WindowNode
 from fintech_toolkit.engines.memory.flow_run import JoinOperator
 from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_stream
 
 
@@ -63,6 +65,8 @@ def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | Non
         return RowNode(before[0], lambda frame: operation(node, frame))
     if isinstance(node, Pipe):
         return PipelineNode(before[0], node.pipeline, None, ahead)
+    if isinstance(node, Window):
+        return WindowNode(before[0], node)
     left, other = before
     if isinstance(node, FeedJoin):
         if not is_stream(left):

@@ -10,13 +10,13 @@ from fintech_toolkit.engines.memory.horizon import horizon_frames
 from fintech_toolkit.engines.memory.near_rows import interval_frames, windowed_frames
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
-from fintech_toolkit.flow.window_joins import Interval, Windowed
+from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 from fintech_toolkit.frames.views import Joinable
 
 _JOINS: dict[type[FeedOptions], Callable[..., Any]] = {
     AsOf: join_frames,
     Horizon: horizon_frames,
-    Windowed: windowed_frames,
+    WindowOptions: windowed_frames,
     Interval: interval_frames,
 }
 

@@ -20,10 +20,12 @@ from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
+from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
 from fintech_toolkit.errors import ParameterError, PipelineError, StateError, did_you_mean
 from fintech_toolkit.flow.nodes import Node, Source, sources, walk
 from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, IntervalJoin, Join, Pipe, WindowJoin
 from fintech_toolkit.flow.serial import identity
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import joinable, wrap
 
 KIND = b"fintech_toolkit.flow_state"
@@ -80,7 +82,7 @@ class FeedOperator:
     def advance(self, left: Any, right: Any) -> Any:
         answers = [] if right is None else [self._join.right(right)]
         answers += [] if left is None else [self._join.left(left)]
-        return _together(answers)
+        return together(answers)
 
     def flush(self) -> Any:
         return self._join.flush()
@@ -126,6 +128,7 @@ OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     WindowJoin: (FeedOperator, WaitingJoin),
     IntervalJoin: (FeedOperator, WaitingJoin),
     Join: (JoinOperator, ReferenceRows),
+    Window: (WindowOperator, WindowRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""
 
@@ -277,9 +280,17 @@ class FlowRun:
         return FlowState(known)
 
     @property
+    def late(self) -> dict[int, Any]:
+        """The rows among the last frames that came too late for windows, by node, numbered as in `counts`. The next
+        frames bring others.
+        """
+        late = {place + 1: getattr(operator, "late", None) for place, operator in self._operators.items()}
+        return {number: rows for number, rows in late.items() if rows is not None}
+
+    @property
     def counts(self) -> pd.DataFrame:
         """Rows in and out of every node so far: what went in has come out, was filtered out, met no row of a reference,
-        was replaced by rows that the node emits, or waits.
+        was replaced by rows that the node emits, came late, or waits.
         """
         rows = []
         for place, (node, count) in enumerate(zip(self._nodes, self._counts, strict=True)):
@@ -313,7 +324,7 @@ class FlowRun:
                         made = operator.advance(*before)
                         advanced = True
                         if ended:
-                            made = _together([made, operator.flush()])
+                            made = together([made, operator.flush()])
                     came.append(made)
         except BaseException as error:
             if advanced:
@@ -330,9 +341,12 @@ class FlowRun:
             if node.effect.rows == "drops":
                 why = "unmatched" if isinstance(node, Join) else "filtered"
                 count.dropped[why] = count.dropped.get(why, 0) + arrived - left
+        for number, late in self.late.items():
+            dropped = self._counts[number - 1].dropped
+            dropped["late"] = dropped.get("late", 0) + _rows(late)
 
 
-_NONE = {"filtered": 0, "unmatched": 0}
+_NONE = {"filtered": 0, "unmatched": 0, "late": 0}
 
 
 def _rows(frame: Any) -> int:
@@ -341,7 +355,7 @@ def _rows(frame: Any) -> int:
     return 0 if frame is None else joinable(frame).rows
 
 
-def _together(frames: list[Any]) -> Any:
+def together(frames: list[Any]) -> Any:
     """Return frames of which some may be None as one; those without rows only if there are no others."""
     there = [frame for frame in frames if frame is not None]
     filled = [frame for frame in there if joinable(frame).rows] or there[:1]

@@ -11,7 +11,7 @@ from fintech_toolkit.engines.memory.horizon import known_later, with_known
 from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, read_side, shifted
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.flow.window_joins import Aggregate, Interval, Windowed
+from fintech_toolkit.flow.window_joins import Aggregate, Interval, WindowOptions
 from fintech_toolkit.frames.symbols import SymbolTable
 from fintech_toolkit.frames.times import times
 from fintech_toolkit.frames.views import Frame, Joinable, joinable
@@ -116,7 +116,7 @@ class _Windows:
         _ranges(here.codes, *span, *pointers, ends, there.ts[self.order], self.starts, self.ends)
 
 
-def windowed_frames(left: Joinable, right: Joinable, options: Windowed, right_first_row: int = 0) -> Any:
+def windowed_frames(left: Joinable, right: Joinable, options: WindowOptions, right_first_row: int = 0) -> Any:
     """Join two frames in memory, each row with what right comes to within its window."""
     options.gives(left.names, right.names)  # complains about names
     sides = options.sides.resolved(left.names, right.names)
@@ -124,7 +124,7 @@ def windowed_frames(left: Joinable, right: Joinable, options: Windowed, right_fi
     return known_later(left, result, sides, options.after)
 
 
-def aggregated(left: Joinable, right: Joinable, options: Windowed, right_first_row: int = 0) -> dict[str, Any]:
+def aggregated(left: Joinable, right: Joinable, options: WindowOptions, right_first_row: int = 0) -> dict[str, Any]:
     """Return the columns that windows come to, for each row of left."""
     sides = options.sides.resolved(left.names, right.names)
     here, there, symbols = _read_both(left, right, sides, right_first_row)

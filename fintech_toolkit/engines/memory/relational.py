@@ -18,6 +18,7 @@ from fintech_toolkit.engines.memory.key_report import report
 from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
+from fintech_toolkit.engines.memory.windows import aggregated
 from fintech_toolkit.errors import ColumnError, FintechToolkitError, PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import (
@@ -32,6 +33,7 @@ from fintech_toolkit.flow.operations import (
     Select,
     WindowJoin,
 )
+from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
 
@@ -133,5 +135,6 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     HorizonJoin: _feeds,
     WindowJoin: _feeds,
     IntervalJoin: _feeds,
+    Window: lambda node, frame: aggregated(node, joinable(frame)),
 }
 """For each kind of node but sources, what it makes of whole frames."""
