@@ -154,3 +154,25 @@ def test_of_arrays_with_symbols(rows: int) -> None:
         ft.ewma(frame["bid"], symbol=symbol, span=3)
     with pytest.raises(ft.DataError, match=f"goes backwards for symbol .* at row {row}"):
         ft.rolling_mean(frame["bid"], symbol=frame["symbol"], ts=backwards(frame, row)["ts"], window="1s")
+
+
+def as_values(frame: pd.DataFrame, row: int) -> dict[str, Any]:
+    return {name: frame[name].iloc[row] for name in frame}
+
+
+@pytest.mark.parametrize(
+    "case", [name for name in CASES if name not in ("no symbols", "no times", "a column that clashes")]
+)
+def test_of_a_tick(case: str) -> None:
+    """It is a frame of one row, whose ticks before came one by one too."""
+    change, message = CASES[case]
+    frame, row = good(FEW), FEW - 3
+    run = STEPS.start()
+    for place in range(row):
+        run.tick(**as_values(frame, place))
+    before = run.state.copy()
+    with pytest.raises(ft.FintechToolkitError) as error:
+        run.tick(**as_values(change(frame, row), row))
+    assert message.format(row=0, symbol=frame.loc[row, "symbol"]) in str(error.value)
+    same(run.state.frame(), before.frame())
+    run.tick(**as_values(frame, row))

@@ -20,7 +20,8 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.lane import Lane, has_lanes
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.ticks import emitted_rows
-from fintech_toolkit.errors import ColumnError, did_you_mean
+from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
+from fintech_toolkit.frames.order import no_symbol, no_time
 from fintech_toolkit.frames.sessions import SECOND, session_ids
 from fintech_toolkit.frames.views import DictFrame
 from fintech_toolkit.scan.values import EXACT, MISSING
@@ -50,7 +51,12 @@ def as_frame(pipeline: Description, symbol: Any, ts: Any, values: dict[str, Any]
     ------
     ColumnError
         If a value has the name of no column that the pipeline reads.
+    DataError
+        If a symbol or a time is given that is missing: alone it does not say of what sort it is.
     """
+    for name, value, say in ((pipeline.symbol, symbol, no_symbol), (pipeline.time, ts, no_time)):
+        if name is not None and value is not None and pd.api.types.is_scalar(value) and pd.isna(value):
+            raise DataError(say(name, "at row 0"))
     known = [*map(pipeline.source, pipeline.numeric_reads), *([KNOWN_AT] if pipeline.emits and pipeline.time else [])]
     given = {name: value for name, value in ((pipeline.symbol, symbol), (pipeline.time, ts)) if value is not None}
     for option, value, name in (("symbol", symbol, pipeline.symbol), ("ts", ts, pipeline.time)):
