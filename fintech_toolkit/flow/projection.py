@@ -47,6 +47,7 @@ def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Col
                 ]
                 before = [b if k == t else Select(b, tuple(k)) for b, k, t in zip(before, kept, there, strict=True)]
                 there = kept
+                changed = replace(changed, options=changed.options.narrowed(wanted[node]))
         elif isinstance(changed, Select):
             changed = replace(changed, columns=tuple(name for name in changed.columns if name in there[0]))
         elif isinstance(changed, Rename):

@@ -59,9 +59,9 @@ def flows(draw: Any, most: int = 5) -> ft.Flow:
     """A flow of trades, with as many operations at most, of which some are on the quotes before they are joined."""
     drawn = Drawn(ft.source("trades"), ["price", "size"], ["venue"])
     for _ in range(draw(st.integers(1, most))):
-        draw(st.sampled_from([_filtered, _piped, _renamed, _selected, _with_bonds, _with_quotes]))(draw, drawn)
+        draw(st.sampled_from(OPERATIONS))(draw, drawn)
     if draw(st.booleans()):
-        _selected(draw, drawn)
+        draw(st.sampled_from([_selected, _windowed]))(draw, drawn)
     return drawn.flow
 
 
@@ -157,3 +157,37 @@ def _with_quotes(draw: Any, drawn: Drawn) -> None:
     tolerance = draw(st.sampled_from([None, "1s"]))
     drawn.flow = drawn.flow.asof_join(theirs.flow, tolerance=tolerance, suffixes=("", "_q"))
     drawn.numbers += [f"{name}_q" if name in drawn.numbers else name for name in theirs.numbers]
+
+
+def _with_markouts(draw: Any, drawn: Drawn) -> None:
+    if "markouts" in drawn.joined or drawn.joined & {"bid_1s"}:
+        return
+    drawn.joined.add("markouts")
+    offsets = draw(st.sampled_from([["1s"], ["-1s", "0s", "500ms"]]))
+    drawn.flow = drawn.flow.horizon_join(ft.source("quotes"), offsets=offsets, select=["bid"], left_on="ts")
+    drawn.numbers += [f"bid_{offset}" for offset in offsets]
+
+
+def _with_nearby(draw: Any, drawn: Drawn) -> None:
+    if "nearby" in drawn.joined:
+        return
+    drawn.joined.add("nearby")
+    agg = {"near": ("ask", "count"), "widest": ("ask", "max"), "level": ("ask", "mean")}
+    drawn.flow = drawn.flow.window_join(ft.source("quotes"), before="2s", agg=agg, left_on="ts")
+    drawn.numbers += [*agg]
+
+
+def _windowed(draw: Any, drawn: Drawn) -> None:
+    """A window of what there is, which takes the place of it."""
+    made: dict[str, Any] = {"n": ("ts", "count")}
+    if drawn.numbers:
+        column = draw(st.sampled_from(drawn.numbers))
+        made |= {how: (column, how) for how in draw(st.sets(st.sampled_from(["max", "mean", "last"])))}
+        made["smooth"] = ft.ewma(column, span=3)
+    window = draw(st.sampled_from([{"size": "2s"}, {"size": "2s", "every": "1s"}, {"gap": "1s"}]))
+    start = drawn.flow.session_window if "gap" in window else drawn.flow.window
+    drawn.flow = start(**window).agg(**made)
+    drawn.numbers, drawn.texts = list(made), []
+
+
+OPERATIONS = [_filtered, _piped, _renamed, _selected, _with_bonds, _with_quotes, _with_markouts, _with_nearby]
