@@ -100,7 +100,8 @@ def _found(asked: pd.DataFrame, right: pd.DataFrame, options: WindowOptions | In
     if isinstance(options, Interval):
         rows, theirs = pairs(here, there, options)
         return rows, right.iloc[theirs]
-    return np.arange(len(asked)), pd.DataFrame(aggregated(here, there, options))
+    rows = np.arange(len(asked))
+    return rows, pd.DataFrame(aggregated(here, there, options), index=rows)  # of no aggregates there are as many rows
 
 
 def assemble(
