@@ -98,6 +98,16 @@ def every_kernel(short: bool) -> Rows:
     return bench_kernels.every_kernel(short)
 
 
+def flows(short: bool) -> Rows:
+    """A dataflow over files: filter, as-of join, reference join and five steps, against lazy Polars and DuckDB."""
+    from benchmarks import bench_flows
+
+    if short:
+        return bench_flows.run(5_000, 2_000, 20, 1)
+    sizes = ((1_200_000, 3), (12_000_000, 2))
+    return [row for rows, repeats in sizes for row in bench_flows.run(rows, 1_000_000, 90, repeats)]
+
+
 TABLES: tuple[Table, ...] = (
     arrays,
     several_series,
@@ -108,6 +118,7 @@ TABLES: tuple[Table, ...] = (
     asof_join,
     horizon_join,
     lookup,
+    flows,
     on_dask,
     generators,
     every_kernel,
