@@ -120,7 +120,8 @@ def duck(paths: dict[str, str], venues: list[str]) -> Any:
             max(price) over (w rows between 19 preceding and current row) as rolling_max, lag(mid) over w as lagged
         from joined window w as (partition by symbol order by ts)
     """
-    with duckdb.connect(config={"enable_progress_bar": "false"}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         return connection.sql(query).to_arrow_table()
 
 
