@@ -20,6 +20,7 @@ from dask.dataframe.utils import has_known_categories
 
 from fintech_toolkit.engines.dask import versions
 from fintech_toolkit.engines.dask.assignment import Assignment, Rule
+from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames import dtypes
 from fintech_toolkit.frames.order import check_present, no_time
@@ -91,7 +92,7 @@ def _write_file(frame: pd.DataFrame, number: int, folder: Path, layout: Layout) 
     table = pa.table(columns)
     file = f"part-{number:05d}.parquet"
     texts = [column.name for column in table.schema if not pa.types.is_floating(column.type)]
-    versions.write_whole(
+    write_whole(
         folder / file,
         lambda path: pq.write_table(table, path, row_group_size=ROWS_A_GROUP, use_dictionary=texts),
     )
@@ -136,13 +137,11 @@ def save_version(folder: Path, layout: Layout, files: list[File], rule: Rule) ->
         "columns": [{"name": name, **dtypes.describe(dtype)} for name, dtype in settled.items()],
     }
     examples = [dtypes.example(dtype, types.get(name), name) for name, dtype in settled.items()]
-    versions.write_whole(
-        folder / COLUMNS, lambda path: _write_arrow(path, pa.record_batch(examples, names=list(settled)))
-    )
-    versions.write_whole(
+    write_whole(folder / COLUMNS, lambda path: _write_arrow(path, pa.record_batch(examples, names=list(settled))))
+    write_whole(
         folder / SYMBOLS, lambda path: _write_arrow(path, table.combine_chunks().to_batches()[0] if symbols else table)
     )
-    versions.write_whole(folder / versions.MANIFEST, lambda path: path.write_text(json.dumps(manifest)))
+    write_whole(folder / versions.MANIFEST, lambda path: path.write_text(json.dumps(manifest)))
 
 
 def _write_arrow(path: Path, batch: Any) -> None:

@@ -16,14 +16,16 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fintech_toolkit.engines.memory.files import DATA_SET
+from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import DataError
 
-POINTER, LOCK = "_fintech_toolkit.json", "_fintech_toolkit.lock"
+POINTER, LOCK = DATA_SET, "_fintech_toolkit.lock"
 MANIFEST, DATA = "manifest.json", "data"
 FORMAT = "fintech_toolkit.partitioned/1"
 
@@ -144,18 +146,6 @@ def new_version(folder: Path, overwrite: bool) -> Iterator[Path]:
             sync_folder(folder)
         finally:
             _tidy(folder)
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Have a file written aside, bring it to the disk, and put it in its place in one step."""
-    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        write(aside)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

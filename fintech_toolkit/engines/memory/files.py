@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from dask.utils import natural_sort_key
 
 from fintech_toolkit.engines.memory.filters import scan_filter
+from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.conditions import Conditions
 
@@ -170,11 +170,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     DataError
         If it cannot be written; nothing is left then.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        pq.write_table(table, aside)
-        aside.replace(path)
+        write_whole(path, lambda aside: pq.write_table(table, aside))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        aside.unlink(missing_ok=True)

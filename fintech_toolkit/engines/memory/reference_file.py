@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import struct
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +22,7 @@ from fintech_toolkit.engines.memory.hash_table import HashTable, build
 from fintech_toolkit.engines.memory.key_index import KeyIndex
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.versions import Versions
+from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.key_bytes import ALL, KeyBytes, KeyColumns, KeyKind
 from fintech_toolkit.frames.symbols import read_only
@@ -51,15 +51,12 @@ def save(rows: ReferenceRows, path: str | os.PathLike[str]) -> None:
         raise StateError(f"{target} cannot be written to: there is no folder {target.parent}; make it first.")
     if target.is_dir():
         raise StateError(f"{target} cannot be written to: it is a folder.")
-    aside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    try:
+
+    def write(aside: Path) -> None:
         with aside.open("x+b") as file:
             _write(rows, file, aside)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+
+    write_whole(target, write)
 
 
 def _write(rows: ReferenceRows, file: BinaryIO, path: Path) -> None:

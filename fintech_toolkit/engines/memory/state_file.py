@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +15,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import KernelError, StateError
 
 Read = TypeVar("Read")
@@ -46,15 +46,7 @@ def write_state_file(path: str | os.PathLike[str], table: pa.Table, metadata: Ma
     target = Path(path).expanduser()
     if not target.parent.is_dir():
         raise StateError(f"{target} cannot be written to: there is no folder {target.parent}; make it first.")
-    aside = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(target, lambda aside: aside.write_bytes(data))
 
 
 def read_state_file(

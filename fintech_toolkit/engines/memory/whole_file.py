@@ -1,0 +1,21 @@
+"""Files that are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Have a file written aside, bring it to the disk, and put it in its place in one step."""
+    aside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    try:
+        write(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
