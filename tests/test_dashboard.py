@@ -222,9 +222,15 @@ def test_it_says_that_the_feed_died_and_why(page: Page, feed: Feed):
 
 def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browser):
     frames = []
+    drawn = threading.Event()
+
+    def status() -> str:
+        frames.append(1)
+        drawn.set()
+        return ""
 
     def dashboard() -> Any:
-        return live_dashboard(feed.table, feed.source, quote_panels(), status=lambda: frames.append(1) or "")
+        return live_dashboard(feed.table, feed.source, quote_panels(), status=status)
 
     with serve(dashboard) as address:
         page = new_page(browser)
@@ -232,11 +238,9 @@ def test_nothing_is_drawn_for_a_visitor_who_has_left(feed: Feed, browser: Browse
         wait_until(lambda: len(frames) > 3, page)  # it is being drawn
         page.close()
         deadline = time.monotonic() + SECONDS
-        before = -1
-        while len(frames) != before:  # five frames' time without one
+        while drawn.wait(1):  # five frames' time without one
             assert time.monotonic() < deadline
-            before = len(frames)
-            time.sleep(1)
+            drawn.clear()
 
 
 def test_only_this_machine_and_its_own_pages_may_connect(address: str):
