@@ -200,24 +200,30 @@ class FeedJoinExpr(Expr):
         return type(parent)(narrow, *parent.operands[1:])
 
 
+def with_whole_right(expr: Expr, right: Any, function: Callable[..., Any], how: Any) -> dict[Any, Any]:
+    """Return the tasks of an expression that does something with every partition of its left and all of right, which
+    is an expression of one partition, or a frame.
+    """
+    layer: dict[Any, Any] = {}
+    if isinstance(right, Expr):
+        there = TaskRef((right._name, 0))
+    else:
+        key = (f"right-{expr._name}", 0)
+        layer[key] = DataNode(key, right)
+        there = TaskRef(key)
+    for i in range(expr.left.npartitions):
+        here = TaskRef((expr.left._name, i))
+        layer[expr._name, i] = Task((expr._name, i), function, here, there, how, i)
+    return layer
+
+
 class JoinFrame(FeedJoinExpr):
     """Every partition of left with a right side that is whole."""
 
     _parameters = ["left", "right", "options"]  # noqa: RUF012
 
     def _layer(self) -> dict[Any, Any]:
-        right = self.operand("right")
-        layer: dict[Any, Any] = {}
-        if isinstance(right, Expr):
-            there = TaskRef((right._name, 0))
-        else:
-            key = (f"right-{self._name}", 0)
-            layer[key] = DataNode(key, right)
-            there = TaskRef(key)
-        for i in range(self.left.npartitions):
-            here = TaskRef((self.left._name, i))
-            layer[self._name, i] = Task((self._name, i), routing.join_partition, here, there, self.options, i)
-        return layer
+        return with_whole_right(self, self.operand("right"), routing.join_partition, self.options)
 
 
 class RoutedJoin(FeedJoinExpr):

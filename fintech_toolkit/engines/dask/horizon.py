@@ -14,32 +14,11 @@ from dask._task_spec import List, Task, TaskRef
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Expr
 
-from fintech_toolkit.engines.dask.asof import FeedJoinExpr, JoinFrame, RoutedJoin, check_frames, route_of
-from fintech_toolkit.engines.memory.feed_joins import join_feeds
+from fintech_toolkit.engines.dask.asof import FeedJoinExpr, RoutedJoin
 from fintech_toolkit.engines.memory.horizon import known_later
 from fintech_toolkit.flow.asof import free_name
 from fintech_toolkit.flow.feed_joins import Horizon
-from fintech_toolkit.frames.views import PandasFrame, is_dask
-
-
-def join(left: Any, right: Any, options: Horizon) -> Any:
-    """Return the lazy join of a Dask frame with a Dask or pandas frame.
-
-    Raises
-    ------
-    PipelineError
-        If they are something else.
-    """
-    check_frames(left, right)
-    sides = options.sides.resolved(list(left.columns), list(right.columns))
-    options = replace(options, sides=sides)
-    if not is_dask(right):
-        return new_collection(JoinFrame(left.expr, right, options))
-    join_feeds(PandasFrame(left._meta), PandasFrame(right._meta), options)  # complains at once about what is wrong
-    route = route_of(right, sides)
-    if route.name == "whole right":
-        return new_collection(JoinFrame(left.expr, route.right, options))
-    return new_collection(HorizonJoin(left.expr, route.right, options, route.name == "by time"))
+from fintech_toolkit.frames.views import PandasFrame
 
 
 def put_beside(left: pd.DataFrame, answers: list[pd.DataFrame], options: Horizon, names: dict[str, str]) -> Any:

@@ -9,20 +9,17 @@ Of the left only symbols, times and row numbers travel; it keeps its partitions,
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from dask._task_spec import List, Task, TaskRef
-from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dispatch import concat
 
 from fintech_toolkit.engines.dask import evidence, routing
-from fintech_toolkit.engines.dask.asof import FeedJoinExpr, JoinFrame, Route, check_frames, finished_rows
+from fintech_toolkit.engines.dask.asof import FeedJoinExpr, Route, finished_rows
 from fintech_toolkit.engines.dask.shuffle import partitioned
-from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.horizon import known_later
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.near_rows import aggregated, paired, pairs
@@ -32,25 +29,6 @@ from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 from fintech_toolkit.frames.times import times
 from fintech_toolkit.frames.views import PandasFrame, is_dask
 from fintech_toolkit.schema import Array
-
-
-def join(left: Any, right: Any, options: WindowOptions | Interval) -> Any:
-    """Return the lazy join of a Dask frame with a Dask or pandas frame.
-
-    Raises
-    ------
-    PipelineError
-        If they are something else.
-    """
-    check_frames(left, right)
-    sides = options.sides.resolved(list(left.columns), list(right.columns))
-    options = replace(options, sides=sides)
-    if not is_dask(right):
-        return new_collection(JoinFrame(left.expr, right, options))
-    join_feeds(PandasFrame(left._meta), PandasFrame(right._meta), options)  # complains at once about what is wrong
-    route = route_of(right, sides)
-    kind = JoinFrame if route.name == "whole right" else NearRows
-    return new_collection(kind(left.expr, route.right, options))
 
 
 def route_of(right: Any, sides: AsOf) -> Route:
