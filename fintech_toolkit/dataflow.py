@@ -150,7 +150,7 @@ class Flow(FlowDescription):
         idle, ahead : str, optional
             As for `fintech_toolkit.asof_join`, of all as-of joins, and as for `Pipeline.live`.
         **streams : streamz.Stream or frame
-            Each source by its name. A reference may be a frame, which stays what it is.
+            Each source by its name. A reference may be a frame, a `ReferenceTable` or a path, and stays what it is.
 
         Raises
         ------

@@ -13,13 +13,12 @@ import pandas as pd
 from fintech_toolkit.engines.memory import reference_file
 from fintech_toolkit.engines.memory.key_report import KeyReport, report
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
+from fintech_toolkit.engines.memory.relational import FEW
 from fintech_toolkit.errors import ColumnError, ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.frames.key_bytes import KeyColumns
 from fintech_toolkit.frames.views import Joinable, is_frame, joinable, require, sort_of, wrap
 
 HOW = ("left", "inner")
-FEW = 0.01
-"""Where a smaller share of rows finds a key, a lookup warns: that is seldom what was meant."""
 
 
 class ReferenceTable:

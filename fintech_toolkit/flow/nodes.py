@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
@@ -18,23 +19,19 @@ class Effect:
     ----------
     rows : {"keeps", "drops", "replaces"}
         Whether each row comes out once, at most once, or rows of the node's own come out.
-    order, together : bool
-        Whether rows stay in their order, and in the partition in which they are.
     needs : {"nothing", "order within the symbol", "all of a time"}
         What it needs of the rows before: each symbol's in order of time, or all up to a time before it goes on.
     """
 
     rows: str
     needs: str = "nothing"
-    order: bool = True
-    together: bool = True
 
     def __str__(self) -> str:
         return f"{self.rows} rows" + ("" if self.needs == "nothing" else f", needs {self.needs}")
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(ABC):
     """A node: the fields that `inputs` names are the nodes before it, the others are parameters."""
 
     inputs: ClassVar[tuple[str, ...]] = ()
@@ -49,10 +46,11 @@ class Node:
         return replace(self, **dict(zip(self.inputs, before, strict=True)))
 
     @property
+    @abstractmethod
     def effect(self) -> Effect:
         """What it does to rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gives(self, *columns: list[str]) -> list[str]:
         """Return the columns that come out, by those of each input.
 
@@ -61,7 +59,6 @@ class Node:
         ColumnError, ParameterError
             If one is missing, or two would have one name.
         """
-        raise NotImplementedError
 
     def carries(self, column: str, *columns: list[str]) -> tuple[int, str] | None:
         """Return of which input a column comes as it is, row by row, and its name there; None if it is made here."""

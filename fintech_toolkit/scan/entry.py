@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -82,7 +82,7 @@ integers = _array_at(np.dtype("i8"))
 
 @cache
 def _digest() -> bytes:
-    return hashlib.sha256(Path(__file__).read_bytes()).digest()
+    return hashlib.sha256(inspect.getsource(sys.modules[__name__]).encode()).digest()
 
 
 def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_time: bool) -> Any:

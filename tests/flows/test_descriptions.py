@@ -130,7 +130,7 @@ def test_inputs_that_are_not_given_or_not_known() -> None:
         flow(trades=WORLD["trades"], bonds={"symbol": ["A"]})
     with pytest.raises(PipelineError, match=r"are of different sorts \(trades: pandas, bonds: Arrow\); convert one"):
         flow(trades=WORLD["trades"], bonds=pa.Table.from_pandas(WORLD["bonds"]))
-    with pytest.raises(PipelineError, match="On Dask source 'bonds' must be a Dask or pandas frame, or a path"):
+    with pytest.raises(PipelineError, match="On Dask source 'bonds' must be a Dask or pandas frame, a Ref"):
         flow(trades=dd.from_pandas(WORLD["trades"]), bonds=pa.Table.from_pandas(WORLD["bonds"]))
 
 

@@ -107,10 +107,14 @@ def by_id(frame: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("plan", ["in time order", "by symbol"])
 def test_dask(plan: str, client: Client) -> None:
+    frames = partitioned(WORLD, plan)
+    table = ft.ReferenceTable(WORLD["bonds"], on="symbol")
     with dask.config.set({"dataframe.convert-string": False}):
-        result = FLOW(**partitioned(WORLD, plan))
-        got = result.compute()
-    same(by_id(as_before(got, expected())), by_id(expected()))
+        for result in (FLOW(**frames), FLOW(**{**frames, "bonds": table})):
+            same(by_id(as_before(result.compute(), expected())), by_id(expected()))
+            assert len(result.head(3, npartitions=-1)) == 3
+            pair = result[["id", "rolling_max"]].compute()
+            same(by_id(pair.reset_index(drop=True)), by_id(expected()[["id", "rolling_max"]]))
 
 
 @pytest.mark.parametrize("plan", ["in time order", "by symbol"])
@@ -159,9 +163,13 @@ def test_files(tmp_path: Path) -> None:
     same(by_id(as_before(FLOW.dask(**paths).compute(), whole)), by_id(whole))
 
 
-def test_streams() -> None:
+@pytest.mark.parametrize("kept_as", ["frame", "table", "file"])
+def test_streams(kept_as: str, tmp_path: Path) -> None:
+    WORLD["bonds"].to_parquet(tmp_path / "bonds.parquet", index=False)
+    table = ft.ReferenceTable(WORLD["bonds"], on="symbol")
+    bonds = {"frame": WORLD["bonds"], "table": table, "file": tmp_path / "bonds.parquet"}[kept_as]
     trades, quotes = Stream(), Stream()
-    rows = FLOW.live(trades=trades, quotes=quotes, bonds=WORLD["bonds"]).sink_to_list()
+    rows = FLOW.live(trades=trades, quotes=quotes, bonds=bonds).sink_to_list()
     for start in range(0, 400, 50):
         trades.emit(WORLD["trades"].iloc[start : start + 50])
         quotes.emit(WORLD["quotes"].iloc[start : start + 50])
@@ -200,6 +208,8 @@ def test_kafka(kafka_broker: str, kafka_topic: Topic) -> None:
 def test_what_must_be_a_stream_and_what_must_not() -> None:
     with pytest.raises(PipelineError, match="needs a stream for a source"):
         FLOW.live(**WORLD)
+    with pytest.raises(PipelineError, match="Source 'bonds' must be a pandas or Dask frame"):
+        FLOW.live(trades=Stream(), quotes=Stream(), bonds={"symbol": ["A"]})
     with pytest.raises(PipelineError, match="the reference of a live flow must be a frame"):
         FLOW.live(trades=Stream(), quotes=Stream(), bonds=Stream())
     with pytest.raises(PipelineError, match="Streams are for live"):

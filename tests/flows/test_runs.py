@@ -185,8 +185,11 @@ def test_a_reference_table_is_joined_by_its_index(tmp_path: Path) -> None:
     assert table.lookup(WORLD["bonds"][["symbol"]])["coupon"].max() < 9  # the run has its own
     with pytest.raises(ft.ColumnError, match="the table's keys are symbol, so it can be joined by these only"):
         TRADES.join(BONDS, left_on="size", right_on="coupon", select=["rating"])(trades=WORLD["trades"], bonds=table)
-    with pytest.raises(PipelineError, match="a reference table is what others are joined with, and nothing else"):
-        BONDS.select("symbol")(bonds=table)
+    by_symbol = {"trades": WORLD["trades"], "bonds": table}
+    same(filtered(without=ft.Flow.rules, **by_symbol), filtered(**by_symbol))
+    live = filtered.start()
+    same(live(**by_symbol), filtered(**by_symbol))
+    same(BONDS.select("symbol")(bonds=table), WORLD["bonds"][["symbol"]])
 
 
 def test_after_a_flush_it_starts_afresh() -> None:

@@ -14,15 +14,17 @@ from typing import Any
 
 import dask.dataframe as dd
 import pandas as pd
-from dask._task_spec import DataNode, Task, TaskRef
+from dask._task_spec import Task, TaskRef
 from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
 from fintech_toolkit.engines.dask import feed_joins, partitions, plans, versions, windows
+from fintech_toolkit.engines.dask.asof import with_whole_right
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
+from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
 from fintech_toolkit.errors import DataError, PipelineError
 from fintech_toolkit.flow import flow_plan
@@ -113,12 +115,15 @@ def _inputs(given: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = DaskInput(value)
         elif sort_of(value) == "pandas":
             found[name] = FrameInput(value)
+        elif isinstance(value, ReferenceRows):
+            found[name] = FrameInput(value.frame(pandas=True))
         elif isinstance(value, str | os.PathLike):
             by_symbol = (Path(value) / versions.POINTER).is_file()
             found[name] = DaskInput(partitions.read_partitioned(value)) if by_symbol else DaskFiles(value)
         else:
             raise PipelineError(
-                f"On Dask source {name!r} must be a Dask or pandas frame, or a path, not {type(value).__name__}."
+                f"On Dask source {name!r} must be a Dask or pandas frame, a ReferenceTable, or a path, not "
+                f"{type(value).__name__}."
             )
     return found
 
@@ -266,15 +271,4 @@ class ReferenceJoin(Expr):
         return self.left.unique_partition_mapping_columns_from_shuffle
 
     def _layer(self) -> dict[Any, Any]:
-        reference = self.operand("reference")
-        layer: dict[Any, Any] = {}
-        if isinstance(reference, Expr):
-            there = TaskRef((reference._name, 0))
-        else:
-            key = (f"reference-{self._name}", 0)
-            layer[key] = DataNode(key, reference)
-            there = TaskRef(key)
-        for i in range(self.left.npartitions):
-            here = TaskRef((self.left._name, i))
-            layer[self._name, i] = Task((self._name, i), join_partition, here, there, self.node, i)
-        return layer
+        return with_whole_right(self, self.operand("reference"), join_partition, self.node)

@@ -13,7 +13,8 @@ from fintech_toolkit.engines.live.pipeline import PipelineNode
 from fintech_toolkit.engines.live.states import pass_on
 from fintech_toolkit.engines.live.windows import WindowNode
 from fintech_toolkit.engines.memory.flow_run import JoinOperator
-from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
+from fintech_toolkit.engines.memory.inputs import inputs_of
+from fintech_toolkit.engines.memory.relational import OPERATIONS, as_read, naming
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
@@ -46,16 +47,18 @@ def live(tree: Node, given: Mapping[str, Any], idle: str | None, ahead: str | No
     """
     if not any(map(is_stream, given.values())):
         raise PipelineError("live(…) needs a stream for a source, such as Stream.from_kafka_frames(…) gives.")
+    streams = {name for name, value in given.items() if is_stream(value)}
+    still = inputs_of({name: value for name, value in given.items() if name not in streams}, pandas=True)
     made: dict[Node, Any] = {}
     for node in walk(tree):
         before = [made[each] for each in node.before]
         with naming(node, tree):
             if isinstance(node, Source):
-                made[node] = given[node.name]
+                made[node] = given[node.name] if node.name in streams else still[node.name].read(None, None)
             elif any(map(is_stream, before)):
                 made[node] = _as_stream(node, before, idle, ahead)
             else:
-                made[node] = OPERATIONS[type(node)](node, *before)
+                made[node] = OPERATIONS[type(node)](node, *as_read(node, before))
     return made[tree]
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.feed import concat
 from fintech_toolkit.engines.memory.inputs import unwrapped
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
-from fintech_toolkit.engines.memory.relational import OPERATIONS, looked_up, naming
+from fintech_toolkit.engines.memory.relational import OPERATIONS, as_read, looked_up, naming
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.state import State
@@ -299,6 +299,12 @@ class FlowRun:
             rows.append(known | _NONE | count.dropped | {"waiting": waiting})
         return pd.DataFrame(rows).set_index("node")
 
+    def __repr__(self) -> str:
+        return repr(self.counts)
+
+    def _repr_html_(self) -> str:
+        return self.counts.to_html()
+
     def _check(self) -> None:
         if self._stopped is not None:
             raise StateError(
@@ -316,7 +322,7 @@ class FlowRun:
                     if isinstance(node, Source):
                         came.append(given(node))
                         continue
-                    before = [came[place] for place in places]
+                    before = as_read(node, [came[place] for place in places])
                     operator = self._operators.get(len(came))
                     if operator is None:
                         made = None if before[0] is None else OPERATIONS[type(node)](node, before[0])

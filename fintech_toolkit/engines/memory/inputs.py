@@ -6,9 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import pandas as pd
-import pyarrow as pa
-
 from fintech_toolkit.engines.memory.files import Files
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
@@ -46,20 +43,15 @@ class FrameInput:
 
 
 class TableInput:
-    """A reference table as an input: it is joined by the index that it has; filtered, it is a frame."""
+    """A reference table as an input: what is joined with it goes by the index that it has; else it is a frame."""
 
-    def __init__(self, rows: ReferenceRows, *, pandas: bool) -> None:
-        self._rows, self._pandas = rows, pandas
+    def __init__(self, rows: ReferenceRows) -> None:
+        self._rows = rows
         self.names = list(rows.schema.names)
 
     def read(self, columns: Any, where: Conditions | None) -> Any:
         """Return the table, or a frame of the rows that meet conditions."""
-        if where is None:
-            return self._rows
-        heads, _ = self._rows.held()
-        found = self._rows.columns(heads, self.names, self._pandas, False)
-        frame = pd.DataFrame(found) if self._pandas else pa.table(found)
-        return FrameInput(frame).read(columns, where)
+        return self._rows if where is None else FrameInput(self._rows.frame()).read(columns, where)
 
     def result(self, frame: Any) -> Any:
         """Return what a flow gives whose first source this is: a frame of some of its rows."""
@@ -84,7 +76,7 @@ def is_names(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
-def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
+def inputs_of(given: Mapping[str, Any], *, pandas: bool = False) -> dict[str, Any]:
     """Return what frames in memory and paths are read from; all give frames of one sort."""
     sorts: dict[str, str] = {}
     found: dict[str, Any] = {}
@@ -97,7 +89,7 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
             sorts[name] = sort
             found[name] = FrameInput(value)
         else:
-            stream = " Streams are for live(…)." if is_stream(value) else ""
+            stream = " Streams are for live(…); explain(…) takes lists of their columns." if is_stream(value) else ""
             raise PipelineError(
                 f"Source {name!r} must be a pandas or Dask frame, an Arrow table, a ReferenceTable, or a path, not "
                 f"{type(value).__name__}.{stream}"
@@ -107,10 +99,10 @@ def inputs_of(given: Mapping[str, Any]) -> dict[str, Any]:
             f"The sources are of different sorts ({', '.join(f'{n}: {s}' for n, s in sorts.items())}); convert one, as "
             "with Table.from_pandas(…) or .to_pandas()."
         )
-    pandas = "pandas" in sorts.values()
+    pandas |= "pandas" in sorts.values()
     for name, item in found.items():
         if isinstance(item, ReferenceRows):
-            found[name] = TableInput(item, pandas=pandas)
+            found[name] = TableInput(item)
         elif isinstance(item, Files) and pandas:
             found[name] = item.as_pandas()
     return found

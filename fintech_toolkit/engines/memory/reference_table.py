@@ -101,11 +101,17 @@ class ReferenceRows:
         other._later = list(self._later)
         return other
 
+    def frame(self, pandas: bool | None = None) -> Any:
+        """Return the rows that keys have as a frame of pandas or Arrow, by default of that which they came from."""
+        heads, _ = self.held()
+        if not (bool(self.dtypes) if pandas is None else pandas):
+            return self.take(heads, self.schema.names)
+        return pd.DataFrame(self.columns(heads, self.schema.names, True, False))
+
     def to_bytes(self) -> bytes:
         """Return the rows that keys have as an Arrow stream, for a file that holds several things."""
-        heads, _ = self.held()
         about = json.dumps({"on": self.on, "dtypes": self.dtypes})
-        return table_to_bytes(self.take(heads, self.schema.names).replace_schema_metadata({ABOUT: about}))
+        return table_to_bytes(self.frame(pandas=False).replace_schema_metadata({ABOUT: about}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ReferenceRows:

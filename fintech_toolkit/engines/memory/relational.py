@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from fintech_toolkit.engines.memory.lookup import match_keys
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.windows import aggregated
-from fintech_toolkit.errors import ColumnError, FintechToolkitError, PipelineError
+from fintech_toolkit.errors import ColumnError, FintechToolkitError
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import (
     AsOfJoin,
@@ -34,7 +34,7 @@ from fintech_toolkit.flow.operations import (
     WindowJoin,
 )
 from fintech_toolkit.flow.windows import Window
-from fintech_toolkit.frames.views import Joinable, joinable, sort_of
+from fintech_toolkit.frames.views import Joinable, joinable, sort_of, wrap
 from fintech_toolkit.schema import Array
 
 FEW = 0.01
@@ -57,9 +57,7 @@ def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
             if isinstance(node, Source):
                 frames[node] = inputs[node.name].read(node.columns, node.where)
             else:
-                before = [frames[each] for each in node.before]
-                if isinstance(before[0], ReferenceRows):
-                    raise PipelineError("a reference table is what others are joined with, and nothing else.")
+                before = as_read(node, [frames[each] for each in node.before])
                 frames[node] = OPERATIONS[type(node)](node, *before)
         for each in node.before:
             still_read[each] -= 1
@@ -67,6 +65,15 @@ def whole(tree: Node, inputs: Mapping[str, Input]) -> Any:
                 del frames[each]  # or all that was ever made would be kept
     first = next(node for node in nodes if isinstance(node, Source))
     return inputs[first.name].result(frames[tree])
+
+
+def as_read(node: Node, before: Sequence[Any]) -> list[Any]:
+    """Return what a node reads: of a reference table its rows, unless rows are joined with it."""
+    joins = isinstance(node, Join)
+    return [
+        each.frame() if isinstance(each, ReferenceRows) and not (joins and side) else each
+        for side, each in enumerate(before)
+    ]
 
 
 @contextmanager
@@ -107,6 +114,8 @@ def join(node: Join, left: Any, reference: Any) -> tuple[Any, Array]:
 
 def _join(node: Join, left: Any, reference: Any) -> Any:
     """Return left joined with a reference; where next to nothing was found, say why."""
+    if not isinstance(reference, ReferenceRows) and sort_of(left) != sort_of(reference):
+        reference = ReferenceRows.of(wrap(reference), list(node.right_on))  # what is left of a table
     if isinstance(reference, ReferenceRows):
         return looked_up(joinable(left), reference, node)
     result, found = join(node, left, reference)
