@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from distributed import Client, LocalCluster
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser
@@ -18,12 +20,21 @@ from tests.browser import COLORED, complaints, new_page, wait_until
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 STYLE_SHEET = re.compile(r"https://cdn\.holoviz\.org/panel/[^ ]*\.css")
-FIGURES = {"00_quickstart": 1 + 2 * 3, "01_market_data": 7, "09_dataflow": 2}
+FIGURES = {
+    "00_quickstart": 1 + 2 * 3,
+    "01_market_data": 7,
+    "04_dask_cluster": 2,
+    "08_three_modes": 1,
+    "09_dataflow": 2,
+}
 
 
 @functools.cache
 def executed(path: Path) -> Any:
-    notebook = nbformat.read(path, as_version=4)
+    return execute(nbformat.read(path, as_version=4))
+
+
+def execute(notebook: Any) -> Any:
     resources = {"metadata": {"path": str(FOLDER)}}
     return NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
 
@@ -63,3 +74,20 @@ def test_is_kept_without_outputs(path: Path):
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell for cell in cells if cell.outputs or cell.execution_count is not None] == []
+
+
+def test_runs_twice_on_the_cluster_of_which_it_is_given_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    notebook = nbformat.read(FOLDER / "04_dask_cluster.ipynb", as_version=4)
+    once = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = [*once, *copy.deepcopy(once)]
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        monkeypatch.setenv("MARKET_FOLDER", str(tmp_path))
+        cells = execute(notebook).cells
+        with Client(cluster) as client:  # which was left, not ended
+            assert client.submit(sum, [1, 2]).result() == 3
+        assert [cell.outputs[0].text.strip() for cell in cells if cell.id == "dashboard"] == [
+            cluster.dashboard_link
+        ] * 2
+    first, second = (cell.outputs[-1].data["text/html"] for cell in cells if cell.id == "run")
+    assert first == second
