@@ -187,16 +187,32 @@ def json_records(servers: str, who: list[Contestant], short: bool) -> Rows:
     return rows
 
 
-def arrow_messages(servers: str, who: list[Contestant], short: bool) -> Rows:
-    """The same with Arrow messages, each with rows of one symbol."""
+def formats(servers: str, who: list[Contestant], short: bool) -> Rows:
+    """The same as JSON and as Arrow, each message with rows of one symbol."""
+    cases = ((1, "", 1_000_000), (20, "300,000", 1_000_000), (1_000, "1,000,000", 4_000_000))
     rows: Rows = []
-    for size, to_reach, count in ((1_000, "1,000,000", 4_000_000), (20, "300,000", 1_000_000)):
-        messages, warm = arrow(quotes(0, SYMBOLS * size + (0 if short else count)), size), SYMBOLS
-        if short:
-            messages, warm = messages[:200], 100
-        found = throughput(servers, who[0], messages, warm, rows_of_arrow)
+    for size, to_reach, count in cases:
+        if size == 1:
+            messages = json_messages(quotes(0, 12_000 if short else 20_000 + count))
+            warm = 2_000 if short else 20_000
+        else:
+            messages = arrow(quotes(0, SYMBOLS * size + (0 if short else count)), size)
+            messages, warm = (messages[:200], 100) if short else (messages, SYMBOLS)
+        found = throughput(servers, who[0], messages, warm, None if size == 1 else rows_of_arrow)
         progress(f"messages of {size} rows: {found['rows/s']:,} rows/s")
-        rows.append({"rows a message": size, "to reach": to_reach, **found})
+        rows.append(
+            {
+                "format": "JSON" if size == 1 else "Arrow",
+                "rows a message": size,
+                "bytes a row": round(sum(len(value) for _, value in messages) / len(messages) / size),
+                "to reach": to_reach,
+                "rows/s": found["rows/s"],
+                "against JSON": f"{found['rows/s'] / rows[0]['rows/s']:.1f}×" if rows else "",
+                "CPU µs a row": found["CPU µs a row"],
+                "rows": found["rows"],
+                "agrees": found["agrees"],
+            }
+        )
     return rows
 
 
@@ -252,7 +268,7 @@ def restart(servers: str, who: list[Contestant], short: bool) -> Rows:
     return [{"who": who[0].name, "s": round(seconds, 1), "to reach": "3", "restarts": len(times)}]
 
 
-TABLES = (json_records, arrow_messages, latency, restart)
+TABLES = (json_records, formats, latency, restart)
 
 
 @contextmanager

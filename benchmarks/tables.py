@@ -80,6 +80,13 @@ def on_dask(short: bool) -> Rows:
     return bench_dask.run(20_000, 4, 1) if short else bench_dask.run()
 
 
+def modes(short: bool) -> Rows:
+    """The same five steps in one process and on Dask workers, from Parquet to Parquet: seconds, and times as fast."""
+    from benchmarks import bench_modes
+
+    return bench_modes.run(((1_000, 2), (20_000, 4)), (1, 2), 1) if short else bench_modes.run()
+
+
 def generators(short: bool) -> Rows:
     """Market data made: rows, time and memory by format and size."""
     import tempfile
@@ -120,6 +127,7 @@ TABLES: tuple[Table, ...] = (
     lookup,
     flows,
     on_dask,
+    modes,
     generators,
     every_kernel,
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bench_live
+from benchmarks import bench_live, bench_modes
 from benchmarks.__main__ import README, insert, markdown, title
 from benchmarks.tables import TABLES
 
@@ -90,3 +90,10 @@ def test_rows_become_a_table() -> None:
         "| a | 1,234 | yes |  |",
         "| b |  | **no** | 1,000 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"), [([0.1, 0.9], "above 1,000"), ([0.1, 1.2], "10 to 1,000"), ([1.0, 0.9], "below 10")]
+)
+def test_a_crossover_lies_between_the_sizes_where_the_faster_one_changes(ratios: list[float], said: str) -> None:
+    assert bench_modes.crossover([10, 1_000], ratios) == said
