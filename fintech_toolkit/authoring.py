@@ -30,6 +30,7 @@ from fintech_toolkit.scan.parameters import (
     Decay,
     Duration,
     Flag,
+    Name,
     Number,
     Parameter,
     Window,
@@ -48,6 +49,7 @@ __all__ = [
     "Duration",
     "Flag",
     "Kernel",
+    "Name",
     "Number",
     "Window",
     "checked_index",
@@ -94,7 +96,9 @@ def tick_kernel(
     ----------
     reads : str or list of str
         The columns that the function takes after its state. A canonical name (``"price"``, ``"bid"``, …) is the column
-        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns.
+        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns. Of names
+        (``"dealer"``, ``"venue"``, ``"action:O"``) the function sees int64 keys, `MISSING` without a name, which a
+        parameter that is a `Name` is compared with.
     gives : str or list of str
         The columns that it returns, float64 unless ``"name:dtype"`` says otherwise.
     kind : str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fintech_toolkit as ft
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
+from fintech_toolkit.enrichment.windowed import windows_by
 
 
 def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
@@ -25,7 +26,7 @@ def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
 
 
 def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
-    """Return the flow of how each dealer traded in windows of time.
+    """Return the flow of how each dealer traded at each venue in windows of time.
 
     Parameters
     ----------
@@ -34,8 +35,5 @@ def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     over : Flow, optional
         The enriched trades; `trades`, if left out.
     """
-    return (
-        (trades() if over is None else over)
-        .window(every, symbol="dealer")
-        .agg(trades=("price", "count"), volume=("size", "sum"), vwap=ft.vwap("price", "size"))
-    )
+    done = {"trades": ("price", "count"), "volume": ("size", "sum"), "vwap": ft.vwap("price", "size")}
+    return windows_by(("dealer", "venue"), every, trades() if over is None else over, done)

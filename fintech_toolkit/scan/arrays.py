@@ -27,15 +27,16 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
-from fintech_toolkit.scan.columns import TypedColumn
+from fintech_toolkit.scan.columns import TypedColumn, loop_dtype
 from fintech_toolkit.scan.compiled_loops import compile_series
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import LARGE
+from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
 from fintech_toolkit.scan.slots import state_dtype
 from fintech_toolkit.scan.threads import side_by_side
-from fintech_toolkit.scan.values import MISSING, as_instants, as_values
+from fintech_toolkit.scan.values import MISSING, as_instants
 from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
 
 LANES = 5
@@ -96,7 +97,8 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     resolved, by_time = kernel.resolve(keywords), kernel.by_time(keywords)
     inputs, outputs = kernel.input_columns(width), kernel.output_names(width)
     swept = sweep_shape(resolved)
-    more = kernel.emits or kernel.asks_for_time or by_time or swept or any(has_domain(c.name) for c in inputs)
+    looked_at = any(has_domain(column.role) or column.dtype.kind == "O" for column in inputs)
+    more = kernel.emits or kernel.asks_for_time or by_time or swept or looked_at
     return Call(
         unique([column.name for column in inputs]),
         inputs,
@@ -165,16 +167,15 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
 
 def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
     """Return a column as the kernel sees it, or a frame of such columns."""
-    dtype, role = read.dtype, read.name
     if not isinstance(column, pd.DataFrame):
-        values = as_values(column, dtype, what, nullable=kernel.integers)
-        check_domain(values, role, what)
+        values = read_values(column, read.dtype, what, nullable=kernel.integers)
+        check_domain(values, read.role, what)
         return values
-    result = np.empty(column.shape, dtype)
+    result = np.empty(column.shape, loop_dtype(read.dtype))
     for j, label in enumerate(column.columns):
         name = f"Column {label!r}"
-        result[:, j] = as_values(column.iloc[:, j], dtype, name, nullable=kernel.integers)
-        check_domain(result[:, j], role, name)
+        result[:, j] = read_values(column.iloc[:, j], read.dtype, name, nullable=kernel.integers)
+        check_domain(result[:, j], read.role, name)
     return result
 
 

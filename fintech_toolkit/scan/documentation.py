@@ -97,7 +97,8 @@ def document(kernel: Kernel) -> str:
         return text
     lines = ["Parameters", "----------"]
     for column in kernel.inputs:
-        meaning = CANONICAL[column.name].doc if column.name in CANONICAL else "a column of numbers"
+        plain = "a column of names, texts or integers" if column.dtype.kind == "O" else "a column of numbers"
+        meaning = CANONICAL[column.role].doc if column.role in CANONICAL else plain
         lines += [f"{column} : str or array_like", _indented(meaning)]
     for parameter in kernel.parameters:
         for head, meaning in parameter.documentation:

@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.errors import DataError, ParameterError
+from fintech_toolkit.scan.names import as_keys
+from fintech_toolkit.scan.values import MISSING
 from fintech_toolkit.schema import nanoseconds
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "<required>"})()
@@ -233,8 +235,29 @@ DTYPE = Choice(
 
 
 @dataclass(frozen=True)
+class Name(Parameter):
+    """A name, such as a dealer's; the loop receives the key that it has in a column of names (see `names`)."""
+
+    dtype: ClassVar[str] = "i8"
+
+    @property
+    def type_name(self) -> str:
+        return "str or int"
+
+    def check(self, value: Any) -> Any:
+        values = _array(self.name, value, "UiO", "a name, a text or an integer")
+        try:
+            keys = as_keys(values, self.name)
+        except DataError as error:
+            raise ParameterError(f"{self.name}={value!r} must be a name, a text or an integer.") from error
+        if (keys == MISSING).any():
+            raise ParameterError(f"{self.name}={value!r} must not be missing.")
+        return keys if keys.ndim else int(keys)
+
+
+@dataclass(frozen=True)
 class Duration(Parameter):
-    """A length of time such as ``"5s"``; the loop receives nanoseconds."""
+    """A length of time such as ``"5s"``; the loop receives nanoseconds, and 0 for None where that is the default."""
 
     dtype: ClassVar[str] = "i8"
 
@@ -243,7 +266,7 @@ class Duration(Parameter):
         return "duration"
 
     def check(self, value: Any) -> Any:
-        return _durations(self.name, value)
+        return 0 if value is None and self.default is None else _durations(self.name, value)
 
     def spelled(self, value: Any) -> Any:
         return duration_text(_durations(self.name, value))

@@ -9,6 +9,8 @@ import numba
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
+from fintech_toolkit.scan.columns import loop_dtype
+
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
@@ -138,6 +140,6 @@ def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
     """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
     fields: list[Any] = []
     if kernel.enter is not None:
-        fields += [(f"v{j}", column.dtype) for j, column in enumerate(kernel.enters)]
+        fields += [(f"v{j}", loop_dtype(column.dtype)) for j, column in enumerate(kernel.enters)]
         fields += [("ts", "i8")] if by_time else []
     return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)

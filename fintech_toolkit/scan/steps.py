@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """A column as a step reads it: its name, what the kernel takes it for, its dtype there, and whether integers may be
-    missing.
+    """A column as a step reads it: its name, what the kernel takes it for ("" for names, which may be any), its dtype
+    there (object for names, of which loops see keys), and whether integers may be missing.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Step:
     def reads(self) -> list[Read]:
         """The columns that it reads, as it reads them."""
         columns = zip(self.columns, self.kernel.input_columns(self.width), strict=True)
-        return [Read(name, column.name, column.dtype, self.kernel.integers) for name, column in columns]
+        return [Read(name, column.role, column.dtype, self.kernel.integers) for name, column in columns]
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from fintech_toolkit import enrichment
 from tests.frames import same
 
 ROWS = 3_000
+KEYS = ("ts", "symbol", "segment", "sector", "dealer", "venue", "trade_id")
 Market = dict[str, pd.DataFrame]
 
 
@@ -38,7 +39,9 @@ def as_pandas(got: Any, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = [name for name in ("ts", "symbol", "segment", "dealer", "trade_id") if name in frame.columns]
+    keys = [
+        name for name in ("ts", "symbol", "segment", "sector", "dealer", "venue", "trade_id") if name in frame.columns
+    ]
     return frame.sort_values(keys, kind="stable", ignore_index=True)
 
 
