@@ -29,6 +29,8 @@ REQUIRED = {
     "trades": ("symbol", "ts", "dealer", "price", "size", "side"),
 }
 """The columns without which rows of a data set say nothing."""
+CHECKED = (*_TEXTS, "ts", *_NUMBERS, "side")
+"""All columns that are looked at."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A folder of quotes, securities and trades, enriched into another one: file by file, and on from where a run was cut."""
+"""A folder of quotes, securities and trades, enriched into another one: file by file, and on from where it was cut."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,11 @@ from fintech_toolkit.enrichment.intake import (
     write_text,
 )
 from fintech_toolkit.enrichment.market import dataflows
+from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.nodes import Node, Source
 
 MANIFEST, PLAN = "_manifest.json", "_plan.json"
-ENRICHED = "enriched_"
-"""What a source is called that an earlier flow gives."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how many pieces of it are, and of how many."""
@@ -112,6 +111,8 @@ def enrich_folder(
     if done is not None:
         return done
     run = _Run(out, client, progress)
+    needed = columns_needed({name: each[0].empty().column_names for name, each in files.items()}, every=every)
+    files = {name: [replace(file, columns=tuple(needed[name])) for file in each] for name, each in files.items()}
     inputs = _take_in(files, out, now, run)
     outputs = {name: _write(name, flow, out, run) for name, flow in dataflows(every=every).items()}
     _check_counts(inputs, outputs, every)
@@ -168,7 +169,7 @@ class _Run:
 
         futures = self.client.compute(list(tasks))
         self.progress(what, 0, len(futures))
-        for count, (future, _) in enumerate(as_completed(futures, with_results=True, raise_errors=False), 1):
+        for count, future in enumerate(as_completed(futures), 1):  # type: ignore[no-untyped-call]
             if future.status == "error":
                 future.result()  # raises; the others are given up with their futures
             self.progress(what, count, len(futures))
@@ -177,7 +178,7 @@ class _Run:
 
 def _take_in(files: Mapping[str, list[File]], out: Path, now: int, run: _Run) -> dict[str, Taken]:
     """Part all files into what is taken and what is rejected, and return the sums of each data set."""
-    from dask import delayed
+    from dask.delayed import delayed
 
     ticks = [*files["quotes"], *files["trades"]]
     found = run.all("look over", [delayed(survey)(file, now) for file in ticks])
@@ -203,7 +204,7 @@ def _each(arrays: Sequence[pa.Array]) -> pa.Array:
 
 def _write(name: str, flow: ft.Flow, out: Path, run: _Run) -> int:
     """Run a flow over what there is, write its partitions that are not there yet, and return the rows."""
-    from dask import delayed
+    from dask.delayed import delayed
 
     (out / name).mkdir(exist_ok=True)
     paths = {source: str(place_of(source, out)) for source in flow.sources}
@@ -242,7 +243,7 @@ def _check_counts(inputs: Mapping[str, Taken], outputs: Mapping[str, int], every
     wrong = [name for name, each in inputs.items() if each.rows != each.taken + sum(each.reasons.values())]
     for name, flow in dataflows(every=every).items():
         first = _rows_of(flow.node)
-        if first in inputs and outputs[name] != inputs[first].kept:
+        if first is not None and first in inputs and outputs[name] != inputs[first].kept:
             wrong.append(name)
     if wrong:
         raise DataError(f"Rows of {', '.join(wrong)} are missing: in = out + rejected does not hold. Report this.")

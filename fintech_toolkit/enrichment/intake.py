@@ -9,15 +9,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from data_generators.datasets import DATASETS
-from fintech_toolkit.engines.memory.files import Files, write_table
+from fintech_toolkit.engines.memory.files import ENDINGS, Files, write_table
+from fintech_toolkit.engines.memory.hash_table import build
 from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.enrichment.checks import Before, Known, check, conform, newest
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.key_bytes import KeyBytes
 
 NAMES = ("quotes", "securities", "trades")
 _MANIFEST, _UNFINISHED = "_manifest.json", "_plan.json"
@@ -43,6 +46,11 @@ class File:
         """What files of its rows are called, without an ending."""
         return Path(self.path).name.partition(".")[0]
 
+    @property
+    def is_csv(self) -> bool:
+        """Whether it is CSV; else it is Parquet."""
+        return self.path.endswith(ENDINGS["csv"])
+
     def read(self, columns: Collection[str] | None = None) -> pa.Table:
         """Return its rows, or some columns of them, with the names and types that flows read.
 
@@ -52,13 +60,19 @@ class File:
             If it is damaged or cut short, or a column is missing or of another type.
         """
         wanted = self.columns if columns is None else columns
-        if self.path.endswith((".csv", ".csv.gz")):
+        if self.is_csv:
             table = _read_csv(self)
             table = table if wanted is None else table.select([name for name in table.column_names if name in wanted])
         else:
             file = Files(self.path)
             table = file.read(None if wanted is None else [name for name in file.names if name in wanted])
         return table if columns is not None else conform(table, self.name, self.called)
+
+    def empty(self) -> pa.Table:
+        """Return a table of its columns without rows; of Parquet the footer is read only."""
+        if self.is_csv:
+            return self.read().slice(0, 0)
+        return conform(Files(self.path).schema.empty_table(), self.name, self.called)
 
 
 def files_of(folder: Path, name: str) -> list[File]:
@@ -183,18 +197,15 @@ def before_each(surveys: Sequence[Survey]) -> list[Before]:
 
 def repeated_symbols(files: Sequence[File]) -> list[Before]:
     """Return for each file of a reference what those before it hold: symbols that it has too."""
-    symbols = [file.read(["symbol"])["symbol"] for file in files]
-    places = [pa.chunked_array([pa.repeat(pa.scalar(n, pa.int32()), len(each))]) for n, each in enumerate(symbols)]
-    both = pa.table(
-        {
-            "symbol": pa.chunked_array([chunk for each in symbols for chunk in each.cast(pa.large_string()).chunks]),
-            "file": pa.chunked_array([chunk for each in places for chunk in each.chunks]),
-        }
-    )
-    ends = both.group_by("symbol").aggregate([("file", "min"), ("file", "max")])
-    doubled = ends.filter(pc.and_(pc.less(ends["file_min"], ends["file_max"]), ends["symbol"].is_valid()))
-    first = dict(zip(doubled["symbol"].to_pylist(), doubled["file_min"].to_pylist(), strict=True))
-    return [Before(taken=[symbol for symbol, place in first.items() if place < n]) for n in range(len(files))]
+    symbols = [file.read(["symbol"])["symbol"].cast(pa.large_binary()).fill_null(b"") for file in files]
+    together = pa.chunked_array([chunk for each in symbols for chunk in each.chunks], pa.large_binary())
+    _, first = build(KeyBytes.of_arrow(together.combine_chunks()))
+    found, start = [], 0
+    for each in symbols:
+        again = np.flatnonzero(first[start : start + len(each)] < start)
+        found.append(Before(taken=[text.decode() for text in each.take(again).to_pylist()]))
+        start += len(each)
+    return found
 
 
 @dataclass(frozen=True)
@@ -225,8 +236,14 @@ def total(parts: Sequence[Taken]) -> Taken:
     reasons: Counter[str] = Counter()
     for part in parts:
         reasons.update(part.reasons)
-    counts = [sum(getattr(part, name) for part in parts) for name in ("rows", "taken", "kept", "reordered")]
-    return Taken(*counts, dict(reasons), [])
+    return Taken(
+        sum(part.rows for part in parts),
+        sum(part.taken for part in parts),
+        sum(part.kept for part in parts),
+        sum(part.reordered for part in parts),
+        dict(reasons),
+        [],
+    )
 
 
 def take_in(file: File, out: Path, before: Before, known: Known) -> Taken:
