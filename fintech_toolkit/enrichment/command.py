@@ -62,7 +62,7 @@ def _client(scheduler: str, workers: int | None) -> Iterator[Any]:
     # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
     how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
     with (
-        LocalCluster(host="127.0.0.1", dashboard_address=None, **how) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(dashboard_address="127.0.0.1:0", **how) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         yield client
@@ -91,8 +91,8 @@ def _show(summary: Any, out: Path) -> None:
     console.print(rows)
     for name, each in summary.inputs.items():
         for reason, count in sorted(each.reasons.items()):
-            console.print(f"  {count:,} {name}: {reason}", highlight=False)
+            console.print(f"  {count:,} {name}: {reason}", highlight=False, soft_wrap=True)
     written = ", ".join(f"{rows:,} {name}" for name, rows in summary.outputs.items())
-    console.print(f"in = out + rejected; written to {out}: {written}", highlight=False)
+    console.print(f"in = out + rejected; written to {out}: {written}", highlight=False, soft_wrap=True)
     if summary.found:
-        console.print(f"{summary.found} files were there already", highlight=False)
+        console.print(f"{summary.found} files were there already", highlight=False, soft_wrap=True)

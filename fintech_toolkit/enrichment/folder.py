@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory.files import Files, write_table
+from fintech_toolkit.engines.memory.files import Files
 from fintech_toolkit.enrichment.checks import Before, Known
 from fintech_toolkit.enrichment.intake import (
     NAMES,
@@ -30,6 +30,7 @@ from fintech_toolkit.enrichment.intake import (
     survey,
     take_in,
     total,
+    write_rows,
     write_text,
 )
 from fintech_toolkit.enrichment.market import dataflows
@@ -135,7 +136,10 @@ def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file; name a folder for what comes out.")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be made: {error.strerror}.") from error
     names = {path.name for path in out.iterdir()}
     for name in {MANIFEST, PLAN} & names:
         held = json.loads((out / name).read_text())
@@ -224,7 +228,7 @@ def place_of(source: str, out: Path) -> Path:
 
 def write_part(frame: pd.DataFrame, path: Path, schema: pa.Schema) -> int:
     """Write a partition whole or not at all, and return its rows."""
-    write_table(pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata(None), path)
+    write_rows(pa.Table.from_pandas(frame, schema, preserve_index=False), path)
     return len(frame)
 
 

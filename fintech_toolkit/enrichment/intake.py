@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +128,8 @@ def _read_csv(file: File) -> pa.Table:
         raise DataError(f"{file.called} cannot be read: {_named(reason, file)}") from error
     canonical = {wire: column for column, wire in dataset.wire.items()}
     table = table.rename_columns([canonical.get(name, name) for name in table.column_names])
+    ours = [name for name in dataset.schema.names if name in table.column_names]
+    table = table.select([*ours, *(name for name in table.column_names if name not in ours)])
     if file.name == "trades" and "side" in table.column_names:
         side = table["side"]
         signs = pc.case_when(
@@ -262,8 +265,8 @@ def take_in(file: File, out: Path, before: Before, known: Known) -> Taken:
     if is_reference:
         kept = kept.filter(pc.is_in(kept["symbol"], value_set=known.symbols))
     if checked.rejected.num_rows:
-        write_table(checked.rejected, out / REJECTED / f"{file.name}-{file.part}.parquet")
-    write_table(kept.replace_schema_metadata(None), parts / f"{file.part}.parquet")
+        write_rows(checked.rejected, out / REJECTED / f"{file.name}-{file.part}.parquet")
+    write_rows(kept, parts / f"{file.part}.parquet")
     symbols = kept["symbol"].to_pylist() if is_reference else []
     found = Taken(
         table.num_rows, checked.taken.num_rows, kept.num_rows, len(checked.reordered), checked.reasons, symbols
@@ -275,15 +278,30 @@ def take_in(file: File, out: Path, before: Before, known: Known) -> Taken:
 TAKEN, REJECTED = ".taken", "rejected"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all.
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write rows to a file of Parquet, whole or not at all, and nothing of what pandas notes beside them.
 
     Raises
     ------
     DataError
         If it cannot be written.
     """
+    with _told():
+        write_table(table.replace_schema_metadata(None), path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all; errors are those of `write_rows`."""
+    with _told():
+        try:
+            write_whole(path, lambda aside: aside.write_text(text))
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        write_whole(path, lambda aside: aside.write_text(text))
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+        yield
+    except DataError as error:
+        raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
