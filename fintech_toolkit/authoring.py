@@ -1,7 +1,7 @@
 """What a file with a kernel imports: the decorators, parameters, and helpers of the state. A kernel's function takes
 its state, then one argument per column that it reads, and then, by name, whichever it needs of its parameters and of
-what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool, a ring by means of
-`push`, `oldest`, `nth` and `pop`).
+what the engine offers: ``ts`` (event time, ns), ``by_time`` (whether its window is a length of time), ``slots`` (the
+symbol's own stretch of the pool, a ring by means of `push`, `oldest`, `nth` and `pop`).
 
 - `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
 - `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
@@ -35,7 +35,19 @@ from fintech_toolkit.scan.parameters import (
     Parameter,
     Window,
 )
-from fintech_toolkit.scan.slots import LAST, STALE, checked_index, earlier, helper, later, nth, oldest, pop, push
+from fintech_toolkit.scan.slots import (
+    LAST,
+    STALE,
+    checked_index,
+    earlier,
+    elapsed,
+    helper,
+    later,
+    nth,
+    oldest,
+    pop,
+    push,
+)
 from fintech_toolkit.scan.values import MISSING
 
 __all__ = [
@@ -54,6 +66,7 @@ __all__ = [
     "Window",
     "checked_index",
     "earlier",
+    "elapsed",
     "event_kernel",
     "helper",
     "later",

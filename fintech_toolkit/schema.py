@@ -61,6 +61,8 @@ CANONICAL: dict[str, Column] = {
         Column("ask", "f8", "best ask price"),
         Column("bid_size", "f8", "size at the best bid"),
         Column("ask_size", "f8", "size at the best ask"),
+        Column("best_bid", "f8", "best bid price of all dealers"),
+        Column("best_ask", "f8", "best ask price of all dealers"),
         Column("dealer", "O", "dealer or market maker, a string or an integer"),
         Column("venue", "O", "place of execution, a string or an integer"),
         Column("open", "f8", "first price of a bar"),

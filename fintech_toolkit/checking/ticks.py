@@ -66,6 +66,8 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
         "mid": mid,
         "bid": mid - half,
         "ask": mid + half,
+        "best_bid": mid - half,
+        "best_ask": mid + half,
         "price": np.round(np.where(at_mid, mid, mid + side * half), 2),
         "side": np.where(random.random(rows) < 0.1, random.choice([0.0, np.nan], rows), side),
         "low": mid + moves[0],

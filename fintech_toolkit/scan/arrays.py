@@ -165,8 +165,10 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     return (index, labels) if labelled else (None, None)
 
 
-def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
-    """Return a column as the kernel sees it, or a frame of such columns."""
+def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str, unit: str | None = None) -> Array:
+    """Return a column as the kernel sees it, or a frame of such columns; times that are integers are in `unit`."""
+    if read.role == "ts":
+        return as_instants(column, what, unit)
     if not isinstance(column, pd.DataFrame):
         values = read_values(column, read.dtype, what, nullable=kernel.integers)
         check_domain(values, read.role, what)
@@ -228,8 +230,8 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
     call = call_of(kernel, width, keywords)
     index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     check_unit(unit)
+    inputs = {n: values_of(c, kernel, r, n, unit) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     ts = default_times(kernel, call.by_time, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)
     if kernel.emits:

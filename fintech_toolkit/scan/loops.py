@@ -112,6 +112,7 @@ class LoopSource:
             "slot": "k - s.start",
             "again": "again",
             "ended": "ended",
+            "by_time": str(by_time),
         }
         values = [f"{x}[i]" for x in self.inputs]
         fixed = len(kernel.reads) - kernel.variadic

@@ -49,6 +49,12 @@ def later(ts, length):  # type: ignore[no-untyped-def]
 
 
 @helper
+def elapsed(since, ts):  # type: ignore[no-untyped-def]
+    """Return how long it is from one time to a later one, which does not wrap around."""
+    return ts - since if since >= 0 or ts <= LAST + since else LAST
+
+
+@helper
 def nth(s, j):  # type: ignore[no-untyped-def]
     """Return where in a symbol's own slots its j-th oldest is."""
     k = s.head + j
