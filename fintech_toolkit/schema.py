@@ -63,6 +63,8 @@ CANONICAL: dict[str, Column] = {
         Column("ask_size", "f8", "size at the best ask"),
         Column("dealer", "O", "dealer or market maker, a string or an integer"),
         Column("venue", "O", "place of execution, a string or an integer"),
+        Column("action", "O", "what becomes of a one-sided quote: UPDATE or DELETE"),
+        Column("level", "f8", "how far from the best price a dealer's one-sided quote is, from 1"),
         Column("open", "f8", "first price of a bar"),
         Column("high", "f8", "highest price of a bar"),
         Column("low", "f8", "lowest price of a bar"),
