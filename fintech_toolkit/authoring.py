@@ -30,12 +30,14 @@ from fintech_toolkit.scan.parameters import (
     Decay,
     Duration,
     Flag,
+    Levels,
     Name,
     Number,
     Parameter,
     Window,
 )
 from fintech_toolkit.scan.slots import (
+    FIRST,
     LAST,
     STALE,
     checked_index,
@@ -47,11 +49,13 @@ from fintech_toolkit.scan.slots import (
     oldest,
     pop,
     push,
+    slot_of,
 )
 from fintech_toolkit.scan.values import MISSING
 
 __all__ = [
     "DTYPE",
+    "FIRST",
     "LAST",
     "MISSING",
     "STALE",
@@ -61,6 +65,7 @@ __all__ = [
     "Duration",
     "Flag",
     "Kernel",
+    "Levels",
     "Name",
     "Number",
     "Window",
@@ -75,6 +80,7 @@ __all__ = [
     "plain_kernel",
     "pop",
     "push",
+    "slot_of",
     "tick_kernel",
     "window_kernel",
 ]
@@ -113,7 +119,9 @@ def tick_kernel(
         (``"dealer"``, ``"venue"``, ``"action:O"``) the function sees int64 keys, `MISSING` without a name, which a
         parameter that is a `Name` is compared with.
     gives : str or list of str
-        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise.
+        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise. With a parameter that is `Levels`,
+        ``"*bid"`` stands for as many columns ``bid_1``, ``bid_2``, … as that says: the function then takes a `row`
+        after its state and fills that, ``row.bid[0] = …``, instead of returning anything.
     kind : str
         ``"pair"`` for a kernel on the ticks of pairs.
     **declared

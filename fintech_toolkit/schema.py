@@ -65,6 +65,8 @@ CANONICAL: dict[str, Column] = {
         Column("best_ask", "f8", "best ask price of all dealers"),
         Column("dealer", "O", "dealer or market maker, a string or an integer"),
         Column("venue", "O", "place of execution, a string or an integer"),
+        Column("action", "O", "what becomes of a one-sided quote: UPDATE or DELETE"),
+        Column("level", "f8", "how far from the best price a dealer's one-sided quote is, from 1"),
         Column("open", "f8", "first price of a bar"),
         Column("high", "f8", "highest price of a bar"),
         Column("low", "f8", "lowest price of a bar"),

@@ -93,6 +93,36 @@ def pop(s):  # type: ignore[no-untyped-def]
     s.count -= 1
 
 
+@helper
+def _bucket_of(slots, key, mask):  # type: ignore[no-untyped-def]
+    """Return where the bucket of a key is, or the empty one that it would have. One is empty before a slot is taken."""
+    at = (key ^ (key >> 32)) & mask
+    while slots[at].bucket != 0 and slots[slots[at].bucket - 1].key != key:
+        at = (at + 1) & mask
+    return at
+
+
+@helper
+def slot_of(s, slots, key):  # type: ignore[no-untyped-def]
+    """Return where in a symbol's own slots the one of a key is; if it has none, the next, which is to be filled then:
+    `count` tells. The state has a field `indexed`, a slot has `key` and `bucket`, all of them integers.
+
+    The buckets of all slots together are a hash table: that at a key's place says, counted from 1, whose slot it is.
+    """
+    mask = s.capacity - 1  # capacities are powers of two
+    if s.indexed != s.capacity:  # the table has grown, or begins anew
+        for j in range(s.capacity):
+            slots[j].bucket = 0
+        for j in range(s.count):
+            slots[_bucket_of(slots, slots[j].key, mask)].bucket = j + 1
+        s.indexed = s.capacity
+    at = _bucket_of(slots, key, mask)
+    if slots[at].bucket == 0:
+        slots[push(s)].key = key
+        slots[at].bucket = s.count
+    return slots[at].bucket - 1
+
+
 STALE = 1 << 30
 """An age at which running sums are summed afresh at once."""
 
