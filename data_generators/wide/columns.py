@@ -137,8 +137,7 @@ TRADES = _schema(
     "long: original_trade_id",
     "text: correction_reason",
     # Order and execution.
-    "long: order_id, parent_order_id, rfq_id",
-    "text: order_type, protocol, time_in_force, algorithm",
+    "text: order_id, parent_order_id, rfq_id, order_type, protocol, time_in_force, algorithm",
     "real: order_size, limit_price, cover_price",
     "text: cover_dealer",
     "int: dealers_asked, dealers_answered",
@@ -149,7 +148,3 @@ TRADES = _schema(
     "text: transaction_code, waiver, deferral_flag, short_sale, liquidity_class, reporting_entity, jurisdiction",
     "flag: agency_cross, affiliate_trade, away_from_market, give_up, riskless_principal, agency_principal_swap",
 )
-
-ACTIONS = ("UPDATE", "DELETE")
-"""A row of a quote replaces what the dealer showed on that side and level, or takes it away."""
-SIDES = ("BID", "ASK")

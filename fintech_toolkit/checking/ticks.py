@@ -25,7 +25,9 @@ NAMES = "_name"
 """How the name of a column of names ends."""
 
 SAID = {"side": ["BID", "ASK"], "action": ["UPDATE", "UPDATE", "UPDATE", "DELETE"]}
-"""Names of which some kernels know; others are those of four dealers."""
+"""Names of which some kernels know; all others are those of dealers."""
+
+DEALERS = ["A", "B", "C", "D", "E", "F", "a dealer"]
 
 ROWS = (0, 1, 2, 17, 150, 400)
 MISSING_SHARES, INFINITE_SHARES, TIES = (0.0, 0.05, 0.6, 1.0), (0.0, 0.05), (0.0, 0.3, 1.0)
@@ -66,6 +68,8 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
         "mid": mid,
         "bid": mid - half,
         "ask": mid + half,
+        "best_bid": mid - half,
+        "best_ask": mid + half,
         "price": np.round(np.where(at_mid, mid, mid + side * half), 2),
         "side": np.where(random.random(rows) < 0.1, random.choice([0.0, np.nan], rows), side),
         "low": mid + moves[0],
@@ -78,7 +82,7 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
 def values(name: str, dtype: np.dtype[Any], rows: int, random: np.random.Generator) -> Any:
     """Return a column that a market does not have by itself."""
     if dtype.kind == "O":
-        return random.choice(np.array(SAID.get(name.removesuffix(NAMES), ["A", "B", "C", "a dealer"]), object), rows)
+        return random.choice(np.array(SAID.get(name.removesuffix(NAMES), DEALERS), object), rows)
     if name == "level":
         return random.integers(1, 4, rows)
     if name == "leg":

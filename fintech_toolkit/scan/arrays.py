@@ -115,7 +115,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
-    call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
+    call = call_of(kernel, kernel.width(len(columns), keywords), keywords)
     shape = columns[0].shape
     if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
         return None
@@ -165,8 +165,10 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     return (index, labels) if labelled else (None, None)
 
 
-def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
-    """Return a column as the kernel sees it, or a frame of such columns."""
+def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str, unit: str | None = None) -> Array:
+    """Return a column as the kernel sees it, or a frame of such columns; times that are integers are in `unit`."""
+    if read.role == "ts":
+        return as_instants(column, what, unit)
     if not isinstance(column, pd.DataFrame):
         values = read_values(column, read.dtype, what, nullable=kernel.integers)
         check_domain(values, read.role, what)
@@ -225,11 +227,11 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)
-    width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
+    width = kernel.width(len(bound), keywords)
     call = call_of(kernel, width, keywords)
     index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     check_unit(unit)
+    inputs = {n: values_of(c, kernel, r, n, unit) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     ts = default_times(kernel, call.by_time, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)
     if kernel.emits:

@@ -104,7 +104,10 @@ def document(kernel: Kernel) -> str:
         for head, meaning in parameter.documentation:
             lines += [head, _indented(meaning)]
     lines += ["", "Returns", "-------"]
-    lines += [f"{column} : {column.dtype}" for column in kernel.outputs]
+    for column, (name, dtype) in zip(kernel.outputs, kernel.output_columns(1), strict=True):
+        lines.append(f"{name} : {dtype}")
+        if column.variadic and kernel.levels is not None:
+            lines.append(_indented(f"and so on, as many as `{kernel.levels.name}`"))
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     lines += ["", "Other Parameters", "----------------"]

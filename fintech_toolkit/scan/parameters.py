@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fintech_toolkit.errors import DataError, ParameterError
+from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.scan.names import as_keys
-from fintech_toolkit.scan.values import MISSING
 from fintech_toolkit.schema import nanoseconds
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "<required>"})()
@@ -177,6 +176,19 @@ class Count(Number):
 
 
 @dataclass(frozen=True)
+class Levels(Count):
+    """How many columns each starred output of a kernel stands for: one number, never a sweep."""
+
+    at_most: float | None = 100
+
+    def check(self, value: Any) -> Any:
+        checked = super().check(value)
+        if np.ndim(checked):
+            raise ParameterError(f"{self.name}={value!r} must be one number: it says which columns there are.")
+        return checked
+
+
+@dataclass(frozen=True)
 class Flag(Parameter):
     """True or False."""
 
@@ -245,13 +257,7 @@ class Name(Parameter):
         return "str or int"
 
     def check(self, value: Any) -> Any:
-        values = _array(self.name, value, "UiO", "a name, a text or an integer")
-        try:
-            keys = as_keys(values, self.name)
-        except DataError as error:
-            raise ParameterError(f"{self.name}={value!r} must be a name, a text or an integer.") from error
-        if (keys == MISSING).any():
-            raise ParameterError(f"{self.name}={value!r} must not be missing.")
+        keys = as_keys(_array(self.name, value, "Ui", "a name, a text or an integer"), self.name)
         return keys if keys.ndim else int(keys)
 
 

@@ -49,6 +49,12 @@ def later(ts, length):  # type: ignore[no-untyped-def]
 
 
 @helper
+def elapsed(since, ts):  # type: ignore[no-untyped-def]
+    """Return how long it is from one time to a later one, which does not wrap around."""
+    return ts - since if since >= 0 or ts <= LAST + since else LAST
+
+
+@helper
 def nth(s, j):  # type: ignore[no-untyped-def]
     """Return where in a symbol's own slots its j-th oldest is."""
     k = s.head + j
@@ -85,6 +91,36 @@ def pop(s):  # type: ignore[no-untyped-def]
     """Give the oldest slot back."""
     advance(s)
     s.count -= 1
+
+
+@helper
+def _bucket_of(slots, key, mask):  # type: ignore[no-untyped-def]
+    """Return where the bucket of a key is, or the empty one that it would have. One is empty before a slot is taken."""
+    at = (key ^ (key >> 32)) & mask
+    while slots[at].bucket != 0 and slots[slots[at].bucket - 1].key != key:
+        at = (at + 1) & mask
+    return at
+
+
+@helper
+def slot_of(s, slots, key):  # type: ignore[no-untyped-def]
+    """Return where in a symbol's own slots the one of a key is; if it has none, the next, which is to be filled then:
+    `count` tells. The state has a field `indexed`, a slot has `key` and `bucket`, all of them integers.
+
+    The buckets of all slots together are a hash table: that at a key's place says, counted from 1, whose slot it is.
+    """
+    mask = s.capacity - 1  # capacities are powers of two
+    if s.indexed != s.capacity:  # the table has grown, or begins anew
+        for j in range(s.capacity):
+            slots[j].bucket = 0
+        for j in range(s.count):
+            slots[_bucket_of(slots, slots[j].key, mask)].bucket = j + 1
+        s.indexed = s.capacity
+    at = _bucket_of(slots, key, mask)
+    if slots[at].bucket == 0:
+        slots[push(s)].key = key
+        slots[at].bucket = s.count
+    return slots[at].bucket - 1
 
 
 STALE = 1 << 30
