@@ -21,6 +21,15 @@ def dealer_mids(every: str = "1s", over: ft.Flow | None = None) -> ft.Flow:
         How long a window is: the shorter, the narrower the bounds of `price_discovery`.
     over : Flow, optional
         The enriched quotes; `quotes`, if left out.
+
+    Examples
+    --------
+    >>> import data_generators
+    >>> from fintech_toolkit import enrichment
+    >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities")}
+    >>> mids = enrichment.dealer_mids()(**market)
+    >>> list(mids.columns)
+    ['symbol', 'dealer', 'ts', 'window_end', 'mid', 'known_at']
     """
     return windows_by(("symbol", "dealer"), every, quotes() if over is None else over, {"mid": ("mid", "last")})
 

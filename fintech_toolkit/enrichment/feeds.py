@@ -9,6 +9,9 @@ import fintech_toolkit as ft
 ONE_SIDED = frozenset({"action", "side", "price", "size"})
 """By these columns a feed of one-sided quotes is known."""
 QUOTE = ("symbol", "ts", "bid", "ask", "bid_size", "ask_size", "dealer")
+YIELDS = ("yield_to_maturity", "spread_to_benchmark")
+TRADE = ("symbol", "ts", "trade_id", "price", "size", "side", "dealer", "venue", *YIELDS)
+"""What is taken of trades as they are reported."""
 STAGES = {"contributed_ts": "processed_ts", "processed_ts": "sent_ts", "sent_ts": "ts"}
 LATENCIES = ("processing_seconds", "sending_seconds", "transport_seconds", "latency_seconds")
 
@@ -18,7 +21,7 @@ def is_one_sided(columns: Collection[str]) -> bool:
     return ONE_SIDED.issubset(columns)
 
 
-def two_sided(over: ft.Flow | None = None) -> ft.Flow:
+def two_sided(over: ft.Flow | None = None, *, session: str | None = "UTC") -> ft.Flow:
     """Return the flow of a dealer's two-sided quote after each row of a one-sided feed.
 
     Indicative rows are left out. A row replaces what its dealer showed on its side and level, or, where its action is
@@ -29,6 +32,8 @@ def two_sided(over: ft.Flow | None = None) -> ft.Flow:
     over : Flow, optional
         The feed: ``symbol, ts, action, firm, level, side, price, size, dealer``, and the times ``contributed_ts``,
         ``processed_ts`` and ``sent_ts``. The source ``quotes``, if left out.
+    session : str, optional
+        The zone of the trading day, as for `quotes`: a day starts without any quote.
 
     Returns
     -------
@@ -36,10 +41,16 @@ def two_sided(over: ft.Flow | None = None) -> ft.Flow:
         ``symbol, ts, bid, ask, bid_size, ask_size, dealer``, and the seconds that each row was under way:
         ``processing_seconds`` from contributed to processed, ``sending_seconds`` to sent, ``transport_seconds`` to
         received (``ts``), and ``latency_seconds`` from the first to the last.
+
+    Examples
+    --------
+    >>> import data_generators
+    >>> from fintech_toolkit import enrichment
+    >>> quotes = enrichment.two_sided()(quotes=data_generators.sample("quotes", rows=100, profile="wide"))
+    >>> list(quotes.columns[:7])
+    ['symbol', 'ts', 'bid', 'ask', 'bid_size', 'ask_size', 'dealer']
     """
     firm = (ft.source("quotes") if over is None else over).filter(("firm", "==", True))
-    took = [
-        ft.latency(start, end).named(name) for (start, end), name in zip(STAGES.items(), LATENCIES, strict=False)
-    ]
+    took = [ft.latency(start, end).named(name) for (start, end), name in zip(STAGES.items(), LATENCIES, strict=False)]
     whole = ft.latency("contributed_ts", "ts").named(LATENCIES[-1])
-    return firm.pipe(ft.two_sided_quotes(), *took, whole).select(*QUOTE, *LATENCIES)
+    return firm.pipe(ft.two_sided_quotes(), *took, whole, session=session).select(*QUOTE, *LATENCIES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fintech_toolkit as ft
 from fintech_toolkit.enrichment.per_quote import quotes
-from fintech_toolkit.enrichment.windowed import windows
 
 
 def spread_alerts(
@@ -27,6 +26,14 @@ def spread_alerts(
     -------
     Flow
         Quotes, and ``spread_zscore`` beside them.
+
+    Examples
+    --------
+    >>> import data_generators
+    >>> from fintech_toolkit import enrichment
+    >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities")}
+    >>> len(enrichment.spread_alerts(widest=10.0)(**market)) > len(enrichment.spread_alerts(widest=20.0)(**market))
+    True
     """
     scored = (quotes() if over is None else over).pipe(
         ft.rolling_zscore("best_spread_bps", window=window).named("spread_zscore")
@@ -55,12 +62,21 @@ def volume_alerts(
     deviations : float
         From how many standard deviations on a volume is unusual.
     window : int
-        Over how many windows in which the instrument was traded these are taken.
+        Over how many windows in which the instrument was traded these are taken, this one included: of fewer than 12
+        none can be 3 standard deviations off.
 
     Returns
     -------
     Flow
         Windows with ``trades``, ``volume`` and ``volume_zscore``.
+
+    Examples
+    --------
+    >>> import data_generators
+    >>> from fintech_toolkit import enrichment
+    >>> alerts = enrichment.volume_alerts("1s", window=20)(trades=data_generators.sample("trades", rows=2_000))
+    >>> len(alerts) > 0, bool((alerts["volume_zscore"] > 3).all())
+    (True, True)
     """
     traded = ft.source("trades") if over is None else over
     volumes = traded.window(every).agg(trades=("price", "count"), volume=("size", "sum"))
@@ -83,8 +99,17 @@ def positions(over: ft.Flow | None = None, *, max_long: float, max_short: float)
     Flow
         Trades with ``position``, ``average_cost``, ``realized_pnl``, ``unrealized_pnl``, ``exposure`` and ``breach``.
         The dealer's own position is the opposite one.
+
+    Examples
+    --------
+    >>> import data_generators
+    >>> from fintech_toolkit import enrichment
+    >>> trades = data_generators.sample("trades", rows=500)
+    >>> held = enrichment.positions(max_long=1e9, max_short=1e9)(trades=trades)
+    >>> bool(((held["exposure"] > 1e9) == (held["breach"] == 1)).all())
+    True
     """
     held = (ft.source("trades") if over is None else over).pipe(ft.joint_key("symbol", "dealer").named("book"))
     return held.pipe(
-        ft.position(), ft.exposure_limits(max_long=max_long, max_short=max_short), symbol="book"
+        ft.position(), ft.exposure_limits("position", max_long=max_long, max_short=max_short), symbol="book"
     )

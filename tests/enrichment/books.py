@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit import enrichment
+
 START = 1_723_161_240
+
+
+def securities(*symbols: str) -> pd.DataFrame:
+    """A master of which only the symbols matter."""
+    return pd.DataFrame({"symbol": symbols}).assign(**dict.fromkeys(enrichment.FIELDS, "?"))
 
 
 class Level(NamedTuple):

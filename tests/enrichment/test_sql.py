@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -72,15 +71,25 @@ def test_quotes_as_of_trades(market: dict[str, pd.DataFrame]) -> None:
 
 def test_windows_and_segments(market: dict[str, pd.DataFrame]) -> None:
     quotes = enrichment.quotes()(quotes=market["quotes"], securities=market["securities"])
-    for flow, key in ((enrichment.windows(), "symbol"), (enrichment.segments(), "segment")):
-        got = flow(**{name: market[name] for name in flow.sources})
+    for flow, keys in ((enrichment.windows(), ["symbol"]), (enrichment.segments(), ["segment", "sector"])):
+        got = flow(**{name: market[name] for name in flow.sources}).sort_values([*keys, "ts"])
+        by = ", ".join(keys)
         sql = (
-            f"SELECT {key}, count(best_spread_bps) AS quotes, avg(best_spread_bps) AS mean_spread_bps, "
-            "min(best_spread_bps) AS min_spread_bps, max(best_spread_bps) AS max_spread_bps, "
-            "median(best_spread_bps) AS median_spread_bps "
-            f"FROM quotes GROUP BY {key}, time_bucket(INTERVAL '5 minutes', ts) ORDER BY 1, min(ts)"
+            f"SELECT {by}, time_bucket(INTERVAL '5 minutes', ts) AS ts, count(*) AS quotes, "
+            "avg(best_spread_bps) AS mean_spread_bps, min(best_spread_bps) AS min_spread_bps, "
+            "max(best_spread_bps) AS max_spread_bps, median(best_spread_bps) AS median_spread_bps, "
+            "sum(best_bid_size) AS total_bid_size, arg_max(best_mid, ts) AS best_mid "
+            f"FROM quotes GROUP BY ALL ORDER BY {by}, 3"
         )
-        expected = asked(sql, quotes=quotes.assign(best_spread_bps=quotes["best_spread_bps"]))
-        got = got.sort_values([key, "ts"])
+        expected = asked(sql, quotes=quotes).drop(columns=["ts"] + ["best_mid"] * (keys != ["symbol"]))
         agree(got, expected, mean_spread_bps=1e-12, median_spread_bps=1e-12)
-        assert np.isfinite(expected["median_spread_bps"]).any()
+
+
+def test_trades_of_dealers_and_venues(market: dict[str, pd.DataFrame]) -> None:
+    trades = enrichment.trades()(**market)
+    got = enrichment.execution()(**market).sort_values(["dealer", "venue"])
+    sql = (
+        "SELECT dealer, venue, count(*) AS trades, sum(size) AS volume, avg(markout_bps_1min) AS markout_bps_1min "
+        "FROM trades GROUP BY ALL ORDER BY ALL"
+    )
+    agree(got, asked(sql, trades=trades), markout_bps_1min=1e-9)

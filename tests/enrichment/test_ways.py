@@ -9,6 +9,7 @@ import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 import pytest
+from streamz import Stream
 
 import data_generators
 import fintech_toolkit as ft
@@ -91,3 +92,37 @@ def test_frame_by_frame(market: Market, expected: dict[str, pd.DataFrame]) -> No
         for name, run in runs.items():
             take(frames, name, run, flush=number == last)
     hold({name: pd.concat(frames) for name, frames in made.items()}, expected)
+
+
+def test_streams(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    """Flows that feed each other live; a last quote, long after all else, makes all known."""
+    flows = enrichment.dataflows()
+    quotes, trades = Stream(), Stream()
+    enriched = flows["quotes"].live(quotes=quotes, securities=market["securities"])
+    traded = flows["trades"].live(enriched_quotes=enriched, trades=trades, securities=market["securities"])
+    rows = {"quotes": enriched.sink_to_list(), "trades": traded.sink_to_list()}
+    rows["windows"] = flows["windows"].live(enriched_quotes=enriched).sink_to_list()
+    for start in range(0, ROWS, 500):
+        trades.emit(market["trades"].iloc[start : start + 500])
+        quotes.emit(market["quotes"].iloc[start : start + 500])
+    last = market["quotes"].iloc[-1:].assign(ts=market["quotes"]["ts"].max() + pd.Timedelta("1h"))
+    quotes.emit(last)
+    found = {name: pd.concat(frames, ignore_index=True) for name, frames in rows.items()}
+    same(found["quotes"].iloc[:ROWS], expected["quotes"].reset_index(drop=True))
+    same(in_order(found["trades"]), in_order(expected["trades"]))
+    same(in_order(found["windows"]), in_order(expected["windows"]))
+
+
+def test_json(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    for flow in enrichment.dataflows(max_age="1min", wide=True).values():
+        assert ft.Flow.from_json(flow.to_json()) == flow
+    again = ft.Flow.from_json(enrichment.quotes().to_json())
+    same(again(quotes=market["quotes"], securities=market["securities"]), expected["quotes"])
+
+
+def test_top_instruments(market: Market) -> None:
+    volumes = market["trades"].groupby("symbol")["size"].sum().sort_values(ascending=False)
+    for frames in (market, {name: pa.Table.from_pandas(frame) for name, frame in market.items()}):
+        top = ft.enrich(**frames).top_instruments(3)
+        assert top["symbol"].tolist() == volumes.index[:3].tolist()
+        assert top["volume"].tolist() == volumes.iloc[:3].tolist()
