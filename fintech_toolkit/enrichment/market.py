@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,6 +16,9 @@ from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
 from fintech_toolkit.frames.views import is_dask, sort_of
+
+if TYPE_CHECKING:
+    from fintech_toolkit.enrichment.report import Report
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +58,12 @@ class Enrichment:
         traded = frame.groupby("symbol", observed=True, as_index=False)[["trades", "volume"]].sum()
         top: pd.DataFrame = traded.nlargest(most, "volume").reset_index(drop=True)
         return top
+
+    def report(self) -> Report:
+        """Return tables and plots of it, for a notebook, or one file of HTML."""
+        from fintech_toolkit.enrichment.report import Report
+
+        return Report(self)
 
     def __repr__(self) -> str:
         return f"<Enrichment: {', '.join(field.name for field in fields(self))}>"
