@@ -125,8 +125,10 @@ def _speed(name: str, family: str, ticks: pd.DataFrame, rng: np.random.Generator
     for read in kernel.input_columns(3):
         if read.name == "ts":
             columns.append(ts)
-        elif read.name == "side":
+        elif read.role == "side":
             columns.append(rng.integers(0, 2, len(ts)) * 2 - 1)
+        elif read.dtype.kind == "O":
+            columns.append(rng.integers(0, 20, len(ts)))
         elif read.dtype.kind in "bi":
             columns.append(rng.integers(0, 2, len(ts)).astype(read.dtype))
         else:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data_generators.datasets import DATASETS, make_market
+from data_generators.datasets import DATASETS, find_dataset, make_market
 from data_generators.errors import GeneratorError
 from data_generators.faults import Faults
 from data_generators.writing import Report, write
@@ -49,6 +49,13 @@ class Format(StrEnum):
     arrow = "arrow"
 
 
+class Profile(StrEnum):
+    """Widths of the data."""
+
+    narrow = "narrow"
+    wide = "wide"
+
+
 def _count(text: str | int) -> int:
     """Read a whole number that may be written as 1.2e6 or 1_200_000."""
     try:
@@ -68,6 +75,7 @@ FileFormat = Annotated[
     Format,
     typer.Option("--format", help="Parquet and Arrow: canonical columns; CSV and JSON lines: wire names."),
 ]
+Width = Annotated[Profile, typer.Option("--profile", help="wide: one-sided quotes and the columns that feeds have.")]
 Partitions = Annotated[
     int | None,
     typer.Option(parser=_count, metavar="N", help="Files; by default one a trading day or 524,288 rows."),
@@ -79,6 +87,10 @@ OutOfOrder = Annotated[float, typer.Option(metavar="SHARE", help="Share of recor
 Duplicate = Annotated[float, typer.Option(metavar="SHARE", help="Share of records that come twice.")]
 Crossed = Annotated[float, typer.Option(metavar="SHARE", help="Share of quotes with the bid above the ask.")]
 Malformed = Annotated[float, typer.Option(metavar="SHARE", help="Share of records with an impossible value.")]
+Sentinel = Annotated[float, typer.Option(metavar="SHARE", help="Share of records whose price stands for none.")]
+NullText = Annotated[float, typer.Option(metavar="SHARE", help="Share of records with the text NULL for a name.")]
+ZeroSize = Annotated[float, typer.Option(metavar="SHARE", help="Share of records with a size of 0.")]
+Withdrawn = Annotated[float, typer.Option(metavar="SHARE", help="Share of wide quotes that are withdrawn.")]
 
 _CORES = os.cpu_count() or 1
 
@@ -89,6 +101,7 @@ def quotes(
     rows: Rows = None,
     seed: Seed = 0,
     symbols: Symbols = 1_000,
+    profile: Width = Profile.narrow,
     format: FileFormat = Format.parquet,
     partitions: Partitions = None,
     workers: Workers = _CORES,
@@ -97,12 +110,16 @@ def quotes(
     duplicate: Duplicate = 0.0,
     crossed: Crossed = 0.0,
     malformed: Malformed = 0.0,
+    sentinel: Sentinel = 0.0,
+    null_text: NullText = 0.0,
+    zero_size: ZeroSize = 0.0,
+    withdrawn: Withdrawn = 0.0,
     overwrite: Overwrite = False,
 ) -> None:
     """Write dealers' quotes (1.2 million by default)."""
     with _errors():
-        faults = Faults(late, out_of_order, duplicate, crossed, malformed)
-        _write(["quotes"], [out], [rows], seed, symbols, format, partitions, workers, faults, overwrite)
+        faults = Faults(late, out_of_order, duplicate, crossed, malformed, sentinel, null_text, zero_size, withdrawn)
+        _write(["quotes"], [out], [rows], seed, symbols, profile, format, partitions, workers, faults, overwrite)
 
 
 @app.command()
@@ -110,17 +127,21 @@ def securities(
     out: Out,
     rows: Rows = None,
     seed: Seed = 0,
+    profile: Width = Profile.narrow,
     format: FileFormat = Format.parquet,
     partitions: Partitions = None,
     workers: Workers = _CORES,
     duplicate: Duplicate = 0.0,
     malformed: Malformed = 0.0,
+    sentinel: Sentinel = 0.0,
+    null_text: NullText = 0.0,
+    zero_size: ZeroSize = 0.0,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a security master (10 million securities by default)."""
     with _errors():
-        faults = Faults(duplicate=duplicate, malformed=malformed)
-        _write(["securities"], [out], [rows], seed, 1_000, format, partitions, workers, faults, overwrite)
+        faults = Faults(0.0, 0.0, duplicate, 0.0, malformed, sentinel, null_text, zero_size)
+        _write(["securities"], [out], [rows], seed, 1_000, profile, format, partitions, workers, faults, overwrite)
 
 
 @app.command()
@@ -129,6 +150,7 @@ def trades(
     rows: Rows = None,
     seed: Seed = 0,
     symbols: Symbols = 1_000,
+    profile: Width = Profile.narrow,
     format: FileFormat = Format.parquet,
     partitions: Partitions = None,
     workers: Workers = _CORES,
@@ -136,12 +158,15 @@ def trades(
     out_of_order: OutOfOrder = 0.0,
     duplicate: Duplicate = 0.0,
     malformed: Malformed = 0.0,
+    sentinel: Sentinel = 0.0,
+    null_text: NullText = 0.0,
+    zero_size: ZeroSize = 0.0,
     overwrite: Overwrite = False,
 ) -> None:
     """Write trades on the quotes of the same seed and symbols (1 million by default)."""
     with _errors():
-        faults = Faults(late, out_of_order, duplicate, 0.0, malformed)
-        _write(["trades"], [out], [rows], seed, symbols, format, partitions, workers, faults, overwrite)
+        faults = Faults(late, out_of_order, duplicate, 0.0, malformed, sentinel, null_text, zero_size)
+        _write(["trades"], [out], [rows], seed, symbols, profile, format, partitions, workers, faults, overwrite)
 
 
 @app.command("all")
@@ -152,6 +177,7 @@ def everything(
     trades_rows: Rows = None,
     seed: Seed = 0,
     symbols: Symbols = 1_000,
+    profile: Width = Profile.narrow,
     format: FileFormat = Format.parquet,
     workers: Workers = _CORES,
     overwrite: Overwrite = False,
@@ -170,6 +196,7 @@ def everything(
             [rows[name] for name in DATASETS],
             seed,
             symbols,
+            profile,
             format,
             None,
             workers,
@@ -184,6 +211,7 @@ def _write(
     rows: list[int | None],
     seed: int,
     symbols: int,
+    profile: Profile,
     format: Format,
     partitions: int | None,
     workers: int,
@@ -193,13 +221,14 @@ def _write(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_console) as bars:
         for name, folder, count in zip(names, folders, rows, strict=True):
-            bar = bars.add_task(name, total=DATASETS[name].default_rows if count is None else count)
+            bar = bars.add_task(name, total=find_dataset(name, profile.value).default_rows if count is None else count)
             report = write(
                 name,
                 folder,
                 count,
                 seed=seed,
                 symbols=symbols,
+                profile=profile.value,
                 format=format.value,
                 partitions=partitions,
                 workers=workers,

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -11,6 +11,8 @@ from data_generators.errors import GeneratorError
 from data_generators.faults import FAULTS_SCHEMA, Faults, fault_counts, inject
 from data_generators.market import Market
 from data_generators.randomness import generator
+from data_generators.wide import columns, quotes, trades
+from data_generators.wide import securities as wide_securities
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Dataset:
     distinct : tuple of str
         Columns whose values hardly repeat, so that a dictionary of them would not pay.
     block : callable
-        From a market and the number of a block to its table.
+        From a market, the number of a block and how many of its quotes are withdrawn, to its table.
+    withdrawable : int
+        Quotes of a block that may be withdrawn, each by `quotes.WITHDRAWAL_ROWS` more rows.
     """
 
     name: str
@@ -47,7 +51,8 @@ class Dataset:
     max_blocks: int
     partition_blocks: int
     distinct: tuple[str, ...]
-    block: Callable[[Market, int], pa.Table]
+    block: Callable[[Market, int, int], pa.Table]
+    withdrawable: int = 0
 
 
 _QUOTES = Dataset(
@@ -67,7 +72,7 @@ _QUOTES = Dataset(
     market.MAX_DAYS,
     1,
     (),
-    lambda where, day: where.day(day)[0],
+    lambda where, day, _: where.day(day)[0],
 )
 _SECURITIES = Dataset(
     "securities",
@@ -95,7 +100,7 @@ _SECURITIES = Dataset(
     securities.MAX_BLOCKS,
     32,
     ("symbol", "name", "cusip", "isin", "issuer"),
-    lambda where, number: securities.block(where.seed, number),
+    lambda where, number, _: securities.block(where.seed, number),
 )
 _TRADES = Dataset(
     "trades",
@@ -115,16 +120,61 @@ _TRADES = Dataset(
     market.MAX_DAYS,
     1,
     (),
-    lambda where, day: where.day(day)[1],
+    lambda where, day, _: where.day(day)[1],
 )
-DATASETS = {dataset.name: dataset for dataset in (_QUOTES, _SECURITIES, _TRADES)}
 
 
-def find_dataset(name: str) -> Dataset:
-    """Return the data set of that name, or raise `GeneratorError` with the names that exist."""
-    if name not in DATASETS:
-        raise GeneratorError(f"there is no data set {name!r}: choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+def _wire_names(schema: pa.Schema, *narrow: Dataset) -> dict[str, str]:
+    """Return the names of wide columns on the wire: those of the narrow ones, and the others spelled alike."""
+    known = {column: name for dataset in reversed(narrow) for column, name in dataset.wire.items()}
+    return {column: known.get(column) or _camel(column.replace("_ts", "_timestamp")) for column in schema.names}
+
+
+def _camel(column: str) -> str:
+    first, *others = column.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+_WIDE = (
+    replace(
+        _QUOTES,
+        schema=columns.QUOTES,
+        wire=_wire_names(columns.QUOTES, _QUOTES, _TRADES) | {"side": "side"},
+        default_rows=5 * quotes.ROWS_PER_DAY,
+        block_rows=quotes.ROWS_PER_DAY,
+        distinct=(),
+        block=quotes.day,
+        withdrawable=market.QUOTES_PER_DAY,
+    ),
+    replace(
+        _SECURITIES,
+        schema=columns.SECURITIES,
+        wire=_wire_names(columns.SECURITIES, _SECURITIES),
+        distinct=(*_SECURITIES.distinct, "figi", "sedol", "lei", "parent_lei", "ticker"),
+        block=lambda where, number, _: wide_securities.block(where.seed, number),
+    ),
+    replace(
+        _TRADES,
+        schema=columns.TRADES,
+        wire=_wire_names(columns.TRADES, _TRADES, _SECURITIES),
+        distinct=trades.DISTINCT,
+        block=lambda where, day, _: trades.day(where, day),
+    ),
+)
+PROFILES = {
+    "narrow": {dataset.name: dataset for dataset in (_QUOTES, _SECURITIES, _TRADES)},
+    "wide": {dataset.name: dataset for dataset in _WIDE},
+}
+DATASETS = PROFILES["narrow"]
+
+
+def find_dataset(name: str, profile: str = "narrow") -> Dataset:
+    """Return the data set of that name and profile, or raise `GeneratorError` with the names that exist."""
+    if profile not in PROFILES:
+        raise GeneratorError(f"there is no profile {profile!r}: choose one of {', '.join(PROFILES)}")
+    if name not in PROFILES[profile]:
+        raise GeneratorError(f"there is no data set {name!r}: choose one of {', '.join(PROFILES[profile])}")
+    return PROFILES[profile][name]
 
 
 def whole_number(value: object, name: str, least: int = 0) -> int:
@@ -164,8 +214,13 @@ def row_count(dataset: Dataset, faults: Faults, rows: object) -> int:
 
 
 def block_size(dataset: Dataset, faults: Faults) -> int:
-    """Return the rows that a block has when its records have these faults: duplicates are additional rows."""
-    return dataset.block_rows + fault_counts(faults, dataset.block_rows)["duplicate"]
+    """Return the rows that a block has when its records have these faults: withdrawals and duplicates are added."""
+    rows = dataset.block_rows + quotes.WITHDRAWAL_ROWS * _withdrawals(dataset, faults)
+    return rows + fault_counts(faults, rows)["duplicate"]
+
+
+def _withdrawals(dataset: Dataset, faults: Faults) -> int:
+    return fault_counts(faults, dataset.withdrawable)["withdrawn"]
 
 
 def row_range(
@@ -187,7 +242,7 @@ def row_range(
     """
     size = block_size(dataset, faults)
     for number in range(start // size, -(-stop // size)):
-        table, listed = dataset.block(where, number), FAULTS_SCHEMA.empty_table()
+        table, listed = dataset.block(where, number, _withdrawals(dataset, faults)), FAULTS_SCHEMA.empty_table()
         first = number * size
         if faults.any():
             table, listed = inject(table, faults, generator(where.seed, f"faults of {dataset.name}", number), first)

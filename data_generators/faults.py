@@ -34,6 +34,15 @@ class Faults:
         Quotes whose bid lies above their ask.
     malformed : float
         Records with a missing or impossible value; the detail names it.
+    sentinel : float
+        Records whose price is a number that feeds use for "none": 0, 1 or 1000 to 1005.
+    null_text : float
+        Records with the text ``NULL`` where a name should be.
+    zero_size : float
+        Records with a size of 0.
+    withdrawn : float
+        One-sided quotes that their dealer takes away before the next one, or after the close: two additional
+        rows each, with the action DELETE. No trade meets a quote that has been withdrawn.
 
     Raises
     ------
@@ -54,13 +63,17 @@ class Faults:
     duplicate: float = 0.0
     crossed: float = 0.0
     malformed: float = 0.0
+    sentinel: float = 0.0
+    null_text: float = 0.0
+    zero_size: float = 0.0
+    withdrawn: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             share = getattr(self, field.name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
                 raise GeneratorError(f"the share of {field.name} records must be from 0 to 1, not {share!r}")
-        total = sum(getattr(self, field.name) for field in fields(self))
+        total = sum(getattr(self, kind) for kind in _DRAWN)
         if total > 1 + 1e-12:
             raise GeneratorError(f"the shares of faulty records are {total:g} together: a record has one fault at most")
 
@@ -70,9 +83,14 @@ class Faults:
 
     def check_for(self, columns: list[str]) -> None:
         """Raise `GeneratorError` if records with these columns cannot have one of the faults asked for."""
-        for kind, column in (("late", "ts"), ("out_of_order", "ts"), ("crossed", "bid")):
-            if getattr(self, kind) > 0 and column not in columns:
-                raise GeneratorError(f"records without a column {column!r} cannot be {kind.replace('_', ' ')}")
+        spoiled = {kind: tuple(dict.fromkeys(column for column, _, _ in _SPOILED[kind])) for kind in _SPOILED}
+        for kind, needed in {**_NEEDED, **spoiled}.items():
+            if getattr(self, kind) > 0 and not set(needed) & set(columns):
+                names = " or ".join(map(repr, needed))
+                raise GeneratorError(f"records without a column {names} cannot be {kind.replace('_', ' ')}")
+
+
+_NEEDED = {"late": ("ts",), "out_of_order": ("ts",), "crossed": ("bid",), "withdrawn": ("action",)}
 
 
 def fault_counts(faults: Faults, rows: int) -> dict[str, int]:
@@ -86,7 +104,7 @@ def inject(table: pa.Table, faults: Faults, random: np.random.Generator, first: 
     Parameters
     ----------
     table : pyarrow.Table
-        A block of clean records; where they have a column ``ts``, it increases strictly.
+        A block of clean records; where they have a column ``ts``, it never decreases.
     faults : Faults
         The shares.
     random : numpy.random.Generator
@@ -123,23 +141,29 @@ def inject(table: pa.Table, faults: Faults, random: np.random.Generator, first: 
 
     position = np.empty(rows, dtype=np.int64)
     position[source[~is_copy]] = np.flatnonzero(~is_copy)
-    variants = [variant for variant in _MALFORMED if variant[0] in table.column_names]
-    variant_of = random.integers(0, len(variants), len(chosen["malformed"]))
-    spoiled = [position[chosen["malformed"][variant_of == number]] for number in range(len(variants))]
+    spoiled: list[tuple[str, str, str, Any, Any]] = []
+    for kind, variants in _SPOILED.items():
+        usable = [variant for variant in variants if variant[0] in table.column_names]
+        if len(chosen[kind]):
+            variant_of = random.integers(0, len(usable), len(chosen[kind]))
+            for number, (column, detail, spoil) in enumerate(usable):
+                spoiled.append((kind, column, detail, spoil, position[chosen[kind][variant_of == number]]))
 
     listed = [_entries(first, np.flatnonzero(is_copy), "duplicate", "copy of the row before")]
     if "ts" in table.column_names:
         # What happened counts: a record moved behind others that moved too may be in order after all.
         # And a record that lost its time is before and behind nothing.
         arrived = ts[source]
-        lost = spoiled[[column for column, _, _ in variants].index("ts")]
-        arrived[lost] = 0
+        rank = source.copy()
+        for _, column, _, _, struck in spoiled:
+            if column == "ts":
+                arrived[struck], rank[struck] = 0, -1
         behind = np.maximum.accumulate(arrived) - arrived
-        behind[lost] = 0
-        late = behind >= LATE_AFTER / np.timedelta64(1, "ns")
+        late = (rank >= 0) & (behind >= LATE_AFTER / np.timedelta64(1, "ns"))
         listed.append(_entries(first, np.flatnonzero(late), "late", "a record newer by 60 s or more came before"))
-        swapped = np.flatnonzero((behind > 0) & ~late)
-        listed.append(_entries(first, swapped, "out_of_order", "a newer record came before"))
+        swapped = (rank >= 0) & (np.maximum.accumulate(rank) > rank) & ~late
+        for which, detail in ((behind > 0, "a newer record"), (behind == 0, "a later record of the same time")):
+            listed.append(_entries(first, np.flatnonzero(swapped & which), "out_of_order", f"{detail} came before"))
 
     faulty = table.take(pa.array(source))
     if counts["crossed"]:
@@ -149,16 +173,18 @@ def inject(table: pa.Table, faults: Faults, random: np.random.Generator, first: 
         faulty = _replaced(faulty, "bid", pc.if_else(mask, ask, bid))
         faulty = _replaced(faulty, "ask", pc.if_else(mask, bid, ask))
         listed.append(_entries(first, where, "crossed", "bid above ask"))
-    if counts["malformed"]:
-        for where, (column, detail, spoil) in zip(spoiled, variants, strict=True):
-            mask = _mask(len(source), where)
-            faulty = _replaced(faulty, column, pc.if_else(mask, spoil(faulty[column]), faulty[column]))
-            listed.append(_entries(first, where, "malformed", f"{column} {detail}"))
+    for kind, column, detail, spoil, struck in spoiled:
+        mask = _mask(len(source), struck)
+        faulty = _replaced(faulty, column, pc.if_else(mask, spoil(faulty[column]), faulty[column]))
+        listed.append(_entries(first, struck, kind, f"{column} {detail}"))
+    if "action" in table.column_names:
+        deleted = pc.equal(faulty["action"], "DELETE").to_numpy()
+        listed.append(_entries(first, np.flatnonzero(deleted), "withdrawn", "quote withdrawn"))
     return faulty, pa.concat_tables(listed).sort_by("row")
 
 
 # Duplicates first: their number must be exact, for it moves the row numbers of all later blocks.
-_DRAWN = ("duplicate", "late", "out_of_order", "crossed", "malformed")
+_DRAWN = ("duplicate", "late", "out_of_order", "crossed", "malformed", "sentinel", "null_text", "zero_size")
 
 
 def _missing(column: pa.ChunkedArray) -> pa.Scalar:
@@ -171,16 +197,32 @@ def _wrong_check_digit(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(body, pc.if_else(pc.equal(digit, 9), 0, pc.add(digit, 1)).cast(pa.string()), "")
 
 
-_MALFORMED: tuple[tuple[str, str, Any], ...] = (
-    ("symbol", "missing", _missing),
-    ("ts", "missing", _missing),
-    ("bid", "missing", _missing),
-    ("ask_size", "negative", pc.negate),
-    ("price", "missing", _missing),
-    ("size", "negative", pc.negate),
-    ("cusip", "with a wrong check digit", _wrong_check_digit),
-    ("isin", "with a wrong check digit", _wrong_check_digit),
-)
+def _always(value: Any) -> Any:
+    return lambda column: pa.scalar(value, column.type)
+
+
+_SENTINELS = (0, 1, *range(1000, 1006))
+_SPOILED: dict[str, tuple[tuple[str, str, Any], ...]] = {
+    "malformed": (
+        ("symbol", "missing", _missing),
+        ("ts", "missing", _missing),
+        ("bid", "missing", _missing),
+        ("ask_size", "negative", pc.negate),
+        ("price", "missing", _missing),
+        ("size", "negative", pc.negate),
+        ("cusip", "with a wrong check digit", _wrong_check_digit),
+        ("isin", "with a wrong check digit", _wrong_check_digit),
+    ),
+    "sentinel": tuple(
+        (column, f"is {value}", _always(value))
+        for column in ("price", "bid", "ask", "clean_price")
+        for value in _SENTINELS
+    ),
+    "null_text": tuple(
+        (column, "is the text NULL", _always("NULL")) for column in ("dealer", "venue", "currency", "rating", "sector")
+    ),
+    "zero_size": tuple((column, "is 0", _always(0)) for column in ("size", "bid_size", "ask_size", "amount_issued")),
+}
 
 
 def _entries(first: int, where: Any, kind: str, detail: str) -> pa.Table:

@@ -30,15 +30,15 @@ def _arrow(file: BinaryIO, tables: Iterable[pa.Table], dataset: Dataset) -> None
 
 
 def _csv(file: BinaryIO, tables: Iterable[pa.Table], dataset: Dataset) -> None:
-    schema = table_to_wire(dataset.schema.empty_table(), dataset.name).schema
+    schema = table_to_wire(dataset.schema.empty_table(), dataset).schema
     with pa.csv.CSVWriter(file, schema) as writer:
         for table in tables:
-            writer.write_table(table_to_wire(table, dataset.name))
+            writer.write_table(table_to_wire(table, dataset))
 
 
 def _json_lines(file: BinaryIO, tables: Iterable[pa.Table], dataset: Dataset) -> None:
     for table in tables:
-        frame = table_to_wire(table, dataset.name).to_pandas()
+        frame = table_to_wire(table, dataset).to_pandas()
         file.write(frame.to_json(orient="records", lines=True).encode())
 
 

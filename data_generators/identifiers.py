@@ -1,4 +1,4 @@
-"""CUSIP and ISIN: check digits for one identifier, and vectorised construction for millions."""
+"""Identifiers with check digits: CUSIP, ISIN, FIGI, SEDOL and LEI, for one and vectorised for millions."""
 
 from typing import Any
 
@@ -12,6 +12,9 @@ from data_generators.errors import GeneratorError
 _ISSUER_ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZ", dtype=np.uint8)
 _ISSUE_FIRST = np.frombuffer(b"ABCDEFGHJKLMNPQRSTUVWXYZ", dtype=np.uint8)
 _ISSUE_SECOND = np.frombuffer(b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789", dtype=np.uint8)
+
+_NO_VOWELS = np.frombuffer(b"0123456789BCDFGHJKLMNPQRSTVWXYZ", dtype=np.uint8)
+_ALPHANUMERIC = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8)
 
 ISSUERS = 1000 * len(_ISSUER_ALPHABET) ** 3
 """How many six-character issuer numbers exist: three digits, then three characters."""
@@ -31,8 +34,9 @@ def _value(character: int) -> int:
 
 @compiled
 def _cusip_check(text: np.ndarray) -> int:
+    """Check a CUSIP, or a FIGI: all but the last character, every second one doubled."""
     total = 0
-    for position in range(8):
+    for position in range(len(text) - 1):
         value = _value(text[position])
         if position % 2 == 1:
             value *= 2
@@ -85,6 +89,44 @@ def _fill_identifiers(
         isin[row, 1] = prefix[row, 1]
         isin[row, 2:11] = cusip[row]
         isin[row, 11] = 48 + _isin_check(isin[row])
+
+
+@compiled
+def _spell(number: int, alphabet: np.ndarray, out: np.ndarray) -> None:
+    for position in range(len(out) - 1, -1, -1):
+        out[position] = alphabet[number % len(alphabet)]
+        number //= len(alphabet)
+
+
+@compiled
+def _fill_figis_and_sedols(start: int, alphabet: np.ndarray, figi: np.ndarray, sedol: np.ndarray) -> None:
+    for row in range(len(figi)):
+        number = start + row
+        figi[row, 0], figi[row, 1], figi[row, 2], figi[row, 3] = 66, 66, 71, 48  # BBG0
+        _spell(number, alphabet, figi[row, 4:11])
+        figi[row, 11] = 48 + _cusip_check(figi[row])
+        # The alphabet begins with its ten digits; the first character of a new SEDOL is a letter.
+        sedol[row, 0] = alphabet[10 + number % (len(alphabet) - 10)]
+        _spell(number // (len(alphabet) - 10), alphabet, sedol[row, 1:6])
+        total = 0
+        for position, weight in enumerate((1, 3, 1, 7, 3, 9)):
+            total += weight * _value(sedol[row, position])
+        sedol[row, 6] = 48 + (10 - total % 10) % 10
+
+
+@compiled
+def _fill_leis(entity: np.ndarray, alphabet: np.ndarray, out: np.ndarray) -> None:
+    for row in range(len(entity)):
+        for position, character in enumerate((53, 52, 57, 51, 48, 48)):  # 549300
+            out[row, position] = character
+        # Neighbours get codes far from each other, and no two the same one.
+        _spell(entity[row] * 57_885_161_011 + 1, alphabet, out[row, 6:18])
+        remainder = 0
+        for position in range(18):
+            value = _value(out[row, position])
+            remainder = (remainder * (100 if value >= 10 else 10) + value) % 97
+        check = 98 - remainder * 100 % 97
+        out[row, 18], out[row, 19] = 48 + check // 10, 48 + check % 10
 
 
 @compiled
@@ -149,6 +191,56 @@ def cusips_and_isins(issuer: Any, issue: Any, country: Any) -> tuple[pa.Array, p
     return fixed_width_strings(cusip), fixed_width_strings(isin)
 
 
+def figis_and_sedols(start: int, rows: int) -> tuple[pa.Array, pa.Array]:
+    """Build the FIGIs and SEDOLs of consecutive securities, with their check digits.
+
+    Parameters
+    ----------
+    start : int
+        Number of the first security, from 0; the last must lie below 600 million.
+    rows : int
+        How many.
+
+    Returns
+    -------
+    (pyarrow.StringArray, pyarrow.StringArray)
+        FIGIs (twelve characters) and SEDOLs (seven); different numbers give different ones.
+
+    Examples
+    --------
+    >>> figi, sedol = figis_and_sedols(41, 1)
+    >>> figi[0].as_py(), sedol[0].as_py()
+    ('BBG0000001B3', 'Z000016')
+    """
+    figi, sedol = np.empty((rows, 12), dtype=np.uint8), np.empty((rows, 7), dtype=np.uint8)
+    _fill_figis_and_sedols(start, _NO_VOWELS, figi, sedol)
+    return fixed_width_strings(figi), fixed_width_strings(sedol)
+
+
+def leis(entity: Any) -> pa.Array:
+    """Build the LEIs (ISO 17442) of legal entities, with their check digits.
+
+    Parameters
+    ----------
+    entity : ndarray of int64, shape (n,)
+        Numbers of the entities, from 0 to 79 million; different ones get different LEIs.
+
+    Returns
+    -------
+    pyarrow.StringArray
+        Twenty characters each.
+
+    Examples
+    --------
+    >>> leis(np.array([7]))[0].as_py()
+    '54930000005657B8ME13'
+    """
+    entity = np.ascontiguousarray(entity, dtype=np.int64)
+    lei = np.empty((len(entity), 20), dtype=np.uint8)
+    _fill_leis(entity, _ALPHANUMERIC, lei)
+    return fixed_width_strings(lei)
+
+
 def numbered(letter: str, start: int, rows: int, digits: int = 9) -> pa.Array:
     """Return ``rows`` identifiers made of a letter and a number with leading zeros.
 
@@ -178,7 +270,7 @@ def cusip_check_digit(body: str) -> str:
     >>> cusip_check_digit("03783310")
     '0'
     """
-    return str(_cusip_check(_characters(body, 8, "a CUSIP")))
+    return str(_cusip_check(np.append(_characters(body, 8, "a CUSIP"), 0)))
 
 
 def isin_check_digit(body: str) -> str:

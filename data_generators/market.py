@@ -67,9 +67,10 @@ TRADES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Universe:
-    """The quoted instruments, one entry each, and how many rows of the security master hold them all."""
+    """The quoted instruments, one entry each: ``row`` is theirs in the security master, which needs ``master_rows``."""
 
     symbol: pa.Array
+    row: Any
     segment: Any
     rating: Any
     log_price: Any
@@ -173,6 +174,7 @@ def _universe(seed: int, symbols: int) -> Universe:
     dealers = random.permuted(np.tile(np.arange(len(DEALERS)), (symbols, 1)), axis=1)[:, :_MAX_DEALERS]
     return Universe(
         names,
+        np.concatenate(rows),
         segment,
         rating,
         np.log(price / TICK),

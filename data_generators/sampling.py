@@ -15,6 +15,7 @@ def stream(
     *,
     seed: int = 0,
     symbols: int = 1_000,
+    profile: str = "narrow",
     batch_rows: int = 65_536,
     faults: Faults | None = None,
 ) -> Iterator[pa.Table]:
@@ -31,6 +32,8 @@ def stream(
         The whole number that all depends on.
     symbols : int
         How many instruments are quoted and traded. The security master does not depend on it.
+    profile : str
+        ``"narrow"``, or ``"wide"``: the same market in as many columns as feeds have, with one-sided quotes.
     batch_rows : int
         Rows of each batch but the last. The rows do not depend on it.
     faults : Faults, optional
@@ -51,14 +54,14 @@ def stream(
     >>> [batch.num_rows for batch in stream("trades", rows=2_500, batch_rows=1_000)]
     [1000, 1000, 500]
     """
-    dataset, market, faults = find_dataset(name), make_market(seed, symbols), faults or Faults()
+    dataset, market, faults = find_dataset(name, profile), make_market(seed, symbols), faults or Faults()
     rows = row_count(dataset, faults, rows)
     batch_rows = whole_number(batch_rows, "batch_rows", least=1)
     faults.check_for(dataset.schema.names)
     return rebatch((table for table, _ in row_range(dataset, market, faults, 0, rows)), batch_rows)
 
 
-def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8) -> pd.DataFrame:
+def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8, profile: str = "narrow") -> pd.DataFrame:
     """Return the first rows of a data set as a pandas frame, for examples and tests.
 
     Parameters
@@ -73,13 +76,16 @@ def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8) -> 
     symbols : int
         How many instruments are quoted and traded. The security master does not depend on it; quoted
         instruments are found among its first rows.
+    profile : str
+        ``"narrow"``, or ``"wide"``: the same market in as many columns as feeds have, with one-sided quotes.
 
     Returns
     -------
     pandas.DataFrame
-        Canonical columns. Quotes: symbol, ts, bid, ask, bid_size, ask_size, dealer. Trades: symbol, ts,
-        trade_id, price, size, side (+1 bought, -1 sold, by the dealer's client), dealer, venue. Prices are
-        percent of par, sizes are face amounts, ``ts`` is ``datetime64[ns, UTC]`` and increases strictly.
+        Canonical columns. Quotes: symbol, ts, bid, ask, bid_size, ask_size, dealer; where the profile is wide,
+        side, price, size and action instead of both sides. Trades: symbol, ts, trade_id, price, size, side (+1
+        bought, -1 sold, by the dealer's client), dealer, venue. Prices are percent of par, sizes are face amounts,
+        ``ts`` is ``datetime64[ns, UTC]`` and increases strictly, but that a wide quote's two rows have one time.
 
     Raises
     ------
@@ -94,7 +100,7 @@ def sample(name: str, rows: int = 1_000, *, seed: int = 0, symbols: int = 8) -> 
     >>> bool((quotes["bid"] < quotes["ask"]).all()), quotes["ts"].is_monotonic_increasing
     (True, True)
     """
-    batches = stream(name, whole_number(rows, "rows"), seed=seed, symbols=symbols)
-    table = pa.concat_tables([find_dataset(name).schema.empty_table(), *batches])
+    batches = stream(name, whole_number(rows, "rows"), seed=seed, symbols=symbols, profile=profile)
+    table = pa.concat_tables([find_dataset(name, profile).schema.empty_table(), *batches])
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     return frame

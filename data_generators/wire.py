@@ -4,11 +4,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_generators.datasets import find_dataset
+from data_generators.datasets import Dataset, find_dataset
 from data_generators.errors import GeneratorError
 
 
-def to_wire(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def to_wire(frame: pd.DataFrame, name: str, *, profile: str = "narrow") -> pd.DataFrame:
     """Return a frame with the public field names and texts instead of the canonical columns.
 
     Parameters
@@ -17,6 +17,8 @@ def to_wire(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         Canonical columns of the data set, as `data_generators.sample` gives them.
     name : str
         ``"quotes"``, ``"securities"`` or ``"trades"``.
+    profile : str
+        ``"narrow"`` or ``"wide"``.
 
     Returns
     -------
@@ -38,23 +40,23 @@ def to_wire(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> wire["timestamp"][0][:14]
     '2024-01-08T13:'
     """
-    dataset = find_dataset(name)
+    dataset = find_dataset(name, profile)
     missing = [column for column in dataset.schema.names if column not in frame.columns]
     if missing:
         raise GeneratorError(f"a frame of {name} needs the column {missing[0]!r}: it has {', '.join(frame.columns)}")
     table = pa.Table.from_pandas(frame, schema=dataset.schema, preserve_index=False)
-    wire: pd.DataFrame = table_to_wire(table, name).to_pandas()
+    wire: pd.DataFrame = table_to_wire(table, dataset).to_pandas()
     return wire.set_index(frame.index)
 
 
-def table_to_wire(table: pa.Table, name: str) -> pa.Table:
+def table_to_wire(table: pa.Table, dataset: Dataset) -> pa.Table:
     """Return the Arrow table in the names and texts of the wire; see `to_wire`."""
-    names = find_dataset(name).wire
+    names = dataset.wire
     return pa.table({names[column]: _text(table[column], column) for column in names})
 
 
 def _text(values: pa.ChunkedArray, column: str) -> pa.ChunkedArray:
-    if column == "ts":
+    if pa.types.is_timestamp(values.type):
         try:
             microseconds = values.cast(pa.timestamp("us", tz="UTC"))
         except pa.ArrowInvalid as error:
@@ -62,6 +64,6 @@ def _text(values: pa.ChunkedArray, column: str) -> pa.ChunkedArray:
         return pc.strftime(microseconds, format="%Y-%m-%dT%H:%M:%SZ", locale="C")
     if pa.types.is_date(values.type):
         return values.cast(pa.string())
-    if column == "side":
+    if column == "side" and pa.types.is_integer(values.type):
         return pc.if_else(pc.greater(values, 0), "B", "S")
     return values

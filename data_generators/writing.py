@@ -33,7 +33,7 @@ from data_generators.formats import find_format
 from data_generators.market import Market
 
 # Counted up when a seed gives other data than before: no run goes on from an older one's partitions.
-_EDITION = 1
+_EDITION = 2
 _ROW_GROUP_ROWS = 131_072
 
 
@@ -65,6 +65,7 @@ def write(
     *,
     seed: int = 0,
     symbols: int = 1_000,
+    profile: str = "narrow",
     format: str = "parquet",
     partitions: int | None = None,
     workers: int = 1,
@@ -84,7 +85,7 @@ def write(
         ``"quotes"``, ``"securities"`` or ``"trades"``.
     out : path
         The folder.
-    rows, seed, symbols, faults
+    rows, seed, symbols, profile, faults
         As in `data_generators.stream`. With faults, ``_faults.csv`` lists them: row, kind, detail.
     format : str
         ``"parquet"`` and ``"arrow"`` hold canonical columns, ``"csv"`` and ``"jsonl"`` the names and texts
@@ -115,7 +116,7 @@ def write(
     ...     len(pd.read_parquet(folder)), report.partitions
     (1000, 2)
     """
-    dataset, market, faults = find_dataset(name), make_market(seed, symbols), faults or Faults()
+    dataset, market, faults = find_dataset(name, profile), make_market(seed, symbols), faults or Faults()
     faults.check_for(dataset.schema.names)
     find_format(format)
     rows = row_count(dataset, faults, rows)
@@ -125,6 +126,7 @@ def write(
     plan: Plan = {
         "edition": _EDITION,
         "dataset": name,
+        "profile": profile,
         "rows": rows,
         "seed": market.seed,
         "symbols": market.symbols,
@@ -161,7 +163,7 @@ def _bounds(dataset: Dataset, faults: Faults, rows: int, partitions: int | None)
 
 
 def _write_partition(folder: Path, plan: Plan, market: Market, faults: Faults, partition: int) -> int:
-    dataset = find_dataset(plan["dataset"])
+    dataset = find_dataset(plan["dataset"], plan["profile"])
     start, stop = plan["bounds"][partition : partition + 2]
     listed = [FAULTS_SCHEMA.empty_table()]
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         write_partitioned,
     )
     from fintech_toolkit.engines.dask.run import DaskRun
+    from fintech_toolkit.enrichment import Enrichment, enrich
 
 __all__ = [
     "AsofJoin",
@@ -49,6 +50,7 @@ __all__ = [
     "ColumnError",
     "DaskRun",
     "DataError",
+    "Enrichment",
     "FintechToolkitError",
     "Flow",
     "FlowRun",
@@ -70,6 +72,7 @@ __all__ = [
     "catalogue",
     "check_kernel",
     "configure_workers",
+    "enrich",
     "event_kernel",
     "explain_keys",
     "horizon_join",
@@ -96,8 +99,15 @@ def __getattr__(name: str) -> Any:
         return metadata.version("fintech-toolkit")
     if name.startswith("_"):
         raise AttributeError(name)
-    if name in __all__:  # what imports Dask, which takes a while
-        elsewhere = {"check_kernel": "checking", "DaskRun": "engines.dask.run"}
+    if name == "enrichment":  # a room of its own, made of these names
+        return import_module("fintech_toolkit.enrichment")
+    if name in __all__:  # what imports Dask, which takes a while, or what is made of these names
+        elsewhere = {
+            "check_kernel": "checking",
+            "DaskRun": "engines.dask.run",
+            "enrich": "enrichment",
+            "Enrichment": "enrichment",
+        }
         module = elsewhere.get(name, "engines.dask.partitions")
         return getattr(import_module(f"fintech_toolkit.{module}"), name)
     # The registry is the only list of kernels, beside the user's own.

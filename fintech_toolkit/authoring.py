@@ -1,7 +1,7 @@
 """What a file with a kernel imports: the decorators, parameters, and helpers of the state. A kernel's function takes
 its state, then one argument per column that it reads, and then, by name, whichever it needs of its parameters and of
-what the engine offers: ``ts`` (event time, ns), ``slots`` (the symbol's own stretch of the pool, a ring by means of
-`push`, `oldest`, `nth` and `pop`).
+what the engine offers: ``ts`` (event time, ns), ``by_time`` (whether its window is a length of time), ``slots`` (the
+symbol's own stretch of the pool, a ring by means of `push`, `oldest`, `nth` and `pop`).
 
 - `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
 - `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
@@ -30,15 +30,32 @@ from fintech_toolkit.scan.parameters import (
     Decay,
     Duration,
     Flag,
+    Levels,
+    Name,
     Number,
     Parameter,
     Window,
 )
-from fintech_toolkit.scan.slots import LAST, STALE, checked_index, earlier, helper, later, nth, oldest, pop, push
+from fintech_toolkit.scan.slots import (
+    FIRST,
+    LAST,
+    STALE,
+    checked_index,
+    earlier,
+    elapsed,
+    helper,
+    later,
+    nth,
+    oldest,
+    pop,
+    push,
+    slot_of,
+)
 from fintech_toolkit.scan.values import MISSING
 
 __all__ = [
     "DTYPE",
+    "FIRST",
     "LAST",
     "MISSING",
     "STALE",
@@ -48,10 +65,13 @@ __all__ = [
     "Duration",
     "Flag",
     "Kernel",
+    "Levels",
+    "Name",
     "Number",
     "Window",
     "checked_index",
     "earlier",
+    "elapsed",
     "event_kernel",
     "helper",
     "later",
@@ -60,6 +80,7 @@ __all__ = [
     "plain_kernel",
     "pop",
     "push",
+    "slot_of",
     "tick_kernel",
     "window_kernel",
 ]
@@ -94,9 +115,13 @@ def tick_kernel(
     ----------
     reads : str or list of str
         The columns that the function takes after its state. A canonical name (``"price"``, ``"bid"``, …) is the column
-        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns.
+        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns. Of names
+        (``"dealer"``, ``"venue"``, ``"action:O"``) the function sees int64 keys, `MISSING` without a name, which a
+        parameter that is a `Name` is compared with.
     gives : str or list of str
-        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise.
+        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise. With a parameter that is `Levels`,
+        ``"*bid"`` stands for as many columns ``bid_1``, ``bid_2``, … as that says: the function then takes a `row`
+        after its state and fills that, ``row.bid[0] = …``, instead of returning anything.
     kind : str
         ``"pair"`` for a kernel on the ticks of pairs.
     **declared

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from data_generators.cli import app as generate
 from fintech_toolkit.engines.memory.files import write_table
+from fintech_toolkit.enrichment.command import enrich
 from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 
 app = typer.Typer(
@@ -141,6 +142,9 @@ def flow(
         return
     typer.echo(result.slice(0, 10).to_pandas().to_string(index=False))
     typer.echo(f"{result.num_rows:,} rows of {result.num_columns} columns")
+
+
+app.command()(enrich)
 
 
 @kernels.command("list")

@@ -38,8 +38,8 @@ NANOSECONDS_ALONE = _UNTIL * 1_000_000
 
 @dataclass(frozen=True)
 class Column:
-    """A canonical column: its name, the NumPy dtype kernels see it as, what it holds, and the only values that it may
-    have (besides none) where these are few.
+    """A canonical column: its name, the NumPy dtype kernels see it as (object: a name, for which they see an integer),
+    what it holds, and the only values that it may have (besides none) where these are few.
     """
 
     name: str
@@ -61,8 +61,12 @@ CANONICAL: dict[str, Column] = {
         Column("ask", "f8", "best ask price"),
         Column("bid_size", "f8", "size at the best bid"),
         Column("ask_size", "f8", "size at the best ask"),
-        Column("dealer", "O", "dealer or market maker"),
-        Column("venue", "O", "place of execution"),
+        Column("best_bid", "f8", "best bid price of all dealers"),
+        Column("best_ask", "f8", "best ask price of all dealers"),
+        Column("dealer", "O", "dealer or market maker, a string or an integer"),
+        Column("venue", "O", "place of execution, a string or an integer"),
+        Column("action", "O", "what becomes of a one-sided quote: UPDATE or DELETE"),
+        Column("level", "f8", "how far from the best price a dealer's one-sided quote is, from 1"),
         Column("open", "f8", "first price of a bar"),
         Column("high", "f8", "highest price of a bar"),
         Column("low", "f8", "lowest price of a bar"),
@@ -74,7 +78,7 @@ CANONICAL: dict[str, Column] = {
 
 
 def dtype_of(column: str) -> np.dtype[np.generic]:
-    """Return the dtype in which kernels see a column; float64 unless the schema says otherwise."""
+    """Return the dtype in which kernels see a column; float64 unless the schema says otherwise, object for names."""
     known = CANONICAL.get(column)
     return np.dtype(known.dtype if known else "f8")
 

@@ -41,6 +41,7 @@ ROOMS = (
     {"checking"},
     {"dashboards"},
     {"__init__"},
+    {"enrichment"},
     {"doctor", "demo"},
     {"cli"},
     {"__main__"},

@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.testing import assert_allclose, assert_array_equal
 from streamz import Stream
 
-from fintech_toolkit.checking.ticks import WIDTH, Ticks, columns_of, dtypes_of, split, step_of, take, ticks
+from fintech_toolkit.checking.ticks import Ticks, columns_of, dtypes_of, split, step_of, take, ticks
 from fintech_toolkit.frames.views import wrap
 from fintech_toolkit.pipeline import Pipeline
 from fintech_toolkit.scan.declaration import Kernel
@@ -76,11 +76,16 @@ def carried(pipeline: Pipeline, pieces: Iterable[Ticks]) -> Results:
     return {name: np.concatenate([part[name] for part in parts]) for name in pipeline.gives}
 
 
+def names_of(kernel: Kernel, case: Case) -> list[str]:
+    """Return what the columns that a kernel gives are called."""
+    return kernel.output_names(step_of(kernel, case).width)
+
+
 def on_arrays(kernel: Kernel, case: Case, frame: Ticks) -> Results:
     """Return what a kernel gives when it is called on arrays."""
     given = {} if "ts" in kernel.reads else {"ts": frame["ts"]}
     result = kernel(*(frame[name] for name in columns_of(kernel)), **given, **case)
-    names = kernel.output_names(WIDTH)
+    names = names_of(kernel, case)
     return dict(zip(names, [result] if isinstance(result, np.ndarray) else result, strict=True))
 
 
@@ -92,7 +97,7 @@ def by_oracle(kernel: Kernel, case: Case, frame: Ticks) -> Results:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = oracle(*(frame[name] for name in columns_of(kernel)), **times, **case)
-    names = kernel.output_names(WIDTH)
+    names = names_of(kernel, case)
     if kernel.emits:
         expect(all(set(row) == set(names) for row in result), f"the oracle's rows must have the columns {names}")
         return {name: np.array([row[name] for row in result]) for name in names}
@@ -195,7 +200,7 @@ def recovers_after_a_gap(kernel: Kernel, case: Case, gap: float) -> None:
         torn[name][200:220] = gap
     pipeline = pipeline_of(kernel, case)
     expected, actual = (given_by(pipeline, pipeline.start()(frame)) for frame in (clean, torn))
-    for shown, name in zip(kernel.output_names(WIDTH), pipeline.steps[0].outputs, strict=True):
+    for shown, name in zip(names_of(kernel, case), pipeline.steps[0].outputs, strict=True):
         finite = [np.isfinite(result[name][-100:].astype(np.float64)).mean() for result in (expected, actual)]
         expect(finite[0] > 0 or len(expected[name]) == 0, f"{shown}: 500 ticks are too few for a result")
         expect(finite[1] >= 0.9 * finite[0], f"{shown} is not finite again after 20 rows of {gap}")

@@ -21,6 +21,14 @@ START = 1_704_189_598_123_456_789
 NULLABLE = "_int64"
 """How the name of a column ends whose whole numbers may be missing."""
 
+NAMES = "_name"
+"""How the name of a column of names ends."""
+
+SAID = {"side": ["BID", "ASK"], "action": ["UPDATE", "UPDATE", "UPDATE", "DELETE"]}
+"""Names of which some kernels know; all others are those of dealers."""
+
+DEALERS = ["A", "B", "C", "D", "E", "F", "a dealer"]
+
 ROWS = (0, 1, 2, 17, 150, 400)
 MISSING_SHARES, INFINITE_SHARES, TIES = (0.0, 0.05, 0.6, 1.0), (0.0, 0.05), (0.0, 0.3, 1.0)
 """What is drawn from."""
@@ -32,7 +40,8 @@ def columns_of(kernel: Kernel) -> list[str]:
     """Return names for the columns that a kernel reads."""
     if kernel.variadic:
         return [f"{name}_{j}" for j, name in enumerate(kernel.input_names(WIDTH))]
-    return [f"{name}{NULLABLE}" if kernel.integers else name for name in kernel.input_names(WIDTH)]
+    ends = [NULLABLE if kernel.integers else NAMES if column.dtype.kind == "O" else "" for column in kernel.inputs]
+    return [f"{name}{end}" for name, end in zip(kernel.reads, ends, strict=True)]
 
 
 def step_of(kernel: Kernel, case: Mapping[str, Any], prefix: str = "out") -> Step:
@@ -59,6 +68,8 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
         "mid": mid,
         "bid": mid - half,
         "ask": mid + half,
+        "best_bid": mid - half,
+        "best_ask": mid + half,
         "price": np.round(np.where(at_mid, mid, mid + side * half), 2),
         "side": np.where(random.random(rows) < 0.1, random.choice([0.0, np.nan], rows), side),
         "low": mid + moves[0],
@@ -70,6 +81,10 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
 
 def values(name: str, dtype: np.dtype[Any], rows: int, random: np.random.Generator) -> Any:
     """Return a column that a market does not have by itself."""
+    if dtype.kind == "O":
+        return random.choice(np.array(SAID.get(name.removesuffix(NAMES), DEALERS), object), rows)
+    if name == "level":
+        return random.integers(1, 4, rows)
     if name == "leg":
         return random.integers(0, 2, rows)
     if dtype.kind == "b":
@@ -124,6 +139,8 @@ def ticks(
     for name, dtype in dtypes.items():
         if name.endswith(NULLABLE):
             result[name][random.random(rows) < missing] = MISSING
+        if dtype.kind == "O":
+            result[name][random.random(rows) < missing] = None
         if dtype.kind == "f":
             result[name][random.random(rows) < missing] = np.nan
             dirty = random.random(rows) < infinite

@@ -71,7 +71,7 @@ class Description:
                 )
             for read in step.reads:
                 made = dtypes.get(read.name, read.dtype)
-                if made != read.dtype and (made.kind, read.dtype.kind) != ("b", "f"):
+                if made != read.dtype and (made.kind, read.dtype.kind) not in (("b", "f"), ("i", "O")):
                     raise PipelineError(
                         f"{step!r} reads {read.name!r} as {read.dtype}, but {seen[read.name]!r} gives {made}; "
                         "dtype= says which, where a kernel has it."

@@ -52,6 +52,10 @@ def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Col
             changed = replace(changed, columns=tuple(name for name in changed.columns if name in there[0]))
         elif isinstance(changed, Rename):
             changed = replace(changed, names=tuple(pair for pair in changed.names if pair[0] in there[0]))
+        elif isinstance(changed, Window):
+            changed = _narrow_window(changed, wanted[node])
+        elif isinstance(changed, Join) and changed.columns is not None:
+            changed = replace(changed, columns=tuple(name for name in changed.columns if name in there[1]))
         done[node] = changed.over(*before)
         given[node] = done[node].gives(*there)
     return done[tree]

@@ -27,15 +27,16 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
-from fintech_toolkit.scan.columns import TypedColumn
+from fintech_toolkit.scan.columns import TypedColumn, loop_dtype
 from fintech_toolkit.scan.compiled_loops import compile_series
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.loops import LARGE
+from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.scan.scan import NO_SESSION, Scan, as_taken
 from fintech_toolkit.scan.slots import state_dtype
 from fintech_toolkit.scan.threads import side_by_side
-from fintech_toolkit.scan.values import MISSING, as_instants, as_values
+from fintech_toolkit.scan.values import MISSING, as_instants
 from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
 
 LANES = 5
@@ -96,7 +97,8 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     resolved, by_time = kernel.resolve(keywords), kernel.by_time(keywords)
     inputs, outputs = kernel.input_columns(width), kernel.output_names(width)
     swept = sweep_shape(resolved)
-    more = kernel.emits or kernel.asks_for_time or by_time or swept or any(has_domain(c.name) for c in inputs)
+    looked_at = any(has_domain(column.role) or column.dtype.kind == "O" for column in inputs)
+    more = kernel.emits or kernel.asks_for_time or by_time or swept or looked_at
     return Call(
         unique([column.name for column in inputs]),
         inputs,
@@ -113,7 +115,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
-    call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
+    call = call_of(kernel, kernel.width(len(columns), keywords), keywords)
     shape = columns[0].shape
     if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
         return None
@@ -163,18 +165,19 @@ def labels_of(columns: dict[str, Any], **others: Any) -> tuple[Any, Any]:
     return (index, labels) if labelled else (None, None)
 
 
-def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str) -> Array:
-    """Return a column as the kernel sees it, or a frame of such columns."""
-    dtype, role = read.dtype, read.name
+def values_of(column: Any, kernel: Kernel, read: TypedColumn, what: str, unit: str | None = None) -> Array:
+    """Return a column as the kernel sees it, or a frame of such columns; times that are integers are in `unit`."""
+    if read.role == "ts":
+        return as_instants(column, what, unit)
     if not isinstance(column, pd.DataFrame):
-        values = as_values(column, dtype, what, nullable=kernel.integers)
-        check_domain(values, role, what)
+        values = read_values(column, read.dtype, what, nullable=kernel.integers)
+        check_domain(values, read.role, what)
         return values
-    result = np.empty(column.shape, dtype)
+    result = np.empty(column.shape, loop_dtype(read.dtype))
     for j, label in enumerate(column.columns):
         name = f"Column {label!r}"
-        result[:, j] = as_values(column.iloc[:, j], dtype, name, nullable=kernel.integers)
-        check_domain(result[:, j], role, name)
+        result[:, j] = read_values(column.iloc[:, j], read.dtype, name, nullable=kernel.integers)
+        check_domain(result[:, j], read.role, name)
     return result
 
 
@@ -224,11 +227,11 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)
-    width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
+    width = kernel.width(len(bound), keywords)
     call = call_of(kernel, width, keywords)
     index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
-    inputs = {n: values_of(c, kernel, r, n) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     check_unit(unit)
+    inputs = {n: values_of(c, kernel, r, n, unit) for n, c, r in zip(call.names, bound, call.inputs, strict=True)}
     ts = default_times(kernel, call.by_time, index) if ts is None else ts
     times = None if ts is None else as_instants(ts, "ts", unit)
     if kernel.emits:

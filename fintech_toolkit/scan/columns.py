@@ -21,7 +21,7 @@ class TypedColumn:
     name : str
         What the kernel takes it for, or gives it as.
     dtype : dtype
-        Its type in the compiled loop.
+        Its type: object for names, of which the compiled loop sees keys (see `names`).
     variadic : bool
         Whether it stands for any number of columns.
     """
@@ -32,6 +32,16 @@ class TypedColumn:
 
     def __str__(self) -> str:
         return f"*{self.name}" if self.variadic else self.name
+
+    @property
+    def role(self) -> str:
+        """The canonical column whose values it may have: that of its name, none for names."""
+        return "" if self.dtype.kind == "O" else self.name
+
+
+def loop_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which the compiled loop sees a column of a type: names (object) as integers."""
+    return np.dtype("i8") if dtype.kind == "O" else dtype
 
 
 def typed(declared: str | Iterable[str], default: str | None = None) -> tuple[TypedColumn, ...]:

@@ -12,6 +12,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from fintech_toolkit.scan import intrinsics
+from fintech_toolkit.scan.columns import loop_dtype
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.diagnosis import diagnosed
 from fintech_toolkit.scan.fingerprint import fingerprint
@@ -73,6 +74,8 @@ def name_loop(
         "STATE": records[0],
         "SLOT": records[1],
     }
+    if kernel.levels is not None:
+        namespace["new_row"] = record_on_stack(kernel.levels_dtype(width))
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 
@@ -109,7 +112,7 @@ def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], lanes: int = 1, 
     own += [] if kernel.emits else map(_array, kernel.output_dtypes(width))
     signature = (
         *head,
-        *(_array(column.dtype, readonly=True) for column in kernel.input_columns(width)),
+        *(_array(loop_dtype(column.dtype), readonly=True) for column in kernel.input_columns(width)),
         *(own * lanes),
     )
     namespace["__name__"] = kernel.function.__module__

@@ -14,7 +14,7 @@ from fintech_toolkit.errors import ColumnError, KernelError, ParameterError, Pip
 from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.documentation import CALLS, document, signature
 from fintech_toolkit.scan.fingerprint import digest_of
-from fintech_toolkit.scan.parameters import Parameter, Window, sweep_shape
+from fintech_toolkit.scan.parameters import Levels, Parameter, Window, sweep_shape
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import CANONICAL
 
@@ -217,18 +217,38 @@ class Kernel:
         """Return how many columns it reads."""
         return len(self.input_columns(width))
 
-    def output_count(self, width: int) -> int:
-        """Return how many columns it gives."""
-        return width if self.outputs[0].variadic else len(self.outputs)
+    @cached_property
+    def levels(self) -> Levels | None:
+        """The parameter that says how many columns each starred output stands for, if it is one that does."""
+        return next((parameter for parameter in self.parameters if isinstance(parameter, Levels)), None)
+
+    def width(self, columns: int, given: Mapping[str, Any]) -> int:
+        """Return how many columns a starred one stands for, where so many are read and these parameters are given."""
+        if self.levels is not None:
+            return int(self.levels.check(given.get(self.levels.name, self.levels.default)))
+        return max(columns - len(self.reads) + 1, 1) if self.variadic else 0
+
+    def output_columns(self, width: int) -> list[tuple[str, np.dtype[Any]]]:
+        """Return the names and dtypes of the columns it gives; levels are counted from 1."""
+        first = 0 if self.levels is None else 1
+        columns = []
+        for column in self.outputs:
+            names = [f"{column.name}_{j}" for j in range(first, first + width)] if column.variadic else [column.name]
+            columns += [(name, column.dtype) for name in names]
+        return columns
 
     def output_names(self, width: int) -> list[str]:
         """Return the names of the columns it gives."""
-        first = self.outputs[0]
-        return [f"{first.name}_{j}" for j in range(width)] if first.variadic else [c.name for c in self.outputs]
+        return [name for name, _ in self.output_columns(width)]
 
     def output_dtypes(self, width: int) -> list[np.dtype[Any]]:
         """Return the dtypes of the columns it gives."""
-        return [self.outputs[0].dtype] * width if self.outputs[0].variadic else [c.dtype for c in self.outputs]
+        return [dtype for _, dtype in self.output_columns(width)]
+
+    def levels_dtype(self, width: int) -> np.dtype[Any]:
+        """The record that a kernel with levels fills: what it gives for a row, levels as arrays."""
+        fields = [(column.name, column.dtype, (width,) if column.variadic else ()) for column in self.outputs]
+        return np.dtype(fields, align=True)
 
     @property
     def row_dtype(self) -> np.dtype[Any]:

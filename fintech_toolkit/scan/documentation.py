@@ -97,13 +97,17 @@ def document(kernel: Kernel) -> str:
         return text
     lines = ["Parameters", "----------"]
     for column in kernel.inputs:
-        meaning = CANONICAL[column.name].doc if column.name in CANONICAL else "a column of numbers"
+        plain = "a column of names, texts or integers" if column.dtype.kind == "O" else "a column of numbers"
+        meaning = CANONICAL[column.role].doc if column.role in CANONICAL else plain
         lines += [f"{column} : str or array_like", _indented(meaning)]
     for parameter in kernel.parameters:
         for head, meaning in parameter.documentation:
             lines += [head, _indented(meaning)]
     lines += ["", "Returns", "-------"]
-    lines += [f"{column} : {column.dtype}" for column in kernel.outputs]
+    for column, (name, dtype) in zip(kernel.outputs, kernel.output_columns(1), strict=True):
+        lines.append(f"{name} : {dtype}")
+        if column.variadic and kernel.levels is not None:
+            lines.append(_indented(f"and so on, as many as `{kernel.levels.name}`"))
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     lines += ["", "Other Parameters", "----------------"]

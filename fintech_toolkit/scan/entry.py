@@ -19,6 +19,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
+from fintech_toolkit.scan.columns import loop_dtype
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.intrinsics import llvm
 from fintech_toolkit.scan.slots import slot_dtype, state_dtype
@@ -99,7 +100,7 @@ def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_ti
     }
     grows = ""
     namespace: dict[str, Any] = {"loop": loop, "__name__": kernel.function.__module__}
-    columns = [column.dtype for column in kernel.input_columns(width)]
+    columns = [loop_dtype(column.dtype) for column in kernel.input_columns(width)]
     numbers = {name: np.dtype(kind) for name, kind in kernel.loop_parameters.items()}
     dtypes = [*columns, *numbers.values(), *kernel.output_dtypes(width)]
     namespace |= {f"array_{name}": _array_at(dtype) for name, dtype in arrays.items()}

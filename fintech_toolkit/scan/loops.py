@@ -104,7 +104,7 @@ class LoopSource:
         self.few = NEAR // max(state_dtype(kernel, width, session=session).itemsize, 1)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
-        self.outputs = [] if kernel.emits else [f"o{j}" for j in range(kernel.output_count(width))]
+        self.outputs = [] if kernel.emits else [f"o{j}" for j in range(len(kernel.output_columns(width)))]
         self.named = {name: f"p_{name}" for name in kernel.loop_parameters}
         self.named |= {
             "ts": "ts[i]",
@@ -112,9 +112,16 @@ class LoopSource:
             "slot": "k - s.start",
             "again": "again",
             "ended": "ended",
+            "by_time": str(by_time),
         }
         values = [f"{x}[i]" for x in self.inputs]
         fixed = len(kernel.reads) - kernel.variadic
+        self.filled = [
+            f"row.{column.name}[{j}]" if column.variadic else f"row.{column.name}"
+            for column in (kernel.outputs if kernel.levels else ())
+            for j in range(width if column.variadic else 1)
+        ]
+        self.row = "    row = new_row()\n" if self.filled else ""
         # A trailing comma keeps a single column a tuple.
         self.values = values[:fixed] + ([f"({', '.join(values[fixed:])},)"] if kernel.variadic else [])
 
@@ -137,16 +144,21 @@ class LoopSource:
         body = f"{before}s.session = session[i]\n{ring}{self.clear(all_fields)}"
         return f"if s.session != session[i]:\n{indent(body, '    ')}\n"
 
-    def store(self, result: str) -> str:
+    def store(self, state: list[str]) -> str:
+        """Have a row's results stored: what the function returns, or with levels what it fills a row with."""
+        row = ["row"] if self.filled else []
+        result = self.call(self.kernel.function, "tick", [*state, *row, *self.values])
+        if self.filled:
+            stored = [f"{o}[i] = {value}" for o, value in zip(self.outputs, self.filled, strict=True)]
+            return "\n".join([result, *stored])
         return f"{', '.join(f'{o}[i]' for o in self.outputs)} = {result}"
 
     def tick(self) -> str:
         kernel = self.kernel
         if kernel.stateless:
-            return self.store(self.call(kernel.function, "tick", self.values))
+            return self.store([])
         room = FULL if kernel.has_slots else ""
-        store = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
-        return self.state + self.on_new_session("") + room + store
+        return self.state + self.on_new_session("") + room + self.store(["s"])
 
     def event(self) -> str:
         ended = self.flush("True")
@@ -219,8 +231,7 @@ class LoopSource:
                 move = UNBOUNDED.format(values=values, enter=indent(enter, "    "), move=indent(move, "    "))
             stale = STALE_BY_ROWS
         refresh = REFRESH.format(stale=stale, rebuild=indent(self.rebuild(), "    ")) if kernel.drifts else ""
-        result = self.store(self.call(kernel.function, "tick", ["s", *self.values]))
-        return f"{self.state}{self.on_new_session('')}{move}{refresh}{result}"
+        return f"{self.state}{self.on_new_session('')}{move}{refresh}{self.store(['s'])}"
 
     @property
     def stored(self) -> list[str]:
@@ -257,12 +268,14 @@ class LoopSource:
             end = "    return state.shape[0]" if self.large and not kernel.stateless else "    return 0"
             if not kernel.has_slots or not self.keeps_values:
                 record = "" if kernel.stateless else record
+                record, far = self.row + record, self.row + far
                 if kernel.has_slots and not self.by_time:
                     record += "    s.capacity = p_window"
                 loop = SERIES if self.series else LOOP
                 ahead = indent(self.ahead(AHEAD), " " * 8)
                 record, body = in_lanes(record, self.lanes), indent(in_lanes(body, self.lanes), " " * 8)
                 return loop.format(name=name, header=header, record=record, far=far, ahead=ahead, body=body, end=end)
+            record, far = self.row + record, self.row + far
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.scan.names import as_keys
 from fintech_toolkit.schema import nanoseconds
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "<required>"})()
@@ -175,6 +176,19 @@ class Count(Number):
 
 
 @dataclass(frozen=True)
+class Levels(Count):
+    """How many columns each starred output of a kernel stands for: one number, never a sweep."""
+
+    at_most: float | None = 100
+
+    def check(self, value: Any) -> Any:
+        checked = super().check(value)
+        if np.ndim(checked):
+            raise ParameterError(f"{self.name}={value!r} must be one number: it says which columns there are.")
+        return checked
+
+
+@dataclass(frozen=True)
 class Flag(Parameter):
     """True or False."""
 
@@ -233,8 +247,23 @@ DTYPE = Choice(
 
 
 @dataclass(frozen=True)
+class Name(Parameter):
+    """A name, such as a dealer's; the loop receives the key that it has in a column of names (see `names`)."""
+
+    dtype: ClassVar[str] = "i8"
+
+    @property
+    def type_name(self) -> str:
+        return "str or int"
+
+    def check(self, value: Any) -> Any:
+        keys = as_keys(_array(self.name, value, "Ui", "a name, a text or an integer"), self.name)
+        return keys if keys.ndim else int(keys)
+
+
+@dataclass(frozen=True)
 class Duration(Parameter):
-    """A length of time such as ``"5s"``; the loop receives nanoseconds."""
+    """A length of time such as ``"5s"``; the loop receives nanoseconds, and 0 for None where that is the default."""
 
     dtype: ClassVar[str] = "i8"
 
@@ -243,7 +272,7 @@ class Duration(Parameter):
         return "duration"
 
     def check(self, value: Any) -> Any:
-        return _durations(self.name, value)
+        return 0 if value is None and self.default is None else _durations(self.name, value)
 
     def spelled(self, value: Any) -> Any:
         return duration_text(_durations(self.name, value))

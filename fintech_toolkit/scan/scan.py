@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fintech_toolkit.scan.columns import loop_dtype
 from fintech_toolkit.scan.compiled_loops import compile_loop
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.entry import compile_entry
@@ -88,7 +89,7 @@ class Scan:
         self.by_time = kernel.by_time(given)
         resolved = dict(step.resolved)
         self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
-        self.input_dtypes = [column.dtype for column in kernel.input_columns(step.width)]
+        self.input_dtypes = [loop_dtype(column.dtype) for column in kernel.input_columns(step.width)]
         self.output_dtypes = [] if kernel.emits else kernel.output_dtypes(step.width)
         self.emits = kernel.emits
         self.reads, self.gives = step.reads, step.outputs

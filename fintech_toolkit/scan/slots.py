@@ -9,6 +9,8 @@ import numba
 import numpy as np
 from numba.core.errors import NumbaExperimentalFeatureWarning
 
+from fintech_toolkit.scan.columns import loop_dtype
+
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
@@ -44,6 +46,12 @@ def earlier(ts, length):  # type: ignore[no-untyped-def]
 def later(ts, length):  # type: ignore[no-untyped-def]
     """Return the time that length after, which does not wrap around."""
     return ts + length if ts <= LAST - length else LAST
+
+
+@helper
+def elapsed(since, ts):  # type: ignore[no-untyped-def]
+    """Return how long it is from one time to a later one, which does not wrap around."""
+    return ts - since if since >= 0 or ts <= LAST + since else LAST
 
 
 @helper
@@ -83,6 +91,36 @@ def pop(s):  # type: ignore[no-untyped-def]
     """Give the oldest slot back."""
     advance(s)
     s.count -= 1
+
+
+@helper
+def _bucket_of(slots, key, mask):  # type: ignore[no-untyped-def]
+    """Return where the bucket of a key is, or the empty one that it would have. One is empty before a slot is taken."""
+    at = (key ^ (key >> 32)) & mask
+    while slots[at].bucket != 0 and slots[slots[at].bucket - 1].key != key:
+        at = (at + 1) & mask
+    return at
+
+
+@helper
+def slot_of(s, slots, key):  # type: ignore[no-untyped-def]
+    """Return where in a symbol's own slots the one of a key is; if it has none, the next, which is to be filled then:
+    `count` tells. The state has a field `indexed`, a slot has `key` and `bucket`, all of them integers.
+
+    The buckets of all slots together are a hash table: that at a key's place says, counted from 1, whose slot it is.
+    """
+    mask = s.capacity - 1  # capacities are powers of two
+    if s.indexed != s.capacity:  # the table has grown, or begins anew
+        for j in range(s.capacity):
+            slots[j].bucket = 0
+        for j in range(s.count):
+            slots[_bucket_of(slots, slots[j].key, mask)].bucket = j + 1
+        s.indexed = s.capacity
+    at = _bucket_of(slots, key, mask)
+    if slots[at].bucket == 0:
+        slots[push(s)].key = key
+        slots[at].bucket = s.count
+    return slots[at].bucket - 1
 
 
 STALE = 1 << 30
@@ -138,6 +176,6 @@ def slot_dtype(kernel: Kernel, *, by_time: bool) -> np.dtype[Any]:
     """Return the record of one slot: for windows the values that entered (and when), then the kernel's own fields."""
     fields: list[Any] = []
     if kernel.enter is not None:
-        fields += [(f"v{j}", column.dtype) for j, column in enumerate(kernel.enters)]
+        fields += [(f"v{j}", loop_dtype(column.dtype)) for j, column in enumerate(kernel.enters)]
         fields += [("ts", "i8")] if by_time else []
     return np.dtype(fields + list(kernel.slots) or [("unused", "i1")], align=True)

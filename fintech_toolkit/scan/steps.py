@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Read(NamedTuple):
-    """A column as a step reads it: its name, what the kernel takes it for, its dtype there, and whether integers may be
-    missing.
+    """A column as a step reads it: its name, what the kernel takes it for ("" for names, which may be any), its dtype
+    there (object for names, of which loops see keys), and whether integers may be missing.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Step:
 
     @property
     def width(self) -> int:
-        """How many columns the variadic read stands for."""
-        return len(self.columns) - len(self.kernel.reads) + 1 if self.kernel.variadic else 0
+        """How many columns a starred one of its kernel stands for."""
+        return self.kernel.width(len(self.columns), self.parameters)
 
     @cached_property
     def reads(self) -> list[Read]:
         """The columns that it reads, as it reads them."""
         columns = zip(self.columns, self.kernel.input_columns(self.width), strict=True)
-        return [Read(name, column.name, column.dtype, self.kernel.integers) for name, column in columns]
+        return [Read(name, column.role, column.dtype, self.kernel.integers) for name, column in columns]
 
     @property
     def outputs(self) -> tuple[str, ...]:

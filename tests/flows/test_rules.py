@@ -149,6 +149,17 @@ def test_a_join_of_which_nothing_is_read_is_left_out() -> None:
     assert sources(named).keys() == {"trades", "quotes"}  # without it the column would be called otherwise
 
 
+def test_what_made_a_column_is_left_out_where_a_window_or_a_join_only_would_have_passed_it_on() -> None:
+    made = QUOTES.pipe(ft.midprice(), ft.quoted_spread().named("wide"))
+    windows = made.window("1s").agg(high=("mid", "max"), width=("wide_spread", "max"))
+    reference = BONDS.pipe(ft.midprice("coupon", "coupon").named("twice"), ft.log_returns("coupon"), time=None)
+    joined = TRADES.join(reference, on="symbol", select=["twice", "log_return"])
+    for flow in (windows.select("symbol", "high"), windows.select("symbol", "ts"), joined.select("symbol", "twice")):
+        same(flow(**given_to(flow)), flow(without=RULES, **given_to(flow)))
+        assert "quoted_spread" not in repr(flow.explain(**given_to(flow)).runs)
+        assert "log_returns" not in repr(flow.explain(**given_to(flow)).runs)
+
+
 def test_of_a_filter_some_conditions_may_stay() -> None:
     flow = TRADES.asof_join(QUOTES).filter([("price", ">", 99), ("bid", ">", 99.5)])
     assert str(runs(flow)) == "filter bid > 99.5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,10 @@ def corr(x: Values, y: Values) -> Any:
     return moment(x, y) / (root(moment(x, x)) * root(moment(y, y))) if varies else np.nan
 
 
+def slope(x: Values, y: Values) -> Any:
+    return moment(x, y) / moment(y, y) if len(set(y)) > 1 else np.nan
+
+
 def squares(r: Values) -> Any:
     return Fraction(sum(value * value for value in r))
 
@@ -60,15 +65,22 @@ def vwap(price: Values, size: Values) -> Any:
 
 
 def over_windows(
-    statistic: Callable[..., Any], degree: int, columns: list[Any], ts: Any, window: int, *, by_time: bool
+    statistic: Callable[..., Any],
+    degree: int | tuple[int, ...],
+    columns: list[Any],
+    ts: Any,
+    window: int,
+    *,
+    by_time: bool,
 ) -> tuple[Any, Any]:
     """Return a statistic of every window, NaN where it is not full, and which windows are of one scale.
 
-    `degree` says with what power of the first column's unit the statistic goes.
+    `degree` says with what power of the first column's unit, or of each column's, the statistic goes.
     """
     valid = np.isfinite(columns).all(axis=0)
     exact = [whole(column) for column in columns]
-    unit = Fraction(exact[0][1]) ** degree
+    powers = (degree,) if isinstance(degree, int) else degree
+    unit = prod((Fraction(scale) ** power for (_, scale), power in zip(exact, powers, strict=False)), start=Fraction(1))
     starts = np.searchsorted(ts, ts - window, "right") if by_time else np.maximum(np.arange(len(ts)) + 1 - window, 0)
     result, alike = np.full(len(ts), np.nan), np.zeros(len(ts), dtype=bool)
     for i, start in enumerate(starts):

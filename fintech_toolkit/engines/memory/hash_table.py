@@ -14,16 +14,15 @@ from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.key_bytes import KeyBytes
 from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.hashing import hash_rows, tail
 from fintech_toolkit.scan.intrinsics import fetch_soon, word_at
 from fintech_toolkit.schema import Array
 
 _ROW_BITS = np.uint64(40)
 _ROW = np.uint64(2**40 - 1)
-_ONE, _SEVEN, _EIGHT, _HALF = np.uint64(1), np.uint64(7), np.uint64(8), np.uint64(32)
+_ONE, _SEVEN, _HALF = np.uint64(1), np.uint64(7), np.uint64(32)
 _AHEAD = 16
 """Rows by which slots are fetched from memory before they are looked at."""
-# The multipliers of MurmurHash3's last step, and one of the golden ratio.
-_FIRST, _SECOND, _GOLDEN = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(0x9E3779B97F4A7C15)
 
 
 class HashTable(NamedTuple):
@@ -98,7 +97,7 @@ def build(keys: KeyBytes) -> tuple[HashTable, Array]:
 def hashes(keys: KeyBytes) -> Array:
     """Return the hash of each key."""
     out = np.empty(keys.rows, np.uint64)
-    _hash(*keys[:3], out)
+    hash_rows(*keys[:3], out)
     return out
 
 
@@ -109,40 +108,9 @@ def _home(hashed, size):  # type: ignore[no-untyped-def]
 
 
 @compile_cached
-def _tail(data, begin, end):  # type: ignore[no-untyped-def]
-    """Fewer than eight bytes as one integer."""
-    word = np.uint64(0)
-    for at in range(begin, end):
-        word = (word << _EIGHT) | np.uint64(data[at])
-    return word
-
-
-@compile_cached
-def _hash(data, offsets, width, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        if offsets.shape[0] > 0:
-            begin, end = offsets[i], offsets[i + 1]
-        else:
-            begin, end = i * width, (i + 1) * width
-        mixed = np.uint64(end - begin) * _GOLDEN
-        if end - begin < 8:
-            mixed = (mixed ^ _tail(data, begin, end)) * _FIRST
-        else:
-            at = begin
-            while at + 8 < end:
-                mixed = (mixed ^ word_at(data, at)) * _FIRST
-                mixed ^= mixed >> _HALF
-                at += 8
-            mixed = (mixed ^ word_at(data, end - 8)) * _FIRST  # may hold bytes of the one before
-        mixed ^= mixed >> _HALF
-        mixed *= _SECOND
-        out[i] = mixed ^ (mixed >> _HALF)
-
-
-@compile_cached
 def _same(data, begin, other, there, length):  # type: ignore[no-untyped-def]
     if length < 8:
-        return _tail(data, begin, begin + length) == _tail(other, there, there + length)
+        return tail(data, begin, begin + length) == tail(other, there, there + length)
     for j in range(0, length - 8, 8):
         if word_at(data, begin + j) != word_at(other, there + j):
             return False

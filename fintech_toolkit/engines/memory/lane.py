@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fintech_toolkit.engines.memory.keys import NO_TIME
+from fintech_toolkit.scan.columns import loop_dtype
 from fintech_toolkit.scan.entry import POOL, STATE, addresses, enter_all
 from fintech_toolkit.scan.scan import INT64, NO_SESSION, StepState
 from fintech_toolkit.schema import Array
@@ -23,7 +24,8 @@ def has_lanes(pipeline: Description) -> bool:
     """Whether all its columns are of such types, and no step reads one as another type than a step gives."""
     types: dict[str, np.dtype[Any]] = {}
     for scan in pipeline.scans:
-        if any(types.get(r.name, r.dtype) != r.dtype or r.dtype.str not in WORDS for r in scan.reads):
+        reads = {read.name: loop_dtype(read.dtype) for read in scan.reads}
+        if any(types.get(name, dtype) != dtype or dtype.str not in WORDS for name, dtype in reads.items()):
             return False
         types |= dict(zip(scan.gives, scan.output_dtypes, strict=True)) if scan.output_dtypes else {}
     return all(dtype.str in WORDS for dtype in types.values())
@@ -59,7 +61,7 @@ class Lane:
         self.codes = self._column(0, np.dtype("u4"))
         self.session = self._column(1) if pipeline.session else NO_SESSION
         self.ts = self._column(2) if pipeline.time else NO_TIME
-        columns = {read: self._column(3 + j, read.dtype) for j, read in enumerate(reads)}
+        columns = {read: self._column(3 + j, loop_dtype(read.dtype)) for j, read in enumerate(reads)}
         self.made: dict[str, Array] = {}
         self.event: list[Array] = []
         self._places = []

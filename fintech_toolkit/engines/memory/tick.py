@@ -24,6 +24,8 @@ from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
 from fintech_toolkit.frames.order import no_symbol, no_time
 from fintech_toolkit.frames.sessions import SECOND, session_ids
 from fintech_toolkit.frames.views import DictFrame
+from fintech_toolkit.scan.columns import loop_dtype
+from fintech_toolkit.scan.names import key_of
 from fintech_toolkit.scan.values import EXACT, MISSING
 from fintech_toolkit.schema import CANONICAL, KNOWN_AT, NANOSECONDS_ALONE, UNITS, Array
 
@@ -109,7 +111,8 @@ class Ticker:
             self._run = self._lane.run
             self._cells = self._lane.cells.data
             made = {name: values.dtype for name, values in self._lane.made.items()}
-            self._pack = Struct("=I4xqq" + "".join(FORMATS[read.dtype.str] for read in self._reads)).pack_into
+            cells = "".join(FORMATS[loop_dtype(read.dtype).str] for read in self._reads)
+            self._pack = Struct("=I4xqq" + cells).pack_into
             self._unpack = Struct("=" + "".join(FORMATS[dtype.str] for dtype in made.values())).unpack_from
             self._results = 8 * self._lane.given
             self._gives = list(made)
@@ -205,7 +208,9 @@ class Ticker:
         converted: list[Any] = []
         for read, value in zip(self._reads, row, strict=True):
             kind = read.dtype.kind
-            if kind == "f" and isinstance(value, float | np.float32):
+            if kind == "O" and isinstance(value, str):
+                converted.append(key_of(value))
+            elif kind == "f" and isinstance(value, float | np.float32):
                 converted.append(float(value))
             elif kind == "b" and isinstance(value, bool | np.bool_):
                 converted.append(bool(value))

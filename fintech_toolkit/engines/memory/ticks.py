@@ -20,8 +20,9 @@ from fintech_toolkit.frames.symbols import LocalCodes, Symbol, code_steps, read_
 from fintech_toolkit.frames.times import as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.arrays import series_loop
+from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan, as_taken
-from fintech_toolkit.scan.values import MISSING, as_values
+from fintech_toolkit.scan.values import MISSING
 from fintech_toolkit.schema import KNOWN_AT, Array, check_domain, has_domain, outside_domain
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Ticks:
         for read in self.pipeline.source_reads:
             name = self.pipeline.source(read.name)
             what = f"Column {name!r}"
-            values = as_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
+            values = read_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
             self._columns.append(values)
             if not has_domain(read.role):
                 continue

@@ -17,9 +17,10 @@ from fintech_toolkit.flow.windows import OF_NUMBERS, Aggregate
 from fintech_toolkit.frames.dtypes import dictionary
 from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.views import Joinable, require
+from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.scan import Scan
 from fintech_toolkit.scan.steps import Read, Step
-from fintech_toolkit.scan.values import MISSING, as_values, plain
+from fintech_toolkit.scan.values import MISSING, plain
 from fintech_toolkit.schema import Array, check_domain
 
 ALL = np.empty(0, np.bool_)
@@ -94,7 +95,7 @@ class WindowColumns:
                 require(view, name)
             for read in [] if each.step is None else each.step.reads:
                 what = f"Column {read.name!r}"
-                values = as_values(view.column(read.name), read.dtype, what, nullable=read.nullable)
+                values = read_values(view.column(read.name), read.dtype, what, nullable=read.nullable)
                 check_domain(values, read.role, what)
                 self._read[read] = values
             if each.how in OF_NUMBERS and each.column not in self._numbers:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import LAST, tick_kernel
+from fintech_toolkit.authoring import elapsed, tick_kernel
 
 
 @tick_kernel(
@@ -31,7 +31,7 @@ def time_weighted_spread(s: Any, bid: float, ask: float, ts: int) -> float:
     array([ nan, 1.  , 1.25])
     """
     if s.quoted:
-        stood = ts - s.since if s.since >= 0 or ts <= LAST + s.since else LAST
+        stood = elapsed(s.since, ts)
         s.area += s.spread * stood
         s.elapsed += stood
         s.since = ts

@@ -106,19 +106,28 @@ def _slide(s, old_x, old_y, x, y):  # type: ignore[no-untyped-def]
     s.least_y = watch_moment(s, s.least_y, yy, s.yy)
 
 
-@window_kernel(
-    reads=["x", "y"],
-    gives="rolling_corr",
-    enter=_enter,
-    leave=_leave,
-    slide=_slide,
-    drifts=True,
-    state=STATE,
-    parameters=[Window()],
-    warmup="min_periods rows in the window with both values, and two at least",
-    source="pandas, Series.rolling(...).corr(other)",
-    cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
-)
+COMOMENTS: dict[str, Any] = {
+    "reads": ["x", "y"],
+    "enter": _enter,
+    "leave": _leave,
+    "slide": _slide,
+    "drifts": True,
+    "state": STATE,
+    "parameters": [Window()],
+    "warmup": "min_periods rows in the window with both values, and two at least",
+    "cases": [{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+}
+
+
+@helper
+def slope(s):  # type: ignore[no-untyped-def]
+    """Return the slope of the regression of x on y, NaN where y does not vary."""
+    if s.n < 2 or s.same_y >= s.n or not s.yy > 0.0:
+        return np.nan
+    return 0.0 if s.same_x >= s.n else s.xy / s.yy
+
+
+@window_kernel(gives="rolling_corr", source="pandas, Series.rolling(...).corr(other)", **COMOMENTS)
 def rolling_corr(s: Any, x: float, y: float, min_periods: int) -> Any:
     """Pearson's correlation of the pairs in the window.
 

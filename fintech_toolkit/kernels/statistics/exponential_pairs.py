@@ -36,7 +36,7 @@ STATE = [
 
 
 @helper
-def _enter(s, x, y, alpha, adjust):  # type: ignore[no-untyped-def]
+def enter_pair(s, x, y, alpha, adjust):  # type: ignore[no-untyped-def]
     """Weigh a pair in: return how far it was from the means, its share, and what `next_freedom` gives."""
     if s.seen == 0:
         s.shift_x = x
@@ -78,7 +78,7 @@ def ewcov(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: boo
     array([nan,  1.,  2.])
     """
     if np.isfinite(x) and np.isfinite(y):
-        dx, dy, share, freedom, inverse = _enter(s, x, y, alpha, adjust)
+        dx, dy, share, freedom, inverse = enter_pair(s, x, y, alpha, adjust)
         s.xy = (freedom * s.xy + share * (dx * dy)) * inverse
     else:
         age_weights(s, alpha, ignore_na)
@@ -116,7 +116,7 @@ def ewcorr(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: bo
     array([     nan, 1.      , 0.928191])
     """
     if np.isfinite(x) and np.isfinite(y):
-        dx, dy, share, freedom, inverse = _enter(s, x, y, alpha, adjust)
+        dx, dy, share, freedom, inverse = enter_pair(s, x, y, alpha, adjust)
         kept, added = freedom * inverse, share * inverse
         s.xx = kept * s.xx + added * (dx * dx)
         s.yy = kept * s.yy + added * (dy * dy)

@@ -105,7 +105,7 @@ def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _variance(s, ddof):  # type: ignore[no-untyped-def]
+def variance_of(s, ddof):  # type: ignore[no-untyped-def]
     if s.n <= ddof:
         return np.nan
     if s.same >= s.n:
@@ -204,7 +204,7 @@ def rolling_var(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_var(np.array([1.0, 2.0, 4.0]), window=2)
     array([nan, 0.5, 2. ])
     """
-    return _variance(s, ddof) if s.n >= min_periods else np.nan
+    return variance_of(s, ddof) if s.n >= min_periods else np.nan
 
 
 @rolling_var.oracle
@@ -224,7 +224,7 @@ def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_std(np.array([1.0, 2.0, 4.0]), window=2)
     array([       nan, 0.70710678, 1.41421356])
     """
-    return np.sqrt(_variance(s, ddof)) if s.n >= min_periods else np.nan
+    return np.sqrt(variance_of(s, ddof)) if s.n >= min_periods else np.nan
 
 
 @rolling_std.oracle
@@ -247,7 +247,7 @@ def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
     """
     if s.n < min_periods or not np.isfinite(x):
         return np.nan
-    variance = _variance(s, ddof)
+    variance = variance_of(s, ddof)
     return ((x - s.shift) - s.mean) / np.sqrt(variance) if variance > 0.0 else np.nan
 
 

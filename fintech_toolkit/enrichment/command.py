@@ -1,0 +1,98 @@
+"""The command ``fintech-toolkit enrich``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fintech_toolkit.errors import ParameterError
+
+
+def enrich(
+    folder: Annotated[Path, typer.Argument(help="Holds quotes/, securities/ and trades/: files of Parquet or CSV.")],
+    out: Annotated[Path, typer.Option(help="Folder for what comes out; a run that was cut goes on there.")],
+    scheduler: Annotated[
+        str, typer.Option(help="local: in this process; or the address of a Dask scheduler: tcp://…")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine that work side by side.")
+    ] = None,
+    every: Annotated[str, typer.Option(help="How long windows of quotes are.")] = "5min",
+    explain: Annotated[bool, typer.Option("--explain", help="Show how it would run, and compute nothing.")] = False,
+) -> None:
+    """Enrich quotes, securities and trades, and write Parquet, rejected rows and a summary."""
+    from fintech_toolkit.enrichment.folder import enrich_folder
+    from fintech_toolkit.enrichment.plans import explain_folder
+
+    if workers is not None and scheduler != "local":
+        raise ParameterError(
+            "--workers starts processes on this machine; leave it out with the address of a scheduler."
+        )
+    if explain:
+        for name, plan in explain_folder(folder, every=every).items():
+            typer.echo(f"== {name} ==\n{plan}\n")
+        return
+    with _client(scheduler, workers) as client, _bars() as progress:
+        summary = enrich_folder(folder, out, client, every=every, progress=progress)
+    _show(summary, out)
+
+
+@contextmanager
+def _client(scheduler: str, workers: int | None) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    from fintech_toolkit.engines.dask.workers import configure_workers
+
+    if scheduler != "local":
+        try:
+            client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise ParameterError(f"--scheduler {scheduler}: there is none at this address ({error}).") from None
+        with client:
+            yield client
+        return
+    configure_workers()
+    # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
+    how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
+    with (
+        LocalCluster(dashboard_address="127.0.0.1:0", **how) as cluster,  # type: ignore[no-untyped-call]
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client
+
+
+@contextmanager
+def _bars() -> Iterator[Any]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        shown: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, of: int) -> None:
+            if what not in shown:
+                shown[what] = bars.add_task(what, total=of)
+            bars.update(shown[what], completed=done)
+
+        yield progress
+
+
+def _show(summary: Any, out: Path) -> None:
+    console = Console()
+    rows = Table("", "in", "out", "rejected", "put in order", box=None, pad_edge=False, header_style="bold")
+    for name, each in summary.inputs.items():
+        rejected = sum(each.reasons.values())
+        rows.add_row(name, *(f"{n:,}" for n in (each.rows, each.taken, rejected, each.reordered)))
+    console.print(rows)
+    for name, each in summary.inputs.items():
+        for reason, count in sorted(each.reasons.items()):
+            console.print(f"  {count:,} {name}: {reason}", highlight=False, soft_wrap=True)
+    written = ", ".join(f"{rows:,} {name}" for name, rows in summary.outputs.items())
+    console.print(f"in = out + rejected; written to {out}: {written}", highlight=False, soft_wrap=True)
+    if summary.found:
+        console.print(f"{summary.found} files were there already", highlight=False, soft_wrap=True)

@@ -1,0 +1,67 @@
+"""How a folder would be enriched, and which columns of its files that needs; nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import pandas as pd
+
+from fintech_toolkit.enrichment.checks import CHECKED
+from fintech_toolkit.enrichment.intake import NAMES, File, files_of
+from fintech_toolkit.enrichment.market import dataflows
+from fintech_toolkit.flow.flow_plan import FlowPlan
+from fintech_toolkit.flow.nodes import Source, columns_of, walk
+from fintech_toolkit.flow.rules import optimised
+
+ENRICHED = "enriched_"
+"""What the name of a source begins with that an earlier flow gives."""
+
+
+def explain_folder(folder: str | Path, *, every: str = "5min") -> dict[str, FlowPlan]:
+    """Return how each flow of `enrich_folder` would run on Dask, what of its sources it would read, and why.
+
+    Of the first file of each data set the columns are looked at.
+
+    Raises
+    ------
+    FintechToolkitError
+        If there are no files, or the columns are not those that flows need.
+    """
+    frames: dict[str, Any] = {}
+    for name in NAMES:
+        files = files_of(Path(folder), name)
+        frames[name] = dd.from_map(_rows, files, meta=files[0].empty().to_pandas())  # type: ignore[no-untyped-call]
+    plans = {}
+    for name, flow in dataflows(every=every).items():
+        given = {source: frames[source] for source in flow.sources}
+        plans[name] = flow.explain(**given)
+        frames[f"{ENRICHED}{name}"] = flow(**given)
+    return plans
+
+
+def _rows(file: File) -> pd.DataFrame:
+    frame: pd.DataFrame = file.read().to_pandas()
+    return frame
+
+
+def columns_needed(columns: Mapping[str, Sequence[str]], *, every: str = "5min") -> dict[str, list[str]]:
+    """Return which columns of each data set flows read or give, or checks look at, of those that there are.
+
+    Raises
+    ------
+    ColumnError
+        If a flow reads one that there is not.
+    """
+    names: dict[str, Sequence[str]] = dict(columns)
+    needed = {name: set(CHECKED) for name in columns}
+    for name, flow in dataflows(every=every).items():
+        there = {source: list(names[source]) for source in flow.sources}
+        names[f"{ENRICHED}{name}"] = columns_of(flow.node, there)[flow.node]
+        runs, _ = optimised(flow.node, there, ())
+        for node in walk(runs):
+            if isinstance(node, Source) and node.name in needed:
+                needed[node.name] |= set(there[node.name] if node.columns is None else node.columns)
+    return {name: [column for column in columns[name] if column in needed[name]] for name in columns}

@@ -1,0 +1,251 @@
+"""An enriched market as tables and plots: in a notebook, and as one file of HTML that needs no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import panel as pn
+from bokeh.embed import components
+from bokeh.resources import Resources
+
+from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
+from fintech_toolkit.enrichment.intake import Taken, write_text
+from fintech_toolkit.frames.views import is_dask, sort_of
+
+PLACES = {1.0: "inside", 2.0: "at the best", 3.0: "outside"}
+"""What the numbers in ``place`` say: where a trade was done, seen from the best quotes."""
+_MARKOUT = "markout_bps_"
+_MOST = 10
+_COLORS = (*LINES, ABOVE, BELOW, DOTS)
+_LOOK: dict[str, Any] = {"height": 300, "responsive": True, "grid": True}
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>The market, enriched</title>
+{head}{script}
+<style>
+body {{ font-family: Helvetica, Arial, sans-serif; margin: 1.5em; color: #333 }}
+.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(520px, 1fr)); gap: 1em }}
+.plots > div {{ min-width: 0 }}
+.tables {{ display: flex; flex-wrap: wrap; gap: 1em 4em }}
+td, th {{ text-align: right; padding: 2px 10px; font-size: 85% }}
+td:first-child, th:first-child {{ text-align: left }}
+</style></head>
+<body><h1>The market, enriched</h1><div class="plots">{plots}</div><div class="tables">{tables}</div></body></html>
+"""
+
+
+class Report:
+    """Tables and plots of an enriched market. A notebook shows it after ``panel.extension(inline=True)``.
+
+    Parameters
+    ----------
+    enriched : Enrichment
+        Its frames are in memory or on Dask; of large ones the columns that are shown are computed.
+    inputs : dict of str to Taken, optional
+        Of each data set, what became of its rows, as `enrich_folder` returns it.
+
+    Examples
+    --------
+    >>> import data_generators, fintech_toolkit as ft
+    >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities", "trades")}
+    >>> report = ft.enrich(**market).report()
+    >>> list(report.tables)
+    ['spreads by segment', 'dealers', 'trades by venue', 'busiest instruments']
+    """
+
+    def __init__(self, enriched: Any, inputs: Mapping[str, Taken] | None = None) -> None:
+        self.tables: dict[str, pd.DataFrame] = {} if inputs is None else _rows(inputs)
+        self.plots: dict[str, Any] = {}
+        self._spreads(enriched.segments)
+        self._book(enriched.windows, enriched.depth)
+        self._dealers(enriched.dealers)
+        self._trades(enriched.trades, enriched.execution)
+        instruments = _pandas(enriched.instruments, ["symbol", "trades", "volume"])
+        traded = instruments.groupby("symbol", observed=True)[["trades", "volume"]].sum()
+        self.tables["busiest instruments"] = traded.nlargest(_MOST, "volume")
+
+    @property
+    def layout(self) -> pn.Column:
+        """The page: a Panel object."""
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
+        parts: list[Any] = [pn.pane.HoloViews(plot, linked_axes=False, **wide) for plot in self.plots.values()]  # type: ignore[no-untyped-call]
+        parts += [pn.pane.HTML(html, **wide) for html in self._tables()]  # type: ignore[no-untyped-call]
+        return pn.Column(*parts, **wide)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one file of HTML, in which all is that it needs.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        script, drawn = components([hv.render(plot, backend="bokeh") for plot in self.plots.values()])
+        # Not all that `Resources.render` gives: Panel adds what comes from a server.
+        library = Resources(mode="inline", components=["bokeh"]).js_raw
+        head = "".join(f"<script>{text}</script>" for text in library)
+        plots = "".join(f"<div>{each}</div>" for each in drawn)
+        tables = "".join(f"<div>{each}</div>" for each in self._tables())
+        write_text(Path(path), _PAGE.format(head=head, script=script, plots=plots, tables=tables))
+
+    def _tables(self) -> list[str]:
+        def shown(value: float) -> str:
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+        return [
+            f"<h3>{escape(name[:1].upper() + name[1:])}</h3>"
+            + table.reset_index()
+            .map(lambda value: f"{value:,}" if isinstance(value, int | np.integer) else value)
+            .to_html(float_format=shown, border=0, na_rep="", index=False)
+            for name, table in self.tables.items()
+        ]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        return self.layout._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        return f"<Report: {', '.join([*self.plots, *self.tables])}>"
+
+    def _spreads(self, segments: Any) -> None:
+        """Mean best spreads of segments over time, and the table of them."""
+        frame = _pandas(segments, ["segment", "ts", "quotes", "mean_spread_bps", "min_spread_bps", "max_spread_bps"])
+        frame["segment"] = frame["segment"].fillna("unknown").astype(str)
+        frame["weighted"] = frame["mean_spread_bps"] * frame["quotes"]
+        frame["counted"] = frame["quotes"].where(frame["mean_spread_bps"].notna(), 0)
+        by_time = frame.groupby(["segment", "ts"], as_index=False)[["weighted", "counted"]].sum()
+        by_time["spread"] = by_time["weighted"] / by_time["counted"].where(by_time["counted"] > 0)
+        self.plots["spreads by segment and time"] = _line(
+            by_time, "spread", by="segment", title="Best spread by segment", ylabel="basis points"
+        )
+        whole = frame.groupby("segment").agg(
+            quotes=("quotes", "sum"),
+            weighted=("weighted", "sum"),
+            counted=("counted", "sum"),
+            least_bps=("min_spread_bps", "min"),
+            most_bps=("max_spread_bps", "max"),
+        )
+        whole.insert(1, "mean_bps", whole.pop("weighted") / whole.pop("counted"))
+        self.tables["spreads by segment"] = whole
+
+    def _book(self, windows: Any, depth: Any) -> None:
+        """The best bid and offer of the instrument that is quoted most, over time, and the last levels of its book."""
+        frame = _pandas(windows, ["symbol", "ts", "quotes", "best_bid", "best_ask"])
+        if frame.empty:
+            return
+        busiest = frame.groupby("symbol", observed=True)["quotes"].sum().idxmax()
+        best = frame[frame["symbol"] == busiest].rename(columns={"best_bid": "bid", "best_ask": "ask"})
+        self.plots["best bid and offer"] = _line(
+            best, ["bid", "ask"], title=f"Best bid and offer of {busiest}", ylabel="price", color=[ABOVE, BELOW]
+        )
+        sides = [f"{side}_" for side in ("bid", "ask")]
+        names = [name for name in _columns(depth) if name.startswith(tuple(sides))]
+        levels = _pandas(depth, ["symbol", "ts", *names])
+        last = levels[levels["symbol"] == busiest].sort_values("ts").iloc[-1]
+        rows = [
+            {"price": last[f"{side}_{level}"], "size": last[f"{side}_size_{level}"] / 1e6, "side": side}
+            for side in ("bid", "ask")
+            for level in range(1, 6)
+        ]
+        book = pd.DataFrame(rows).dropna().sort_values("price")
+        book["price"] = book["price"].map("{:.3f}".format)
+        self.plots["depth"] = _bar(
+            book,
+            x="price",
+            y="size",
+            by="side",
+            title=f"Last book of {busiest}: its levels",
+            ylabel="millions",
+            stacked=True,
+            color=[ABOVE, BELOW],
+        )
+
+    def _dealers(self, dealers: Any) -> None:
+        """How much each dealer quotes and stands at the best."""
+        figures = ["mean_spread_bps", "time_at_best", "quotes_at_best"]
+        frame = _pandas(dealers, ["dealer", "quotes", *figures])
+        by_dealer = frame.groupby("dealer", observed=True).agg({"quotes": "sum", **dict.fromkeys(figures, "mean")})
+        by_dealer.insert(1, "share_of_quotes", by_dealer["quotes"] / by_dealer["quotes"].sum())
+        by_dealer = by_dealer.sort_values("quotes", ascending=False)
+        self.tables["dealers"] = by_dealer
+        for figure, title in (("share_of_quotes", "share of quotes"), ("time_at_best", "share of time at the best")):
+            self.plots[f"dealers: {title}"] = _bar(
+                by_dealer.reset_index(), x="dealer", y=figure, title=f"Dealers: {title}", ylabel="share", rot=60
+            )
+
+    def _trades(self, trades: Any, execution: Any) -> None:
+        """Where trades were done, how the market moved after them, and the same by venue."""
+        markouts = [name for name in _columns(trades) if name.startswith(_MARKOUT)]
+        frame = _pandas(trades, ["place", *markouts])
+        places = frame["place"].map(PLACES).fillna("no quote").value_counts(normalize=True)
+        shares = places.reindex([*PLACES.values(), "no quote"], fill_value=0.0).rename("share").reset_index()
+        self.plots["trade quality"] = _bar(
+            shares, x="place", y="share", title="Trades, seen from the best quotes", ylabel="share of trades"
+        )
+        after = frame[markouts].mean().rename("markout").rename_axis("after").reset_index()
+        after["after"] = after["after"].str.removeprefix(_MARKOUT)
+        self.plots["markouts"] = _bar(
+            after,
+            x="after",
+            y="markout",
+            title="How the mid moves the client's way after a trade",
+            ylabel="basis points",
+        )
+        figures = ["markout_bps_0s", "improvement_bps", "markout_bps_1min"]
+        done = _pandas(execution, ["venue", "trades", "volume", *figures])
+        weighted = done[figures].mul(done["trades"], axis=0).where(done[figures].notna())
+        weights = done[figures].notna().mul(done["trades"], axis=0)
+        venue = done["venue"].fillna("unknown")
+        means = weighted.groupby(venue, observed=True).sum() / weights.groupby(venue, observed=True).sum()
+        counts = done.groupby(venue, observed=True)[["trades", "volume"]].sum()
+        self.tables["trades by venue"] = counts.join(means).sort_values("volume", ascending=False)
+
+
+def _rows(inputs: Mapping[str, Taken]) -> dict[str, pd.DataFrame]:
+    """Return what became of rows, and why some were rejected."""
+    rows = {
+        name: {
+            "in": each.rows,
+            "out": each.taken,
+            "rejected": sum(each.reasons.values()),
+            "put in order": each.reordered,
+        }
+        for name, each in inputs.items()
+    }
+    why = [(name, reason, count) for name, each in inputs.items() for reason, count in sorted(each.reasons.items())]
+    rejected = pd.DataFrame(why, columns=["data set", "reason", "rows"]).set_index(["data set", "reason"])
+    return {"rows": pd.DataFrame(rows).T, "rejected rows": rejected}
+
+
+def _columns(frame: Any) -> list[str]:
+    return list(frame.columns if is_dask(frame) or sort_of(frame) == "pandas" else frame.column_names)
+
+
+def _pandas(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
+    """Return some columns as a pandas frame of its own, times without a zone, as axes know them."""
+    if is_dask(frame):
+        found = frame[list(columns)].compute()
+    else:
+        found = frame[list(columns)].copy() if sort_of(frame) == "pandas" else frame.select(list(columns)).to_pandas()
+    if "ts" in found:
+        found["ts"] = found["ts"].dt.tz_convert("UTC").dt.tz_localize(None)
+    made: pd.DataFrame = found
+    return made
+
+
+def _line(frame: pd.DataFrame, y: Any, **options: Any) -> Any:
+    import hvplot.pandas  # noqa: F401 - gives frames their hvplot
+
+    told = {"xlabel": "time (UTC)", "color": list(_COLORS), "legend": "right", **_LOOK, **options}
+    return frame.sort_values("ts", kind="stable").hvplot.line(x="ts", y=y, **told).opts(toolbar=None)
+
+
+def _bar(frame: pd.DataFrame, **options: Any) -> Any:
+    import hvplot.pandas  # noqa: F401
+
+    return frame.hvplot.bar(**{"color": LINES[0], "yformatter": "%.4g", **_LOOK, **options}).opts(toolbar=None)

@@ -1,0 +1,1 @@
+"""Market quality: quotes of dealers, and trades against them."""

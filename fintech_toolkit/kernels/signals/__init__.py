@@ -1,0 +1,1 @@
+"""Signals: sensitivities, thresholds, and what came of trades upon them."""

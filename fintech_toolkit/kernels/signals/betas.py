@@ -1,0 +1,118 @@
+"""How strongly a return moves with an index's: beta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fintech_toolkit.authoring import Number, tick_kernel, window_kernel
+from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
+from fintech_toolkit.kernels.statistics.exponential import ADJUST, CASES, DECAY, IGNORE_NA, MIN_PERIODS, age_weights
+from fintech_toolkit.kernels.statistics.exponential_pairs import STATE, enter_pair
+
+
+@tick_kernel(
+    reads=["x", "y"],
+    gives="ratio_beta",
+    parameters=[
+        Number("limit", "greatest size of the result", 10.0, above=0),
+        Number("least_move", "size of y below which it is no move, in the unit of y", 1e-6, at_least=0),
+    ],
+    source="definition: the one-row estimate of Sharpe (1963), Management Science 9",
+    cases=[{}, {"limit": 0.5, "least_move": 1.0}],
+)
+def ratio_beta(x: float, y: float, limit: float, least_move: float) -> float:
+    """Beta of a single row: the return over the index's return, ``x / y``, clipped to ``[-limit, limit]``.
+
+    NaN where either return is missing (NaN or infinite), or the index did not move: ``|y|`` is zero or below
+    `least_move`.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.ratio_beta(np.array([0.02, 0.01, 0.01]), np.array([0.01, 0.0, -0.0001]))
+    array([  2.,  nan, -10.])
+    """
+    if not (np.isfinite(x) and np.isfinite(y)) or abs(y) < least_move or y == 0.0:
+        return np.nan
+    return min(max(x / y, -limit), limit)
+
+
+@ratio_beta.oracle
+def _(x: Any, y: Any, limit: float = 10.0, least_move: float = 1e-6) -> Any:
+    moved = np.isfinite(x) & np.isfinite(y) & (y != 0) & (np.abs(y) >= least_move)
+    return np.where(moved, np.clip(x / y, -limit, limit), np.nan)
+
+
+@window_kernel(gives="rolling_beta", source="Sharpe (1963), Management Science 9; statsmodels, RollingOLS", **COMOMENTS)
+def rolling_beta(s: Any, x: float, y: float, min_periods: int) -> float:
+    """Slope of the regression of x on y in the window, ``cov(x, y) / var(y)``: beta, where y are an index's returns.
+
+    Rows in which either value is missing (NaN or infinite) take a place in the window but no part in the result. NaN
+    where y does not vary; exactly 0 where x does not.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_beta(np.array([1.0, 2.0, 4.0, 3.0]), np.array([1.0, 3.0, 2.0, 2.0]), window=3)
+    array([ nan,  nan,  0.5, -1.5])
+    """
+    return slope(s) if s.n >= min_periods else np.nan
+
+
+@rolling_beta.oracle
+def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
+    import pandas as pd
+
+    rows = not isinstance(window, str)
+    least = max(2, min_periods if min_periods is not None else window if rows else 1)
+    result = np.full(len(x), np.nan)
+    for i in range(len(x)):
+        start = max(0, i + 1 - window) if rows else np.searchsorted(ts, ts[i] - pd.Timedelta(window).value, "right")
+        both = np.isfinite(x[start : i + 1]) & np.isfinite(y[start : i + 1])
+        a, b = x[start : i + 1][both], y[start : i + 1][both]
+        if len(a) >= least and np.ptp(b) > 0:
+            result[i] = np.linalg.lstsq(np.column_stack([b - b.mean(), np.ones(len(b))]), a, rcond=None)[0][0]
+    return result
+
+
+@tick_kernel(
+    reads=["x", "y"],
+    gives="ew_beta",
+    parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS],
+    state=[("yy", "f8"), *STATE],
+    warmup="two valid rows, or min_periods if that is more",
+    source="pandas, ewm(...).cov(other) / ewm(...).var()",
+    cases=CASES,
+)
+def ew_beta(s: Any, x: float, y: float, alpha: float, adjust: bool, ignore_na: bool, min_periods: int) -> float:
+    """Exponentially weighted beta: the covariance of x and y over the variance of y, with weights as in `ewma`.
+
+    A row in which either value is missing (NaN or infinite) gives the beta so far; it ages the old weights unless
+    ``ignore_na``. NaN where y has not varied.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.ew_beta(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 4.0]), alpha=0.5).round(6)
+    array([     nan, 0.5     , 1.076923])
+    """
+    if np.isfinite(x) and np.isfinite(y):
+        dx, dy, share, freedom, inverse = enter_pair(s, x, y, alpha, adjust)
+        kept, added = freedom * inverse, share * inverse
+        s.yy = kept * s.yy + added * (dy * dy)
+        s.xy = kept * s.xy + added * (dx * dy)
+    else:
+        age_weights(s, alpha, ignore_na)
+    return s.xy / s.yy if s.yy > 0.0 and s.seen >= min_periods and alpha < 1.0 else np.nan
+
+
+@ew_beta.oracle
+def _(x: Any, y: Any, **ewm: Any) -> Any:
+    import pandas as pd
+
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = (pd.Series(np.where(both, column, np.nan)) for column in (x, y))
+    variance = y.ewm(**ewm).var()
+    return (x.ewm(**ewm).cov(y) / variance.where(variance > 0)).to_numpy()

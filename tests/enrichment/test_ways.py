@@ -1,0 +1,128 @@
+"""The whole enrichment gives the same bits on pandas, Arrow, Dask in both plans, and frame by frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask
+import dask.dataframe as dd
+import pandas as pd
+import pyarrow as pa
+import pytest
+from streamz import Stream
+
+import data_generators
+import fintech_toolkit as ft
+from fintech_toolkit import enrichment
+from tests.frames import same
+
+ROWS = 3_000
+KEYS = ("ts", "symbol", "segment", "sector", "dealer", "venue", "trade_id")
+Market = dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return {name: data_generators.sample(name, rows=ROWS) for name in ("quotes", "securities", "trades")}
+
+
+@pytest.fixture(scope="module")
+def expected(market: Market) -> dict[str, pd.DataFrame]:
+    found = vars(ft.enrich(**market))
+    assert all(len(frame) for frame in found.values())
+    return found
+
+
+def as_pandas(got: Any, like: pd.DataFrame) -> pd.DataFrame:
+    """Rows by time, in pandas' dtypes: Arrow and Dask have others for texts and for integers that may be missing."""
+    frame = got.to_pandas() if isinstance(got, pa.Table) else got
+    return in_order(frame.astype(like.dtypes.to_dict()))
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    keys = [
+        name for name in ("ts", "symbol", "segment", "sector", "dealer", "venue", "trade_id") if name in frame.columns
+    ]
+    return frame.sort_values(keys, kind="stable", ignore_index=True)
+
+
+def hold(got: dict[str, Any], expected: dict[str, pd.DataFrame]) -> None:
+    assert list(got) == list(expected)
+    for name, frame in expected.items():
+        same(as_pandas(got[name], frame), in_order(frame))
+
+
+def test_arrow(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    tables = {name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in market.items()}
+    hold(vars(ft.enrich(**tables)), expected)
+
+
+@pytest.mark.parametrize("plan", ["in time order", "by symbol"])
+def test_dask(market: Market, expected: dict[str, pd.DataFrame], plan: str) -> None:
+    frames = {name: dd.from_pandas(market[name], npartitions=3, sort=False) for name in ("quotes", "trades")}
+    if plan == "by symbol":
+        frames = {name: ft.partition_by_symbol(frame, npartitions=3) for name, frame in frames.items()}
+    with dask.config.set({"dataframe.convert-string": False}, scheduler="sync"):
+        found = vars(ft.enrich(**frames, securities=market["securities"]))
+        hold(dict(zip(found, dask.compute(*found.values()), strict=True)), expected)
+
+
+def test_frame_by_frame(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    """Runs that feed each other, as micro-batches come."""
+    runs = {name: flow.start() for name, flow in enrichment.dataflows().items()}
+    made: dict[str, list[Any]] = {name: [] for name in runs}
+    cuts = pd.to_datetime(sorted(market["quotes"]["ts"])[:: ROWS // 5]).append(pd.DatetimeIndex([None]))
+
+    def between(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+        started = frame["ts"] >= cuts[number] if number else frame["ts"] == frame["ts"]
+        return frame[started & ~(frame["ts"] >= cuts[number + 1])]
+
+    def take(frames: dict[str, Any], name: str, run: ft.FlowRun, flush: bool) -> None:
+        there = {s: frames[s] for s in run_sources[name] if frames.get(s) is not None}
+        rows = [run(**there) if there else None, run.flush() if flush else None]
+        kept = [each for each in rows if each is not None and len(each)]
+        made[name] += kept
+        frames[f"enriched_{name}"] = pd.concat(kept) if kept else None
+
+    run_sources = {name: flow.sources for name, flow in enrichment.dataflows().items()}
+    last = len(cuts) - 2
+    for number in range(last + 1):
+        frames: dict[str, Any] = {name: between(market[name], number) for name in ("quotes", "trades")}
+        frames |= {} if number else {"securities": market["securities"]}
+        for name, run in runs.items():
+            take(frames, name, run, flush=number == last)
+    hold({name: pd.concat(frames) for name, frames in made.items()}, expected)
+
+
+def test_streams(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    """Flows that feed each other live; a last quote, long after all else, makes all known."""
+    flows = enrichment.dataflows()
+    quotes, trades = Stream(), Stream()
+    enriched = flows["quotes"].live(quotes=quotes, securities=market["securities"])
+    traded = flows["trades"].live(enriched_quotes=enriched, trades=trades, securities=market["securities"])
+    rows = {"quotes": enriched.sink_to_list(), "trades": traded.sink_to_list()}
+    rows["windows"] = flows["windows"].live(enriched_quotes=enriched).sink_to_list()
+    for start in range(0, ROWS, 500):
+        trades.emit(market["trades"].iloc[start : start + 500])
+        quotes.emit(market["quotes"].iloc[start : start + 500])
+    last = market["quotes"].iloc[-1:].assign(ts=market["quotes"]["ts"].max() + pd.Timedelta("1h"))
+    quotes.emit(last)
+    found = {name: pd.concat(frames, ignore_index=True) for name, frames in rows.items()}
+    same(found["quotes"].iloc[:ROWS], expected["quotes"].reset_index(drop=True))
+    same(in_order(found["trades"]), in_order(expected["trades"]))
+    same(in_order(found["windows"]), in_order(expected["windows"]))
+
+
+def test_json(market: Market, expected: dict[str, pd.DataFrame]) -> None:
+    for flow in enrichment.dataflows(max_age="1min", wide=True).values():
+        assert ft.Flow.from_json(flow.to_json()) == flow
+    again = ft.Flow.from_json(enrichment.quotes().to_json())
+    same(again(quotes=market["quotes"], securities=market["securities"]), expected["quotes"])
+
+
+def test_top_instruments(market: Market) -> None:
+    volumes = market["trades"].groupby("symbol")["size"].sum().sort_values(ascending=False)
+    for frames in (market, {name: pa.Table.from_pandas(frame) for name, frame in market.items()}):
+        top = ft.enrich(**frames).top_instruments(3)
+        assert top["symbol"].tolist() == volumes.index[:3].tolist()
+        assert top["volume"].tolist() == volumes.iloc[:3].tolist()
