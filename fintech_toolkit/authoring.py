@@ -107,9 +107,11 @@ def tick_kernel(
     ----------
     reads : str or list of str
         The columns that the function takes after its state. A canonical name (``"price"``, ``"bid"``, …) is the column
-        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns.
+        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns, which
+        come as a tuple. Several of these come last, and each stands for as many columns as the others.
     gives : str or list of str
-        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise.
+        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise; ``"*name"`` is an array of as many
+        as each variadic read has.
     kind : str
         ``"pair"`` for a kernel on the ticks of pairs.
     **declared

@@ -76,7 +76,7 @@ def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]
     if keywords.pop("axis", 0) not in (0, -1):
         raise ParameterError(f"{kernel.name}: symbol= goes with one-dimensional arrays, whose only axis is 0.")
     bound = kernel.bind_columns(columns, keywords)
-    width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
+    width = kernel.width_of(len(bound))
     names = unique(kernel.input_names(width))
     arrays = dict(zip(names, bound, strict=True))
     index, _ = labels_of(arrays, ts=ts, symbol=symbol)

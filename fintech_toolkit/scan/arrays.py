@@ -113,7 +113,7 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
 
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
-    call = call_of(kernel, max(len(columns) - len(kernel.reads) + 1, 1) if kernel.variadic else 0, keywords)
+    call = call_of(kernel, max(kernel.width_of(len(columns)), int(kernel.variadic)), keywords)
     shape = columns[0].shape
     if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
         return None
@@ -226,7 +226,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)
-    width = len(bound) - len(kernel.reads) + 1 if kernel.variadic else 0
+    width = kernel.width_of(len(bound))
     call = call_of(kernel, width, keywords)
     index, labels = labels_of(dict(zip(call.names, bound, strict=True)), ts=ts)
     check_unit(unit)

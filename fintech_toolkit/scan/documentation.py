@@ -103,7 +103,9 @@ def document(kernel: Kernel) -> str:
         for head, meaning in parameter.documentation:
             lines += [head, _indented(meaning)]
     lines += ["", "Returns", "-------"]
-    lines += [f"{column} : {column.dtype}" for column in kernel.outputs]
+    for column in kernel.outputs:
+        lines += [f"{column.name}_0 : {column.dtype}" if column.variadic else f"{column.name} : {column.dtype}"]
+        lines += [_indented("and so on, one for each column of a variadic read")] if column.variadic else []
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     lines += ["", "Other Parameters", "----------------"]

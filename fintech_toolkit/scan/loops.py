@@ -115,9 +115,11 @@ class LoopSource:
             "by_time": str(by_time),
         }
         values = [f"{x}[i]" for x in self.inputs]
-        fixed = len(kernel.reads) - kernel.variadic
+        fixed = len(kernel.reads) - kernel.groups
         # A trailing comma keeps a single column a tuple.
-        self.values = values[:fixed] + ([f"({', '.join(values[fixed:])},)"] if kernel.variadic else [])
+        self.values = values[:fixed]
+        for j in range(fixed, len(values), max(width, 1)):
+            self.values.append(f"({', '.join(values[j : j + width])},)")
 
     def call(self, function: Callable[..., Any], role: str, positional: Iterable[str]) -> str:
         return f"{role}({_arguments(function, positional, self.named)})"
@@ -139,6 +141,8 @@ class LoopSource:
         return f"if s.session != session[i]:\n{indent(body, '    ')}\n"
 
     def store(self, result: str) -> str:
+        if self.kernel.outputs[0].variadic:
+            return "\n".join([f"given = {result}", *(f"{o}[i] = given[{j}]" for j, o in enumerate(self.outputs))])
         return f"{', '.join(f'{o}[i]' for o in self.outputs)} = {result}"
 
     def tick(self) -> str:

@@ -61,8 +61,8 @@ class Step:
 
     @property
     def width(self) -> int:
-        """How many columns the variadic read stands for."""
-        return len(self.columns) - len(self.kernel.reads) + 1 if self.kernel.variadic else 0
+        """How many columns each variadic read stands for."""
+        return self.kernel.width_of(len(self.columns))
 
     @cached_property
     def reads(self) -> list[Read]:
