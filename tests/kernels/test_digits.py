@@ -90,6 +90,8 @@ ELSEWHERE = {
     "turnover",
     "roll_spread",
     "abdi_ranaldo_spread",
+    "rolling_sharpe",
+    "rolling_sortino",
 }
 """Windowed, but of no simple statistic of a column: tested below by itself, or equal to the bit to one that is here."""
 
