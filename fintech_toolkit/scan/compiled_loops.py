@@ -74,8 +74,8 @@ def name_loop(
         "STATE": records[0],
         "SLOT": records[1],
     }
-    if kernel.levels is not None:
-        namespace["new_row"] = record_on_stack(kernel.levels_dtype(width))
+    if kernel.fills:
+        namespace["new_row"] = record_on_stack(kernel.filled_dtype(width))
     return f"{kernel.name}_{digest.hexdigest()[:12]}", source, namespace
 
 

@@ -205,9 +205,14 @@ class Kernel:
         """The names of what it reads, as its function takes them."""
         return tuple(column.name for column in self.inputs)
 
+    @cached_property
+    def groups(self) -> int:
+        """How many variadic reads it has; each stands for as many columns as the others."""
+        return sum(column.variadic for column in self.inputs)
+
     def input_columns(self, width: int) -> list[TypedColumn]:
-        """Return the columns that it reads, `width` of them through its variadic read."""
-        return [*self.inputs[:-1], *self.inputs[-1:] * width] if self.variadic else list(self.inputs)
+        """Return the columns that it reads, `width` of them through each variadic read."""
+        return [column for column in self.inputs for _ in range(width if column.variadic else 1)]
 
     def input_names(self, width: int) -> list[str]:
         """Return the names of the columns that it reads."""
@@ -226,14 +231,13 @@ class Kernel:
         """Return how many columns a starred one stands for, where so many are read and these parameters are given."""
         if self.levels is not None:
             return int(self.levels.check(given.get(self.levels.name, self.levels.default)))
-        return max(columns - len(self.reads) + 1, 1) if self.variadic else 0
+        return max((columns - len(self.inputs)) // self.groups + 1, 1) if self.variadic else 0
 
     def output_columns(self, width: int) -> list[tuple[str, np.dtype[Any]]]:
-        """Return the names and dtypes of the columns it gives; levels are counted from 1."""
-        first = 0 if self.levels is None else 1
+        """Return the names and dtypes of the columns it gives."""
         columns = []
         for column in self.outputs:
-            names = [f"{column.name}_{j}" for j in range(first, first + width)] if column.variadic else [column.name]
+            names = [f"{column.name}_{j}" for j in range(1, width + 1)] if column.variadic else [column.name]
             columns += [(name, column.dtype) for name in names]
         return columns
 
@@ -245,8 +249,13 @@ class Kernel:
         """Return the dtypes of the columns it gives."""
         return [dtype for _, dtype in self.output_columns(width)]
 
-    def levels_dtype(self, width: int) -> np.dtype[Any]:
-        """The record that a kernel with levels fills: what it gives for a row, levels as arrays."""
+    @cached_property
+    def fills(self) -> bool:
+        """Whether it fills a record with what it gives for a row, instead of returning it."""
+        return not self.emits and any(column.variadic for column in self.outputs)
+
+    def filled_dtype(self, width: int) -> np.dtype[Any]:
+        """The record that it fills: what it gives for a row, starred columns as arrays."""
         fields = [(column.name, column.dtype, (width,) if column.variadic else ()) for column in self.outputs]
         return np.dtype(fields, align=True)
 
@@ -352,6 +361,9 @@ class Kernel:
         rest = list(columns[len(names) :])
         if self.variadic and not rest:
             raise ColumnError(f"{self.name} needs at least one column.")
+        if self.variadic and len(rest) % self.groups:
+            reads = ", then of ".join(map(str, self.inputs[-self.groups :]))
+            raise ColumnError(f"{self.name} needs as many columns of {reads}; got {len(rest)} columns for these.")
         return [bound[name] for name in names] + rest
 
     def step(self, *columns: str, **keywords: Any) -> Step:

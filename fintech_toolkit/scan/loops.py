@@ -115,15 +115,17 @@ class LoopSource:
             "by_time": str(by_time),
         }
         values = [f"{x}[i]" for x in self.inputs]
-        fixed = len(kernel.reads) - kernel.variadic
+        fixed = len(kernel.reads) - kernel.groups
         self.filled = [
             f"row.{column.name}[{j}]" if column.variadic else f"row.{column.name}"
-            for column in (kernel.outputs if kernel.levels else ())
+            for column in (kernel.outputs if kernel.fills else ())
             for j in range(width if column.variadic else 1)
         ]
         self.row = "    row = new_row()\n" if self.filled else ""
         # A trailing comma keeps a single column a tuple.
-        self.values = values[:fixed] + ([f"({', '.join(values[fixed:])},)"] if kernel.variadic else [])
+        self.values = values[:fixed]
+        for j in range(fixed, len(values), max(width, 1)):
+            self.values.append(f"({', '.join(values[j : j + width])},)")
 
     def call(self, function: Callable[..., Any], role: str, positional: Iterable[str]) -> str:
         return f"{role}({_arguments(function, positional, self.named)})"
@@ -145,7 +147,7 @@ class LoopSource:
         return f"if s.session != session[i]:\n{indent(body, '    ')}\n"
 
     def store(self, state: list[str]) -> str:
-        """Have a row's results stored: what the function returns, or with levels what it fills a row with."""
+        """Have a row's results stored: what the function returns, or what it fills a row with."""
         row = ["row"] if self.filled else []
         result = self.call(self.kernel.function, "tick", [*state, *row, *self.values])
         if self.filled:

@@ -81,7 +81,18 @@ WINDOWED: dict[str, tuple[Callable[..., Any], int | tuple[int, ...]]] = {
     "realized_var": (exact.squares, 2),
     "vwap": (exact.vwap, 1),
 }
-ELSEWHERE = {"hayashi_yoshida_cov", "quote_volatility"}
+ELSEWHERE = {
+    "hayashi_yoshida_cov",
+    "quote_volatility",
+    "bulk_volume_classification",
+    "kyle_lambda",
+    "amihud_illiquidity",
+    "turnover",
+    "roll_spread",
+    "abdi_ranaldo_spread",
+    "rolling_sharpe",
+    "rolling_sortino",
+}
 """Windowed, but of no simple statistic of a column: tested below by itself, or equal to the bit to one that is here."""
 
 
