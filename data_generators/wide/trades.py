@@ -232,7 +232,7 @@ def _money(
     marked = random.random(_ROWS) < 0.6
     benchmark_yield = master.numbers("benchmark_yield")
     code = pc.index_in(master.array("currency"), pa.array(_CURRENCIES)).to_numpy()
-    dollars = np.round(_DOLLARS[code] * np.exp(0.002 * generator(0, "fx", number).standard_normal(5))[code], 6)
+    dollars = np.round(_DOLLARS[code] * np.exp(0.002 * random.standard_normal(len(_DOLLARS)))[code], 6)
     foreign, net = code > 0, np.round(principal + interest + side * commission, 2)
     converted = foreign & (random.random(_ROWS) < 0.4)
     pairs = pa.array([f"{name}USD" for name in _CURRENCIES])
