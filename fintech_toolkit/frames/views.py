@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
+from fintech_toolkit.frames.taking import take_values
 from fintech_toolkit.schema import Array
 
 FEW = 4096
@@ -166,7 +167,7 @@ class PandasFrame:
         if not some:
             return lambda name: self.frame[name].array.take(rows)
         missing = rows < 0
-        return lambda name: _take(self.frame[name], rows, missing)
+        return lambda name: take_values(self.frame[name], rows, missing)
 
     def kept(self) -> PandasFrame:
         """Return a view of the frame in the form in which it is kept: as it is."""
@@ -323,20 +324,6 @@ def joinable(frame: Any) -> Joinable:
 
 def _changes(names: dict[str, str]) -> bool:
     return any(old != new for old, new in names.items())
-
-
-def _take(column: pd.Series[Any], rows: Array, missing: Array) -> Any:
-    """Return values of a column. A missing integer is a null, never a reason to become float64."""
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "biuf":
-        return column.array.take(rows, allow_fill=True)
-    values = column.to_numpy()
-    taken = values.take(rows, mode="clip") if len(values) else np.zeros(len(rows), values.dtype)
-    if values.dtype.kind == "f":
-        taken[missing] = np.nan
-        return taken
-    # Whether or not a row is missing today: the type of a column must not depend on that.
-    nullable = pd.arrays.BooleanArray if values.dtype.kind == "b" else pd.arrays.IntegerArray
-    return nullable(taken, missing.copy())
 
 
 def _array(values: Any, what: str) -> Any:

@@ -102,6 +102,30 @@ def _fetch_soon(typing_context: Any, array: Any, at: Any) -> Any:
     return types.void(array, at), generate
 
 
+def _count_until(typing_context: Any, array: Any, at: Any, number: Any, most: Any) -> Any:
+    """Return how many of some elements of int64, a literal number of them from a place on, are not above a value: all
+    are compared at once, however many are.
+    """
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+    wide = number.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        ir = llvm.ir
+        vector = ir.VectorType(ir.IntType(64), wide)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        values = builder.load(builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer()))
+        values.align = 8
+        nothing = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(nothing, arguments[3], llvm.int32_t(0))
+        everywhere = ir.Constant(ir.VectorType(llvm.int32_t, wide), [0] * wide)
+        bits = builder.icmp_signed("<=", values, builder.shuffle_vector(first, nothing, everywhere))
+        return builder.zext(builder.ctpop(builder.bitcast(bits, ir.IntType(wide))), ir.IntType(64))
+
+    return types.int64(array, types.int64, number, types.int64), generate
+
+
 # Numba itself gives the first argument, which types do not know.
 word_at: Any = intrinsic(_word_at)
 fetch_soon: Any = intrinsic(_fetch_soon)
+count_until: Any = intrinsic(_count_until)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory import waiting_join
+from fintech_toolkit.engines.memory import search, waiting_join
 from tests.frames import same
 from tests.joins.feeds import best, feed, feeds
 from tests.joins.layouts import as_pandas, by_symbol, by_time, unknown
@@ -56,6 +56,38 @@ def test_is_the_oracle(both: tuple[pd.DataFrame, pd.DataFrame], offsets: list[st
     same(result, expected(left, right, offsets, how))
     same(left, before[0])
     same(right, before[1])
+
+
+@given(feeds(), options)
+@settings(deadline=None, max_examples=20)
+def test_many_offsets_are_those_of_few(both: tuple[pd.DataFrame, pd.DataFrame], how: dict[str, Any]) -> None:
+    """From so many on the rows of each symbol are put together first."""
+    offsets = [f"{n}ns" for n in range(-search.SEARCHES // 2, search.SEARCHES // 2 + 1)]
+    many = ft.horizon_join(*both, offsets, **how)
+    for offset in offsets:
+        one = ft.horizon_join(*both, [offset], **how)
+        names = [name for name in one if name.endswith(f"_{offset}")]
+        same(many[names], one[names])
+
+
+@pytest.mark.parametrize("rows", [1, 40, 3_000])
+@pytest.mark.parametrize("together", [False, True])
+def test_sought_in_long_stretches(rows: int, together: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that grow, and times that are compared at once, up to the last ones that there are."""
+    monkeypatch.setattr(search, "MORSEL", 700)
+    random = np.random.default_rng(rows)
+    ends = np.iinfo(np.int64)
+    ts = np.sort(np.append(random.integers(0, 4_000, 10_000), [ends.min + 1, ends.min + 2, ends.max - 1, ends.max]))
+    right = pd.DataFrame({"symbol": random.choice(["A", "B"], len(ts)), "ts": ts, "id": np.arange(len(ts))})
+    at = np.sort(np.append(random.integers(0, 4_000, rows - 1), ends.max))
+    left = pd.DataFrame({"symbol": random.choice(["B", "A", "never"], rows), "ts": at})
+    offsets = [f"{n}ns" for n in range(-search.SEARCHES, 1)]
+    feeds = [frame.sort_values("symbol", kind="stable") if together else frame for frame in (left, right)]
+    result = ft.horizon_join(*feeds, offsets).loc[left.index]
+    for offset in offsets:
+        shifted = left.assign(ts=left["ts"] + nanoseconds(offset))
+        merged = pd.merge_asof(shifted, right, on="ts", by="symbol")["id"].to_numpy("float64")
+        assert_array_equal(result[f"id_{offset}"].to_numpy("float64", na_value=np.nan), merged)
 
 
 @given(feeds(), some_offsets)

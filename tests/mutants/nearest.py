@@ -112,6 +112,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *EDGES,
         *HOSTILE,
     ),
+    "frames/taking.py": JOINS,
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
@@ -176,6 +177,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/resumable_asof.py": FEEDS_JOINED,
     "engines/memory/run.py": (*FRAMES, *RUNS, *STATES, *EDGES, "tests/engines/test_parts.py", *HOSTILE),
     "engines/memory/runs.py": (*STREAMS, *JOINS),
+    "engines/memory/join_keys.py": (*JOINS, *FEEDS_JOINED),
     "engines/memory/search.py": (*JOINS, *FEEDS_JOINED),
     "engines/memory/sides.py": (
         *JOINS,

@@ -14,8 +14,9 @@ from dask.dataframe.dispatch import concat
 
 from fintech_toolkit.engines.memory.asof import attach
 from fintech_toolkit.engines.memory.feed_joins import join_feeds
+from fintech_toolkit.engines.memory.join_keys import Side
 from fintech_toolkit.engines.memory.search import ages, search
-from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, finished, read_side
+from fintech_toolkit.engines.memory.sides import check_time_kinds, finished, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions

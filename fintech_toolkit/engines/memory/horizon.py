@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.engines.memory.search import match, read_both
-from fintech_toolkit.engines.memory.sides import shifted
+from fintech_toolkit.engines.memory.join_keys import shifted
+from fintech_toolkit.engines.memory.search import match_rows, read_both
 from fintech_toolkit.engines.memory.wavefront import run_wavefront
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import Horizon
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Frame, Joinable, joinable
+from fintech_toolkit.scan.threads import one_thread
 from fintech_toolkit.schema import KNOWN_AT, UNITS, Array
 
 
@@ -20,14 +21,14 @@ def horizon_frames(left: Joinable, right: Joinable, options: Horizon, right_firs
     """Join two frames in memory. Keys are read once; each offset is one scan of them, side by side."""
     options.gives(left.names, right.names)  # complains about names
     sides = options.sides.resolved(left.names, right.names)
-    here, there, symbols = read_both(left, right, sides, right_first_row)
+    here, there, symbols = read_both(left, right, sides, right_first_row, len(options.offsets))
     names = options.taken(right.names)
     taken: dict[str, Any] = {called: None for _, called, _ in options.appended(right.names)}
 
     def answer(k: int) -> None:
         text, shift = options.offsets[k]
-        found = match(here.shifted(shift), there, symbols, sides)
-        take = right.taker(here.in_frame(there.row_numbers(found), left.rows, -1))
+        with one_thread():  # which is one of several
+            take = right.taker(match_rows(here, there, symbols, sides, left.rows, shift))
         for name in names:
             taken[f"{name}_{text}"] = take(name)
 

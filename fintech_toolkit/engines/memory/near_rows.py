@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from fintech_toolkit.engines.memory.horizon import known_later, with_known
-from fintech_toolkit.engines.memory.sides import Side, check_time_kinds, read_side, shifted
+from fintech_toolkit.engines.memory.join_keys import Side, shifted
+from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.window_joins import Aggregate, Interval, WindowOptions
@@ -19,14 +20,6 @@ from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 
 _MOST = np.int64(np.iinfo(np.int64).max)
-
-
-@compile_cached
-def _by_symbol(codes, starts, order):  # type: ignore[no-untyped-def]
-    """Put the rows of each symbol together, in their order, from `starts` of the symbol on."""
-    for row in range(codes.shape[0]):
-        order[starts[codes[row]]] = row
-        starts[codes[row]] += 1
 
 
 @compile_cached
@@ -102,18 +95,17 @@ def _extreme(ranks, valid, starts, ends, greatest, out):  # type: ignore[no-unty
 
 
 class _Windows:
-    """For each row of left that takes part the rows of right between two times, as places in `order`."""
+    """For each row of left that takes part the rows of right between two times, as places in `rows`."""
 
     def __init__(self, here: Side, there: Side, symbols: int, before: int, after: int) -> None:
-        counts = np.bincount(there.codes, minlength=symbols).astype(np.int64)
-        ends = np.cumsum(counts)
-        self.order = np.empty(len(there.ts), np.int64)
-        _by_symbol(there.codes, ends - counts, self.order)
+        runs = there.runs(symbols)
+        assert runs.rows is not None
+        self.rows = runs.rows  # of the frame
         rows = len(here.ts)
         self.starts, self.ends = np.empty(rows, np.int64), np.empty(rows, np.int64)
         span = shifted(here.ts, -before), shifted(here.ts, after)
-        pointers = ends - counts, ends - counts
-        _ranges(here.codes, *span, *pointers, ends, there.ts[self.order], self.starts, self.ends)
+        pointers = runs.begin.copy(), runs.begin.copy()
+        _ranges(here.codes, *span, *pointers, runs.end, runs.ts, self.starts, self.ends)
 
 
 def windowed_frames(left: Joinable, right: Joinable, options: WindowOptions, right_first_row: int = 0) -> Any:
@@ -129,13 +121,13 @@ def aggregated(left: Joinable, right: Joinable, options: WindowOptions, right_fi
     sides = options.sides.resolved(left.names, right.names)
     here, there, symbols = _read_both(left, right, sides, right_first_row)
     windows = _Windows(here, there, symbols, options.before, options.after)
-    return {one.name: _aggregate(one, windows, left.rows, right, here, there) for one in options.aggregates}
+    return {one.name: _aggregate(one, windows, left.rows, right, here) for one in options.aggregates}
 
 
-def _aggregate(one: Aggregate, windows: _Windows, rows: int, right: Joinable, here: Side, there: Side) -> Any:
+def _aggregate(one: Aggregate, windows: _Windows, rows: int, right: Joinable, here: Side) -> Any:
     span = windows.starts, windows.ends
     number = len(windows.starts)
-    at = there.row_numbers(windows.order)
+    at = windows.rows
 
     def counted(valid: Array) -> Array:
         out = np.zeros(number, np.int64)
@@ -244,7 +236,7 @@ def pairs(left: Joinable, right: Joinable, options: Interval, right_first_row: i
     begins = np.cumsum(counts) - counts
     places = np.arange(int(counts.sum())) + np.repeat(windows.starts - begins, counts)
     rows = np.arange(left.rows) if here.rows is None else here.rows
-    return np.repeat(rows, counts), there.row_numbers(windows.order[places])
+    return np.repeat(rows, counts), windows.rows[places]
 
 
 def paired(left: Joinable, right: Joinable, here: Array, there: Array, options: Interval) -> Any:

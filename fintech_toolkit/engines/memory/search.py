@@ -2,20 +2,36 @@
 
 Both sides are merged by time; at the same instant rows of the right come first if exact matches are allowed, and last
 if not. A forward join is the same scan backwards in time. Where the right's rows of each symbol lie together, their
-order is an index by itself, and each row of the left is looked up in it.
+order is an index by itself, in which the left's rows of that symbol are looked up. Where a side is not in order of
+time, or is searched again and again, the rows are put together so first.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from fintech_toolkit.engines.memory.sides import Runs, Side, check_time_kinds, read_right, read_side
+from fintech_toolkit.engines.memory.join_keys import JoinKeys, Runs, Side
+from fintech_toolkit.engines.memory.sides import check_time_kinds, read_right, read_side
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.frames.symbols import SymbolTable, read_only
+from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.intrinsics import count_until
 from fintech_toolkit.schema import Array
+
+WIDE = 32
+"""Times that are compared at once: a processor guesses wrong where each search ends, which costs more than to compare
+some times too many.
+"""
+
+_EARLIEST, _LATEST, _FAR = np.int64(NAT + 1), np.int64(np.iinfo(np.int64).max), np.uint64(np.iinfo(np.uint64).max)
+
+SEARCHES = 10
+"""From so many searches of the same rows on it pays to put those of each symbol together."""
 
 
 @compile_cached
@@ -35,90 +51,61 @@ def _scan_by_time(left_codes, left_ts, right_codes, right_ts, sign, exact, last,
 
 
 @compile_cached
-def _scan_by_symbol(left_codes, left_ts, right_codes, right_ts, sign, exact, last, found):  # type: ignore[no-untyped-def]
-    rows, others = left_ts.shape[0], right_ts.shape[0]
-    upcoming = np.full(last.shape[0], -1, np.int64)
-    following = np.empty(others, np.int64)  # the next row of the same symbol, or -1
-    for n in range(others):
-        k = others - 1 - n if sign > 0 else n
-        following[k] = upcoming[right_codes[k]]
-        upcoming[right_codes[k]] = k
-    for n in range(rows):
-        i = n if sign > 0 else rows - 1 - n
-        code = left_codes[i]
-        until = sign * left_ts[i] - (0 if exact else 1)
-        k = upcoming[code]
-        while k >= 0 and sign * right_ts[k] <= until:
-            last[code] = k
-            k = following[k]
-        upcoming[code] = k
-        found[i] = last[code]
-
-
-@compile_cached
-def _bound(ts, low, high, time, past):  # type: ignore[no-untyped-def]
-    """Return the first row from `low` on that is at a time or later, or, if `past`, later; `high` if none is. It is
-    looked for in steps that grow, because it is mostly near.
+def _passed(ts, low, high, time):  # type: ignore[no-untyped-def]
+    """Return the first row from `low` on that is later than a time; `high` if none is. It is looked for in steps that
+    grow, because it is mostly near.
     """
-    step = 4
+    step = WIDE
+    while low + step <= high and ts[low + step - 1] <= time:
+        low += step
+        step *= 2
+    while step > WIDE:
+        step //= 2
+        if low + step <= high and ts[low + step - 1] <= time:
+            low += step
+    if low + WIDE <= high:
+        return low + count_until(ts, low, WIDE, time)
     while low < high:
-        k = min(low + step, high) - 1
-        if ts[k] > time or (ts[k] == time and not past):
-            high = k
-            break
-        low = k + 1
-        step *= 4
-    while low < high:
-        k = (low + high) >> 1
-        if ts[k] > time or (ts[k] == time and not past):
-            high = k
+        middle = (low + high) >> 1
+        if ts[middle] <= time:
+            low = middle + 1
         else:
-            low = k + 1
+            high = middle
     return low
 
 
 @compile_cached
-def _scan_runs(codes, ts, begin, end, there, sign, past, reached, found):  # type: ignore[no-untyped-def]
-    for i in range(ts.shape[0]):
-        code = codes[i]
-        if code >= begin.shape[0]:  # a symbol of the left alone
-            found[i] = -1
-            continue
-        k = _bound(there, reached[code], end[code], ts[i], past)
-        reached[code] = k
-        if sign > 0:
-            found[i] = k - 1 if k > begin[code] else -1
-        else:
-            found[i] = k if k < end[code] else -1
-
-
-def _search_runs(left: Side, right: Runs, sign: int, exact: bool) -> Array:
-    """Return what `_scan` does, each row looked up among those of its symbol, from where the one before was found on:
-    so a few rows cost no pass over all of the right.
-    """
-    found = np.empty(len(left.ts), np.int64)
-    chunks = cut(len(found), MORSEL)
-
-    def look(c: int) -> None:
-        at = chunks[c]
-        keys = read_only(left.codes[at]), read_only(left.ts[at])
-        _scan_runs(*keys, right.begin, right.end, right.ts, sign, exact == (sign > 0), right.begin.copy(), found[at])
-
-    run_wavefront(len(chunks), [(False, look)])
-    return found
-
-
-def _scan(left: Side, right: Side, symbols: int, sign: int, exact: bool) -> Array:
-    """Return the row of the right for every row of the left, -1 where there is none.
-
-    Rows in time order are merged: 16 ms for 1 M rows with 10 M. Otherwise each symbol's rows are followed by
-    themselves: 30 ms where the rows of a symbol are together, 170 ms where symbols are interleaved. Sorting all by
-    time first took 550 ms.
-    """
-    found = np.empty(len(left.ts), np.int64)
-    scan = _scan_by_time if left.in_time_order and right.in_time_order else _scan_by_symbol
-    scan(left.codes, left.ts, right.codes, right.ts, sign, exact, np.full(symbols, -1, np.int64), found)
-    return found
+def _look_up(  # type: ignore[no-untyped-def]
+    ts, rows, begin, end, first, stop, right_ts, right_rows, right_begin, right_end, later, back, ahead, exact,
+    tolerance, found,
+):  # fmt: skip
+    """Look up some rows of the left, each from where the one before was found on, and put what is found in its row."""
+    earliest, latest = _EARLIEST - min(later, 0), _LATEST - max(later, 0)
+    before = np.int64(1 if (ahead if exact else back) else 0)
+    for code in range(np.searchsorted(end, first, "right"), begin.shape[0]):
+        if begin[code] >= stop:
+            break
+        low = high = 0  # of a symbol of the left alone
+        if code < right_begin.shape[0]:
+            low, high = right_begin[code], right_end[code]
+        k = low
+        for i in range(max(begin[code], first), min(end[code], stop)):
+            time = min(max(ts[i], earliest), latest) + later
+            k = _passed(right_ts, k, high, time - before)
+            until = _passed(right_ts, k, high, time) if back and ahead else k
+            best, apart = -1, _FAR
+            if back:
+                place = (until if exact else k) - 1
+                if place >= low:
+                    best, apart = place, np.uint64(time) - np.uint64(right_ts[place])
+            if ahead:
+                place = k if exact else until
+                # Of two that are equally far the earlier, as pandas has it.
+                if place < high and np.uint64(right_ts[place]) - np.uint64(time) < apart:
+                    best, apart = place, np.uint64(right_ts[place]) - np.uint64(time)
+            if apart > tolerance:
+                best = -1
+            found[rows[i]] = right_rows[best] if best >= 0 and right_rows.shape[0] > 0 else best
 
 
 def ages(here: Array, there: Array, found: Array) -> Array:
@@ -131,9 +118,11 @@ def ages(here: Array, there: Array, found: Array) -> Array:
     return apart
 
 
-def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -> tuple[Side, Side | Runs, int]:
-    """Return the keys of both sides, the right's as runs where its rows of a symbol lie together, and how many symbols
-    they have together.
+def read_both(
+    left: Frame, right: Frame, options: AsOf, right_first_row: int = 0, searches: int = 1
+) -> tuple[JoinKeys, JoinKeys, int]:
+    """Return the keys of both sides, and how many symbols they have together: those of each symbol together on both
+    sides where that pays for so many searches, or in the frames' order.
 
     Raises
     ------
@@ -144,22 +133,65 @@ def read_both(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0
     there = read_right(right, options, table, right_first_row)
     here = read_side(left, options, table, "left")
     check_time_kinds(options, here.time_kind, there.time_kind)
-    return here, there, len(table)
+    symbols = len(table)
+    if isinstance(there, Side):
+        if here.in_time_order and there.in_time_order and searches < SEARCHES:
+            return here, there, symbols
+        there = there.runs(symbols)
+    return here.runs(symbols), there, symbols
 
 
-def match(here: Side, there: Side | Runs, symbols: int, options: AsOf) -> Array:
+def match(here: JoinKeys, there: JoinKeys, symbols: int, options: AsOf) -> Array:
     """Return which of the right's keys matches each of the left's, -1 where none does."""
+    if isinstance(here, Runs) and isinstance(there, Runs):
+        here, there = replace(here, rows=read_only(np.arange(len(here.ts)))), replace(there, rows=None)
+        return _searched(here, there, options, len(here.ts))
+    assert isinstance(here, Side)
+    assert isinstance(there, Side)
+    return _merged(here, there, symbols, options)
+
+
+def match_rows(here: JoinKeys, there: JoinKeys, symbols: int, options: AsOf, rows: int, later: int = 0) -> Array:
+    """Return the row of the right frame that matches each of so many rows of the left one, were these so many
+    nanoseconds later; -1 where none does.
+    """
+    if isinstance(here, Runs) and isinstance(there, Runs):
+        return _searched(here, there, options, rows, later)
+    assert isinstance(here, Side)
+    assert isinstance(there, Side)
+    return here.in_frame(there.row_numbers(_merged(here.shifted(later), there, symbols, options)), rows, -1)
+
+
+def _searched(here: Runs, there: Runs, options: AsOf, rows: int, later: int = 0) -> Array:
+    """Look each row up among those of its symbol: so a few cost no pass over all of the right."""
+    found = np.full(rows, -1, np.int64)
+    right_rows = read_only(np.empty(0, np.int64) if there.rows is None else there.rows)
+    back, ahead = options.direction != "forward", options.direction != "backward"
+    tolerance = _FAR if options.tolerance is None else np.uint64(options.tolerance)
+    chunks = cut(len(here.ts), MORSEL)
+
+    def look(c: int) -> None:
+        left = here.ts, here.rows, here.begin, here.end, chunks[c].start, chunks[c].stop
+        right = there.ts, right_rows, there.begin, there.end
+        _look_up(*left, *right, later, back, ahead, options.exact, tolerance, found)
+
+    run_wavefront(len(chunks), [(False, look)])
+    return found
+
+
+def _merged(here: Side, there: Side, symbols: int, options: AsOf) -> Array:
+    """Merge sides that are in order of time: 16 ms for 1 M rows with 10 M."""
 
     def look(sign: int) -> Array:
-        if isinstance(there, Runs):
-            return _search_runs(here, there, sign, options.exact)
-        return _scan(here, there, symbols, sign, options.exact)
+        found, last = np.empty(len(here.ts), np.int64), np.full(symbols, -1, np.int64)
+        _scan_by_time(here.codes, here.ts, there.codes, there.ts, sign, options.exact, last, found)
+        return found
 
     found = look(-1 if options.direction == "forward" else 1)
     if options.direction == "nearest":
-        later = look(-1)
+        after = look(-1)
         # Of two that are equally far the earlier, as pandas has it.
-        found = np.where(ages(here.ts, there.ts, later) < ages(here.ts, there.ts, found), later, found)
+        found = np.where(ages(here.ts, there.ts, after) < ages(here.ts, there.ts, found), after, found)
     if options.tolerance is not None:
         found[ages(here.ts, there.ts, found) > np.uint64(options.tolerance)] = -1
     return found
@@ -173,6 +205,4 @@ def search(left: Frame, right: Frame, options: AsOf, right_first_row: int = 0) -
     ColumnError, DataError
         If a side cannot be used, or their times do not compare.
     """
-    here, there, symbols = read_both(left, right, options, right_first_row)
-    found = match(here, there, symbols, options)
-    return here.in_frame(there.row_numbers(found), left.rows, -1)
+    return match_rows(*read_both(left, right, options, right_first_row), options, left.rows)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from fintech_toolkit.engines.memory.join_keys import Runs, Side
 from fintech_toolkit.engines.memory.keys import Keys
 from fintech_toolkit.engines.memory.runs import find_runs
 from fintech_toolkit.errors import DataError
@@ -20,79 +20,6 @@ from fintech_toolkit.frames.symbols import NULL, LocalCodes, SymbolTable, is_dic
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.schema import KNOWN_AT, Array
-
-
-@dataclass(frozen=True)
-class Side:
-    """What a join looks at of one side.
-
-    Attributes
-    ----------
-    codes : ndarray of uint32
-        The symbol of every row that takes part, in a table that both sides share.
-    ts : ndarray of int64
-        UTC nanoseconds.
-    time_kind : str
-        Aware, naive or int, as are its times.
-    in_time_order : bool
-        Whether all rows are in time order, not only those of each symbol.
-    rows : ndarray of int64 or None
-        Where the rows that take part are in the frame; None if all do.
-    """
-
-    codes: Array
-    ts: Array
-    time_kind: str
-    in_time_order: bool
-    rows: Array | None
-
-    def shifted(self, nanoseconds: int) -> Side:
-        """Return the side at times so much later (earlier, if negative); none leaves what int64 holds."""
-        return replace(self, ts=read_only(shifted(self.ts, nanoseconds))) if nanoseconds else self
-
-    def in_frame(self, values: Array, rows: int, missing: Any) -> Array:
-        """Return values of the rows that take part, in the places of these in a frame of so many rows."""
-        if self.rows is None:
-            return values
-        everywhere = np.full(rows, missing, values.dtype)
-        everywhere[self.rows] = values
-        return everywhere
-
-    def row_numbers(self, places: Array) -> Array:
-        """Return which rows of the frame they are that take part at some places; -1 stays what it is."""
-        return places if self.rows is None else np.append(self.rows, -1)[places]
-
-
-def shifted(ts: Array, nanoseconds: int) -> Array:
-    """Return times so much later (earlier, if negative), missing ones as they are; none leaves what int64 holds."""
-    first, last = int(NAT) + 1, int(np.iinfo(np.int64).max)
-    room = np.minimum(ts, last - nanoseconds) if nanoseconds > 0 else np.maximum(ts, first - nanoseconds)
-    return np.where(ts == NAT, NAT, room + nanoseconds)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """A right side on which the rows of each symbol lie together and all take part: an index instead of codes.
-
-    Attributes
-    ----------
-    begin, end : ndarray of int64
-        Where the rows of each code are, in a table that both sides share.
-    ts : ndarray of int64
-        UTC nanoseconds.
-    time_kind : str
-        Aware, naive or int, as are its times.
-    """
-
-    begin: Array
-    end: Array
-    ts: Array
-    time_kind: str
-    rows: None = None
-
-    def row_numbers(self, places: Array) -> Array:
-        """Return which rows of the frame they are at some places: those."""
-        return places
 
 
 def read_right(frame: Frame, options: AsOf, table: SymbolTable, first_row: int = 0) -> Side | Runs:
@@ -129,7 +56,7 @@ def _runs(keys: Keys, table: SymbolTable, local: LocalCodes | None = None) -> Ru
     end = begin.copy()
     begin[firsts], end[firsts] = starts, np.append(starts[1:], len(keys.ts))
     assert keys.time_kind is not None
-    return Runs(begin, end, read_only(keys.ts), keys.time_kind)
+    return Runs(read_only(keys.ts), keys.time_kind, None, begin, end)
 
 
 def read_side(frame: Frame, options: AsOf, table: SymbolTable, side: str, first_row: int = 0) -> Side:
@@ -248,9 +175,9 @@ def _why(keys: Keys, row: int, called: int, table: SymbolTable) -> str:
 def _side(keys: Keys, in_time_order: bool) -> Side:
     assert keys.time_kind is not None
     if keys.ok.all():
-        return Side(read_only(keys.codes), read_only(keys.ts), keys.time_kind, in_time_order, None)
+        return Side(read_only(keys.ts), keys.time_kind, None, read_only(keys.codes), in_time_order)
     rows = np.flatnonzero(keys.ok)
-    return Side(read_only(keys.codes[rows]), read_only(keys.ts[rows]), keys.time_kind, in_time_order, rows)
+    return Side(read_only(keys.ts[rows]), keys.time_kind, rows, read_only(keys.codes[rows]), in_time_order)
 
 
 def finished(frame: Frame, options: AsOf, side: str) -> Array | None:

@@ -15,9 +15,10 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.asof import same_sort
 from fintech_toolkit.engines.memory.feed import NEVER, Feed, check_same_columns, check_symbols, concat
 from fintech_toolkit.engines.memory.feed_joins import join_feeds
+from fintech_toolkit.engines.memory.join_keys import shifted
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.last_rows import LastRows
-from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side, shifted, sift_side
+from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side, sift_side
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.flow.window_joins import FEED_OPTIONS
