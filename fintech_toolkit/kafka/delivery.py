@@ -12,7 +12,7 @@ from streamz import Source
 from streamz.core import RefCounter
 
 from fintech_toolkit.engines.live.batch import Batch
-from fintech_toolkit.engines.live.states import KeepsState, downstream, pass_on
+from fintech_toolkit.engines.live.states import pass_on, states_of
 from fintech_toolkit.errors import LiveError
 
 
@@ -62,9 +62,8 @@ class Delivery:
             async with self._turn:
                 self._refuse_after_failure(batch)
                 await asyncio.gather(*coming)
-            for node in downstream(self._source):
-                if isinstance(node, KeepsState):
-                    node.note(batch)
+            for node in states_of(self._source):
+                node.note(batch)
         except BaseException:
             self.broken = True
             for one in coming:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from streamz import Source, Stream
 from streamz.core import convert_interval
 
-from fintech_toolkit.engines.live.states import KeepsState, downstream
+from fintech_toolkit.engines.live.states import KeepsState, downstream, states_of
 from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.kafka.codecs import DECODERS
 from fintech_toolkit.kafka.config import KafkaConfig
@@ -324,7 +324,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
     # The thread
 
     def _nodes(self) -> list[KeepsState]:
-        return list(dict.fromkeys(node for node in downstream(self) if isinstance(node, KeepsState)))
+        return states_of(self)
 
     def _name(self) -> tuple[str, ...]:
         names = ("bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id")

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from streamz import Stream
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.live.batch import Batch
 from tests.flows.windows import ALL, aligned, check, expected, market, pieces, seconds_of, sessions, ticks
 from tests.frames import same
 
@@ -136,16 +135,6 @@ def test_live_windows_are_those_of_pieces() -> None:
     same(pd.concat(late), frame[:2])
     same(pd.concat([*found, node.flush()], ignore_index=True), flow(ticks=frame))
     assert node.flush() is None
-
-
-def test_a_kafka_topic_is_refused() -> None:
-    nothing = np.empty(0, np.int64)
-    batch = Batch(0, "ticks", {0: (0, 0)}, nothing, nothing, None)  # type: ignore[arg-type]
-    ticks = Stream()
-    found = windows(6, 2).live(ticks=ticks).sink_to_list()
-    with pytest.raises(ft.PipelineError, match="windows cannot follow a Kafka topic"):
-        ticks.emit(market(10), metadata=[{"batch": batch}])
-    assert not found
 
 
 # On Dask

@@ -80,7 +80,7 @@ class AsofJoinNode(KeepsState):
     """
 
     needs_state = True
-    orders_rows = False
+    one_topic = False
 
     def __init__(
         self,

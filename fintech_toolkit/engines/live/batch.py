@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -81,6 +81,25 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Stand:
+    """What the states of nodes are tied to.
+
+    Attributes
+    ----------
+    topic : str
+        A topic, or what a join is called.
+    offsets : dict of int to (int, int)
+        For each partition where a batch begins and ends in it: offsets, or how many rows the join had answered.
+    passed : mapping of int to int
+        For each partition, where the batches end that have passed all sinks.
+    """
+
+    topic: str
+    offsets: Mapping[int, tuple[int, int]]
+    passed: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Batch:
     """Where the rows of a frame came from; it travels with the frame in streamz' metadata, as ``"batch"``.
 
@@ -99,6 +118,8 @@ class Batch:
     replayed : bool
         Whether all sinks have had these records before: they are read again to rebuild a state, and go no further
         than to nodes that have one.
+    answers : Stand or None
+        Where its rows stand among the answers of a join, if they are.
     """
 
     id: int
@@ -108,9 +129,15 @@ class Batch:
     offset: npt.NDArray[np.int64]
     feed: Feed = field(repr=False)
     replayed: bool = False
+    answers: Stand | None = field(default=None, repr=False)
     _origin: tuple[pa.Table, npt.NDArray[np.int64], SentRecords] | None = field(default=None, repr=False)
     _dead_letters: PutsAside | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
+
+    @property
+    def stand(self) -> Stand:
+        """What the states of nodes are tied to that take its rows."""
+        return self.answers or Stand(self.topic, self.offsets, self.feed.passed)
 
     def parts(self, frame: Any) -> tuple[Any, dict[int, int]]:
         """Return a frame that came of this batch, ordered by partition, and how many of its rows each partition has.

@@ -69,7 +69,7 @@ def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | Non
     if isinstance(node, Pipe):
         return PipelineNode(before[0], node.pipeline, None, ahead)
     if isinstance(node, Window):
-        return WindowNode(before[0], node)
+        return WindowNode(before[0], node, ahead=ahead)
     left, other = before
     if isinstance(node, FeedJoin):
         if not is_stream(left):

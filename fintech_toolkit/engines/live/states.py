@@ -18,14 +18,15 @@ from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.state import State
 from fintech_toolkit.engines.memory.state_file import read_state_file, write_state_file
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
-from fintech_toolkit.errors import PipelineError, StateError
+from fintech_toolkit.engines.memory.window_run import WindowRows
+from fintech_toolkit.errors import StateError
 
 Place = tuple[str, int]
 """A topic, and the number of one of its partitions."""
 
 KIND = b"fintech_toolkit.live_state"
 IDENTITY, ORIGIN = b"fintech_toolkit.live_state.of", b"fintech_toolkit.live_state.from"
-_KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin, "WaitingJoin": WaitingJoin}
+_KINDS: dict[str, Any] = {"State": State, "AsofJoin": AsofJoin, "WaitingJoin": WaitingJoin, "WindowRows": WindowRows}
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ class KeepsState(Stream):  # type: ignore[misc]
     """The digest of the `State` that its states began from; empty if there was none."""
     begins_from = ""
     """The digest of the `State` from which it would begin now."""
-    orders_rows = True
-    """Whether what it passes on of a partition goes from offset to offset, so that another state can follow."""
+    one_topic = True
+    """Whether what it passes on is tied to the offsets of one topic, as what comes to it is."""
     feeds: dict[str, Feed]
     """The source of each topic that has started."""
 
@@ -179,12 +180,6 @@ class KeepsState(Stream):  # type: ignore[misc]
             If a node after this one cannot keep a state of what comes out of it.
         """
         self.feeds[topic] = feed
-        for after in downstream(self):
-            if isinstance(after, KeepsState) and after.needs_state and not self.orders_rows:
-                raise PipelineError(
-                    f"{after.described} cannot follow {self.described} of Kafka topics, because what it knows would "
-                    "not be tied to an offset: write the joined rows to a topic, and read that."
-                )
 
     def unfollow(self, topic: str) -> None:
         """Learn that the source of a topic has ended."""
@@ -212,11 +207,28 @@ def version_at(offsets: Collection[int], passed: int | None) -> int:
     return max((offset for offset in offsets if passed is not None and offset <= passed), default=min(offsets))
 
 
+def children(node: Stream) -> list[Stream]:
+    """Return the nodes that a node feeds, from its side output too."""
+    late = getattr(node, "late", None)
+    return [*node.downstreams, *(late.downstreams if isinstance(late, Stream) else ())]
+
+
 def downstream(node: Stream) -> Iterator[Stream]:
     """Walk over all nodes that a node feeds."""
-    for child in node.downstreams:
+    for child in children(node):
         yield child
         yield from downstream(child)
+
+
+def states_of(node: Stream) -> list[KeepsState]:
+    """Return the nodes whose states are tied to what a node passes on; those after a join are tied to the join."""
+    found: dict[KeepsState, None] = {}
+    for child in children(node):
+        if isinstance(child, KeepsState):
+            found[child] = None
+        if not isinstance(child, KeepsState) or child.one_topic:
+            found |= dict.fromkeys(states_of(child))
+    return list(found)
 
 
 def pass_on(node: Stream, frame: Any, metadata: Any, batch: Batch | None) -> Any:

@@ -14,7 +14,17 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.feed import check_same_columns, concat
 from fintech_toolkit.engines.memory.state_file import table_to_bytes
 from fintech_toolkit.engines.memory.window_columns import WindowColumns
-from fintech_toolkit.engines.memory.windows import EVER, NEVER, aggregated, first_end, grouped, last_end, read_keys
+from fintech_toolkit.engines.memory.windows import (
+    EVER,
+    NEVER,
+    WindowKeys,
+    aggregated,
+    first_end,
+    grouped,
+    last_end,
+    read_keys,
+    sift_keys,
+)
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.windows import Window, Windows
 from fintech_toolkit.frames.times import times
@@ -111,10 +121,24 @@ class WindowOperator:
             If the frame cannot be used; nothing has changed then.
         """
         self.late = None
-        if frame is None:
-            return None
+        return None if frame is None else self._advance(*self._whole(frame))
+
+    def accept(self, frame: Any, latest: Array | None = None) -> tuple[Any, dict[int, str]]:
+        """Do the same with the rows of a frame that can be used; return the others too, by their position, and why not.
+
+        `latest` says for each row the latest time that it may have, in nanoseconds: one beyond would make all that
+        follow late.
+        """
+        self.late = None
+        view, keys, refused = self._read(frame, latest)
+        ts = keys.ts
+        if refused:
+            good = np.delete(np.arange(view.rows), list(refused))
+            view, ts = joinable(view.take(good)), ts[good]
+        return self._advance(view, ts, keys.time_kind), refused
+
+    def _advance(self, view: Joinable, ts: Array, time_kind: str) -> Any:
         windows = self._node.windows
-        view, ts, time_kind = self._read(frame)
         before = np.maximum.accumulate(np.append(self._rows.seen, ts))
         # Of times that can be used neither side leaves int64.
         late = first_end(windows, ts) + windows.lateness <= before[:-1]
@@ -134,7 +158,7 @@ class WindowOperator:
         DataError
             If it has.
         """
-        view, ts, time_kind = self._read(frame)
+        view, ts, time_kind = self._whole(frame)
         early = ts < self._rows.seen
         if early.any():
             row = int(np.argmax(early))
@@ -160,19 +184,26 @@ class WindowOperator:
         """The rows of windows that are not over."""
         return self._rows
 
-    def _read(self, frame: Any) -> tuple[Joinable, Array, str]:
-        """Return a frame that can be used, its times and their kind."""
+    def _whole(self, frame: Any) -> tuple[Joinable, Array, str]:
+        """Return a frame of which all rows can be used, its times and their kind."""
+        view, keys, refused = self._read(frame)
+        for reason in refused.values():
+            raise DataError(reason)
+        return view, keys.ts, keys.time_kind
+
+    def _read(self, frame: Any, latest: Array | None = None) -> tuple[Joinable, WindowKeys, dict[int, str]]:
+        """Return a frame, its keys, and which of its rows cannot be used, and why."""
         view, rows = joinable(frame).kept(), self._rows
         if rows.frames:
             check_same_columns("next", view, joinable(rows.frames[0]))
-        keys = read_keys(view, self._node.windows)
+        keys, refused = sift_keys(view, self._node.windows, latest)
         WindowColumns(view, self._node.aggregates)  # complains of a frame when it comes, not when a window is over
         if rows.time_kind not in ("", keys.time_kind):
             raise DataError(
                 f"Column {self._node.windows.time!r} has {keys.time_kind} times, the frames before had "
                 f"{rows.time_kind} ones."
             )
-        return view, keys.ts, keys.time_kind
+        return view, keys, refused
 
     def _go_on(self, view: Joinable, ts: Array, time_kind: str, seen: int, until: int) -> Any:
         """Keep a frame, and return the windows that end until some time."""

@@ -40,20 +40,36 @@ def read_keys(view: Joinable, windows: Windows) -> WindowKeys:
     ColumnError, DataError
         If a column is missing or of the wrong type, a row has no symbol or no time, or int64 does not hold its window.
     """
+    keys, refused = sift_keys(view, windows)
+    for reason in refused.values():
+        raise DataError(reason)
+    return keys
+
+
+def sift_keys(view: Joinable, windows: Windows, latest: Array | None = None) -> tuple[WindowKeys, dict[int, str]]:
+    """Return the keys of a frame, and which of its rows can be in no window, and why.
+
+    `latest` says for each row the latest time that it may have, in nanoseconds.
+
+    Raises
+    ------
+    ColumnError, DataError
+        If a column is missing or of the wrong type.
+    """
     for name in windows.keys:
         require(view, name)
     keys, table = Keys(view, windows.symbol, windows.time, windows.unit), SymbolTable()
     keys.read(table)
-    wrong = (keys.codes == NULL) | (keys.ts == NAT)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(str(keys.lack(row, f"at row {row}")))
+    keys.refuse_after(latest)
     room = 2 * ((windows.size or 0) + (windows.gap or 0)) + windows.lateness
     far = (keys.ts > NEVER - room) | (keys.ts < room - NEVER)
-    if far.any():
-        raise DataError(f"Column {windows.time!r} at row {np.argmax(far)} is too far off for int64 to hold its window.")
+    refused = {
+        row: keys.lack(row, f"at row {row}")
+        or f"Column {windows.time!r} at row {row} is too far off for int64 to hold its window."
+        for row in np.flatnonzero((keys.codes == NULL) | ~keys.ok | far).tolist()  # NaT is far off too
+    }
     assert keys.time_kind is not None
-    return WindowKeys(read_only(keys.codes), read_only(keys.ts), max(len(table), 1), keys.time_kind)
+    return WindowKeys(read_only(keys.codes), read_only(keys.ts), max(len(table), 1), keys.time_kind), refused
 
 
 def aggregated(node: Window, view: Joinable, after: int = EVER, until: int = NEVER) -> Any:
