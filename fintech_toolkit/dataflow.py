@@ -152,6 +152,15 @@ class Flow(FlowDescription):
         **streams : streamz.Stream or frame
             Each source by its name. A reference may be a frame, a `ReferenceTable` or a path, and stays what it is.
 
+        Returns
+        -------
+        FlowStream
+            A stream, of which ``counts`` says how many rows went through each node, as those of `FlowRun` do; ``late``
+            has for each window a stream of the rows that came too late; and ``flush()`` passes on, when all sources
+            have ended, what is still unfinished. Of Kafka topics each partition is by itself, its windows too, and the
+            states of all nodes are tied to offsets: started again after a crash, sources with ``replay=True`` make them
+            again, and no row is lost.
+
         Raises
         ------
         ParameterError, PipelineError

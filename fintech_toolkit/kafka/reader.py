@@ -291,7 +291,7 @@ class Reader:
 
         def over(seconds: float) -> bool:
             self._commit()
-            left = [one for one in self._on_their_way if not (one.passed and one.batch.progress.waits)]
+            left = [one for one in self._on_their_way if not (one.done or (one.passed and one.batch.progress.waits))]
             if left:
                 concurrent.futures.wait([left[0].delivered], seconds)
                 if left[0].passed:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from streamz import Source, Stream
 from streamz.core import convert_interval
 
-from fintech_toolkit.engines.live.states import KeepsState, downstream, states_of
+from fintech_toolkit.engines.live.states import KeepsState, adopt_states, downstream, states_of
 from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.kafka.codecs import DECODERS
 from fintech_toolkit.kafka.config import KafkaConfig
@@ -341,13 +341,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         if before._thread is not None:
             before._thread.join()
         self.passed |= before.passed
-        there = before._nodes()
-        for node in self._nodes():
-            for other in there:
-                if other.identity == node.identity:
-                    node.adopt(other)
-                    there.remove(other)
-                    break
+        adopt_states(self._nodes(), before._nodes(), self.topic)
 
     def _membership(self, drain: Any) -> Membership:
         return Membership(

@@ -127,14 +127,35 @@ def test_live_windows_are_those_of_pieces() -> None:
     flow = windows(6, 2, 1)
     ticks = Stream()
     node = flow.live(ticks=ticks)
-    found, late = node.sink_to_list(), node.late.sink_to_list()
+    found, late = node.sink_to_list(), node.late[2].sink_to_list()
     for start in range(0, 300, 30):
         ticks.emit(frame[start : start + 30])
     ticks.emit(frame[:2])
-    assert node.late_rows == 2
+    assert node.counts.loc[2, ["in", "late"]].tolist() == [302, 2]
     same(pd.concat(late), frame[:2])
-    same(pd.concat([*found, node.flush()], ignore_index=True), flow(ticks=frame))
-    assert node.flush() is None
+    node.flush()
+    same(pd.concat(found, ignore_index=True), flow(ticks=frame))
+    node.flush()
+    same(pd.concat(found, ignore_index=True), flow(ticks=frame))
+
+
+def test_at_the_end_what_is_unfinished_goes_through_the_nodes_after_it() -> None:
+    frame = market(300)
+    smooth = windows(6, 2).pipe(ft.ewma("max", span=3)).filter([("count", ">", 0)])
+    flow = smooth.pipe(ft.time_bars("ewma", "count", frequency="10s"))
+    ticks = Stream()
+    node = flow.live(ticks=ticks)
+    found = node.sink_to_list()
+    for start in range(0, 300, 30):
+        ticks.emit(frame[start : start + 30])
+    before = len(found)
+    node.flush()
+    assert len(found) == before + 2  # of the windows at the end, and the bars that these leave
+    same(pd.concat(found, ignore_index=True), flow(ticks=frame))
+    run = flow.start()
+    run(ticks=frame)
+    run.flush()
+    same(node.counts.drop(columns="rejected"), run.counts)
 
 
 # On Dask

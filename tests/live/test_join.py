@@ -190,15 +190,6 @@ def test_rows_that_cannot_be_joined_are_put_aside_with_their_reason(kafka_broker
     assert ["has no symbol" in reasons[0], "had reached" in reasons[2], "at most" in reasons[1]] == [True] * 3, reasons
 
 
-def test_a_state_cannot_follow_the_join_of_two_topics(kafka_broker: str, topics: Any) -> None:
-    left, right = topics(1)
-    joined = Joined(kafka_broker, left, right)
-    after = ft.Pipeline(ft.ewma("bid", span=3)).live(joined.node)
-    with pytest.raises(PipelineError, match="write the joined rows to a topic"):
-        joined.trades.start()
-    assert not after.state
-
-
 def test_both_sides_of_one_topic_are_refused(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
     joined = Joined(kafka_broker, topic, topic)

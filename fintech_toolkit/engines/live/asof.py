@@ -6,17 +6,27 @@ import asyncio
 import json
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from streamz import Stream
 
-from fintech_toolkit.engines.live.batch import Batch, Feed, batch_of, with_batch
-from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, load, pass_on
+from fintech_toolkit.engines.live.batch import Batch, Feed, Stand, batch_of, of_no_batch, with_batch
+from fintech_toolkit.engines.live.join_partition import Partition, Seen, by_replay
+from fintech_toolkit.engines.live.partition_states import PartitionStates, followers
+from fintech_toolkit.engines.live.states import (
+    KeepsState,
+    Kept,
+    LiveState,
+    Place,
+    adopt_states,
+    checked,
+    load,
+    pass_on,
+    upstream,
+)
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.errors import LiveError, PipelineError, StateError
@@ -28,43 +38,6 @@ _MOST_WAITING = 100_000
 """Rows of a side that wait for the other in one partition, before it is read no further."""
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A join as all sinks have it, and by topic the offset of the first record that it has not seen.
-
-    Neither is ever changed, a batch makes new ones: whoever looks meanwhile sees both before it, or both after.
-    """
-
-    join: WaitingJoin
-    offsets: dict[str, int] = field(default_factory=dict)
-
-    def after(self, join: WaitingJoin, topic: str, offset: int) -> _Seen:
-        return _Seen(join, {**self.offsets, topic: offset})
-
-
-@dataclass
-class _Partition:
-    """What is known of one partition of both topics.
-
-    Attributes
-    ----------
-    seen : _Seen
-        The join, and what it has seen.
-    held : deque
-        For batches of the left of which rows wait: their latest time, and their references, so that nothing is
-        committed before it is answered.
-    quiet_since : float
-        When the right was last heard of.
-    watched : bool
-        Whether it will be looked at when the right may have become idle.
-    """
-
-    seen: _Seen
-    held: deque[tuple[int, Any]] = field(default_factory=deque)
-    quiet_since: float = field(default_factory=time.monotonic)
-    watched: bool = False
-
-
 class AsofJoinNode(KeepsState):
     """Answers the frames of one stream with those of another, as soon as they can be answered.
 
@@ -72,6 +45,9 @@ class AsofJoinNode(KeepsState):
     answers, the join goes on. Rows that cannot be used (no symbol, no time, later than what the feed had reached) go to
     the dead letters of their source. A side that is ahead by 100,000 rows of a partition is read no further there,
     until the other has come on. References of a batch of the left are held until its rows are answered.
+
+    The states of nodes after it are tied to how many rows it has answered, which is part of its own state: both go on
+    together, or not at all.
 
     Attributes
     ----------
@@ -103,11 +79,14 @@ class AsofJoinNode(KeepsState):
         self._held: list[Any] = []
         self._turn = asyncio.Lock()
         self._passing: set[asyncio.Task[None]] = set()
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
+        self._answered: dict[int, int] = {}
+        self._followers: list[PartitionStates] = []
         for kept in checked(state, self.identity).kept.values() if state is not None else ():
             offsets = {topic: at for (topic, _), at in kept.offsets.items()}
             number = next(number for _, number in kept.offsets)
-            self._partitions[number] = _Partition(_Seen(kept.state, offsets))
+            seen = Seen(kept.state, offsets, offsets.pop(self.described, 0))
+            self._go_on(number, self._partitions.setdefault(number, Partition(seen)), seen)
         super().__init__(upstreams=(left, right), **kwargs)
 
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
@@ -141,70 +120,104 @@ class AsofJoinNode(KeepsState):
             self._check_partitions()
             if batch.feed.broken:
                 raise LiveError(f"topic {batch.topic!r}: batch {batch.id} is not begun, because one before it failed")
-            after: dict[int, WaitingJoin] = {}
-            answers: list[tuple[int, Any]] = []
-            frame, counts = batch.parts(frame)
-            start = 0
-            for number, count in counts.items():
-                after[number] = self._taken(side, number, frame.iloc[start : start + count], batch, answers)
-                start += count
-            await self._send(answers, metadata, batch)
-            for number, join in after.items():
-                partition = self._partitions[number]
-                partition.seen = partition.seen.after(join, batch.topic, batch.offsets[number][1])
-                if side == "right":
-                    partition.quiet_since = time.monotonic()
-                elif join.pending and not batch.replayed:
-                    batch.progress.waits = True
-                    self._retain_refs(metadata)
-                    partition.held.append((join.watermark("left"), metadata))
-                self._settle(number, partition)
-            self._release_refs(metadata)
+            try:
+                await self._advance(side, frame, metadata, batch)
+            except BaseException as error:
+                batch.feed.fail(error)  # at once: the next batch is waiting for its turn, and must not have it
+                raise
 
-    def _taken(self, side: str, number: int, rows: pd.DataFrame, batch: Batch, answers: list[Any]) -> WaitingJoin:
+    async def _advance(self, side: str, frame: Any, metadata: Any, batch: Batch) -> None:
+        after: dict[int, WaitingJoin] = {}
+        answers: list[tuple[int, Any]] = []
+        frame, counts = batch.parts(frame)
+        start = 0
+        for number, count in counts.items():
+            after[number] = self._taken(side, number, frame.iloc[start : start + count], batch, answers)
+            start += count
+        await self._send(answers, metadata, batch)
+        answered = {number: len(rows) for number, rows in answers}
+        for number, join in after.items():
+            partition, offset = self._partitions[number], batch.offsets[number][1]
+            seen = partition.seen.after(join, answered.get(number, 0), {batch.topic: offset})
+            self._go_on(number, partition, seen)
+            if side == "right":
+                partition.quiet_since = time.monotonic()
+            elif join.pending and not batch.replayed:
+                batch.progress.waits = True
+                self._retain_refs(metadata)
+                partition.held.append((join.watermark("left"), metadata))
+            self._settle(number, partition)
+        self._release_refs(metadata)
+
+    def _taken(
+        self, side: str, number: int, rows: pd.DataFrame, batch: Batch, answers: list[tuple[int, pd.DataFrame]]
+    ) -> WaitingJoin:
         """Return the join after the rows of a partition, and add what they answer."""
-        seen = self._partitions[number].seen
-        start, _ = batch.offsets[number]
-        if seen.offsets.get(batch.topic, start) > start:
+        partition = self._partitions[number]
+        start, end = batch.offsets[number]
+        seen = partition.seen.offsets.get(batch.topic, start)
+        if seen > start:
             raise StateError(
                 f"topic {batch.topic!r}, partition {number}: a batch begins at offset {start}, and the join has seen "
-                f"the records before {seen.offsets[batch.topic]}"
+                f"the records before {seen}"
             )
-        join = seen.join.copy()
+        join = partition.seen.join.copy()
         if not len(rows):
             return join
         latest = None if self._ahead is None else batch.latest(rows, self._ahead)
+        taken = rows
+        if self._followers and side == "left":
+            taken = rows.set_axis(batch.offset[rows.index.to_numpy()])  # so that answers say which rows they are of
+            partition.replay_end = end if batch.replayed else partition.replay_end
         # Of a batch that is replayed all were answered, or they would not have been committed.
-        answered, refused = join.accept(side, rows, latest, answered=batch.replayed)
+        answered, refused = join.accept(side, taken, latest, answered=batch.replayed and not self._followers)
         if refused:
             wrong = rows.iloc[list(refused)]
+            self.rejected += 0 if side == "right" or batch.replayed else len(wrong)
             batch.reject(wrong.index.tolist(), list(refused.values()), wrong)
         if answered is not None and len(answered):
             answers.append((number, answered))
         return join
 
-    async def _send(self, answers: list[tuple[int, Any]], metadata: Any, batch: Batch | None) -> None:
-        """Pass answers on, with the partition of each, and return when all sinks have them."""
-        if not answers:
-            return
-        whole = pd.concat([rows for _, rows in answers], ignore_index=True)
-        if batch is not None:
-            numbers = np.repeat([number for number, _ in answers], [len(rows) for _, rows in answers])
-            batch = replace(batch, replayed=False).derived(numbers)
-            metadata = with_batch(metadata, batch)
-        await asyncio.gather(*pass_on(self, whole, metadata, batch))
+    async def _send(self, answers: list[tuple[int, pd.DataFrame]], metadata: Any, batch: Batch) -> None:
+        """Pass answers on, with the partition of each, and return when all sinks have them: first those that are only
+        replayed.
+        """
+        begins = {number: self._partitions[number].seen.answered for number, _ in answers}
+        for again, some in by_replay(answers, self._partitions):
+            counts = {number: len(rows) for number, rows in some.items()}
+            places = {number: (begins[number], begins[number] + count) for number, count in counts.items()}
+            of_answers = replace(
+                batch,
+                replayed=again,
+                offsets={number: batch.offsets[number] for number in some},
+                answers=Stand(self.described, places, self._answered),
+            ).derived(np.repeat(list(counts), list(counts.values())))
+            whole = pd.concat(some.values(), ignore_index=True)
+            await asyncio.gather(*pass_on(self, whole, with_batch(metadata, of_answers), of_answers))
+            for node in self._followers:
+                node.note(of_answers)
+            begins |= {number: end for number, (_, end) in places.items()}
 
-    async def _send_late(self, number: int, partition: _Partition, answered: Any) -> None:
-        """Pass on answers that no batch has brought about, as those of the last one of the left that waits, if any."""
-        if answered is None or not len(answered):
-            return
-        metadata = partition.held[-1][1] if partition.held else []  # out of a saved state
-        batch = batch_of(metadata)
-        if batch is not None:
-            batch = replace(batch, offsets={number: batch.offsets[number]})
-        await self._send([(number, answered)], metadata, batch)
+    async def _send_late(self, number: int, partition: Partition, join: WaitingJoin, answered: Any) -> None:
+        """Pass on answers that no batch has brought about, as those of the last one of the left that waits, if any; the
+        join goes on then.
+        """
+        rows = 0 if answered is None else len(answered)
+        if rows:
+            offsets = partition.seen.offsets
+            topic, feed = next(item for item in self.feeds.items() if item[0] in offsets)
+            no_batch = of_no_batch(topic, number, offsets[topic], feed.passed, feed)  # rows out of a saved state
+            metadata = partition.held[-1][1] if partition.held else [{"batch": no_batch}]
+            await self._send([(number, answered)], metadata, batch_of(metadata))  # type: ignore[arg-type]
+        self._go_on(number, partition, partition.seen.after(join, rows, {}))
 
-    def _settle(self, number: int, partition: _Partition) -> None:
+    def _go_on(self, number: int, partition: Partition, seen: Seen) -> None:
+        partition.seen = seen
+        if self._topics.get("left") in seen.offsets:
+            self._answered[number] = seen.answered
+
+    def _settle(self, number: int, partition: Partition) -> None:
         """Let go of batches that are answered, and hold the side that is ahead."""
         join = partition.seen.join
         oldest = join.oldest
@@ -221,7 +234,7 @@ class AsofJoinNode(KeepsState):
                 feed.hold(number, why)
         self._watch(number, partition)
 
-    def _watch(self, number: int, partition: _Partition) -> None:
+    def _watch(self, number: int, partition: Partition) -> None:
         """Look at a partition again when its right side may have become idle."""
         if self._idle is not None and partition.seen.join.pending and not partition.watched:
             partition.watched = True
@@ -238,7 +251,7 @@ class AsofJoinNode(KeepsState):
     def _feed(self, side: str) -> Feed | None:
         return self.feeds.get(self._topics.get(side, ""))
 
-    def _look_whether_idle(self, number: int, partition: _Partition) -> None:
+    def _look_whether_idle(self, number: int, partition: Partition) -> None:
         right, left = self._feed("right"), self._feed("left")
         partition.watched = False
         if right is None or left is None or left.stopped or self._idle is None:
@@ -250,7 +263,7 @@ class AsofJoinNode(KeepsState):
         else:
             self._watch(number, partition)
 
-    async def _pass_idle(self, number: int, partition: _Partition, left: Feed) -> None:
+    async def _pass_idle(self, number: int, partition: Partition, left: Feed) -> None:
         """Answer what waits for a side that is idle."""
         async with self._turn:
             if left.broken:
@@ -258,8 +271,7 @@ class AsofJoinNode(KeepsState):
             try:
                 join = partition.seen.join.copy()
                 seen = join.watermark("left") + join.options.after
-                await self._send_late(number, partition, join.advance(right=seen + 1))
-                partition.seen = replace(partition.seen, join=join)
+                await self._send_late(number, partition, join, join.advance(right=seen + 1))
                 self._settle(number, partition)
             except BaseException as error:
                 left.fail(error)
@@ -275,12 +287,17 @@ class AsofJoinNode(KeepsState):
         async with self._turn:
             for number, partition in self._partitions.items():
                 join = partition.seen.join.copy()
-                await self._send_late(number, partition, join.flush())
-                partition.seen = replace(partition.seen, join=join)
+                await self._send_late(number, partition, join, join.flush())
                 while partition.held:
                     self._release_refs(partition.held.popleft()[1])
 
     # What a source asks
+
+    @property
+    def waiting(self) -> int:
+        """How many rows of the left wait for the right."""
+        joins = [self.join, *(partition.seen.join for partition in list(self._partitions.values()))]
+        return sum(join.pending for join in joins)
 
     @property
     def state(self) -> LiveState:
@@ -289,16 +306,25 @@ class AsofJoinNode(KeepsState):
         for number, partition in list(self._partitions.items()):
             seen = partition.seen
             offsets = {(topic, number): at for topic, at in seen.offsets.items()}
+            if self._followers:
+                offsets[self.described, number] = seen.answered
             kept[self._topics.get("left", min(seen.offsets)), number] = Kept(seen.join, offsets)
         return LiveState(self.identity, kept)
 
     def follow(self, feed: Feed, topic: str) -> None:
         """Learn which source a topic comes from; it is about to start."""
-        sides = [side for side, stream in self._streams.items() if feed in _origins(stream)]
+        sides = [side for side, stream in self._streams.items() if feed in upstream(stream)]
         if len(sides) != 1 or any(self._topics.get(side) == topic for side in self._streams if side not in sides):
             raise PipelineError(f"Both sides of {self.described} come from topic {topic!r}; it takes two topics.")
         self._topics[sides[0]] = topic
         super().follow(feed, topic)
+        for number, partition in self._partitions.items():
+            self._go_on(number, partition, partition.seen)
+        self._followers = followers(self, self.described, self._answered)
+        self.origin, self.begins_from = (
+            "+".join(sorted(filter(None, (getattr(node, name) for node in self._followers))))
+            for name in ("origin", "begins_from")
+        )
 
     def unfollow(self, topic: str) -> None:
         """Learn that the source of a topic has ended: the other need not wait for it any more."""
@@ -317,23 +343,30 @@ class AsofJoinNode(KeepsState):
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition of one side, and begin with no records before an offset."""
         topic, number = place
-        partition = self._partitions.setdefault(number, _Partition(_Seen(self.join.of(self.join.options))))
+        partition = self._partitions.setdefault(number, Partition(Seen(self.join.of(self.join.options))))
         side = "left" if self._topics.get("left") == topic else "right"
-        partition.seen = partition.seen.after(partition.seen.join.forgotten(side), topic, offset)
+        seen = partition.seen.after(partition.seen.join.forgotten(side), 0, {topic: offset})
+        self._go_on(number, partition, seen)
         if side == "left":
             partition.held.clear()
+            partition.replay_end = 0
+            for node in self._followers:
+                node.begin((self.described, number), seen.answered)
 
-    def adopt(self, other: AsofJoinNode) -> None:
-        """Go on from what an equal node of an earlier stream knows."""
-        if not self._partitions:
-            self._partitions = {number: _Partition(partition.seen) for number, partition in other._partitions.items()}
-
-
-def _origins(stream: Stream) -> Iterator[Stream]:
-    """Walk over a node and all that feed it."""
-    yield stream
-    for upstream in stream.upstreams:
-        yield from _origins(upstream)
+    def adopt(self, other: AsofJoinNode, topic: str) -> None:
+        """Go on in one side from what an equal node of an earlier stream knows of it; the other side may still run
+        there. The states of nodes after it go with the left.
+        """
+        side = "left" if self._topics.get("left") == topic else "right"
+        for number, theirs in other._partitions.items():
+            partition = self._partitions.setdefault(number, Partition(Seen(self.join.of(self.join.options))))
+            if topic in theirs.seen.offsets and topic not in partition.seen.offsets:
+                join = partition.seen.join.with_side(side, theirs.seen.join)
+                answered = theirs.seen.answered if side == "left" else 0
+                seen = partition.seen.after(join, answered, {topic: theirs.seen.offsets[topic]})
+                self._go_on(number, partition, seen)
+        if side == "left":
+            adopt_states(self._followers, other._followers, topic)
 
 
 def join(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.errors import LiveError, PipelineError
 
 _MILLISECOND = 1_000_000
 
@@ -195,8 +195,10 @@ class Batch:
         LiveError
             If the source has no topic for dead letters.
         """
-        if self.replayed or self._dead_letters is None:
+        if self.replayed:
             return
+        if self._dead_letters is None:
+            raise LiveError("; ".join(reasons))
         for place, (row, reason) in enumerate(zip(rows, reasons, strict=True)):
             if self._origin is None:
                 where = self.topic, int(self.partition[row]), int(self.offset[row])
@@ -217,6 +219,12 @@ class Batch:
 def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:
     """Return the batch that travels in streamz' metadata, None without a Kafka source."""
     return next((entry["batch"] for entry in metadata or () if "batch" in entry), None)
+
+
+def of_no_batch(topic: str, partition: int, offset: int, passed: Mapping[int, int], feed: Feed) -> Batch:
+    """Return what travels with rows of a partition that no batch has brought about, after all before an offset."""
+    nothing, bounds = np.empty(0, np.int64), {partition: (offset, offset)}
+    return Batch(-1, topic, bounds, nothing, nothing, feed, answers=Stand(topic, bounds, passed))
 
 
 def with_batch(metadata: Sequence[dict[str, Any]], batch: Batch) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from streamz import Stream
 
 from fintech_toolkit.engines.live import asof
 from fintech_toolkit.engines.live.batch import batch_of
+from fintech_toolkit.engines.live.flow_stream import FlowStream
 from fintech_toolkit.engines.live.pipeline import PipelineNode
 from fintech_toolkit.engines.live.states import pass_on
 from fintech_toolkit.engines.live.windows import WindowNode
@@ -37,7 +38,7 @@ class RowNode(Stream):  # type: ignore[misc]
         return pass_on(self, self._change(x), metadata, batch_of(metadata))
 
 
-def live(tree: Node, given: Mapping[str, Any], idle: str | None, ahead: str | None) -> Stream:
+def live(tree: Node, given: Mapping[str, Any], idle: str | None, ahead: str | None) -> FlowStream:
     """Return the stream of what a flow gives of streams, and of frames that stay what they are.
 
     Raises
@@ -59,7 +60,7 @@ def live(tree: Node, given: Mapping[str, Any], idle: str | None, ahead: str | No
                 made[node] = _as_stream(node, before, idle, ahead)
             else:
                 made[node] = OPERATIONS[type(node)](node, *as_read(node, before))
-    return made[tree]
+    return FlowStream(tree, made)
 
 
 def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | None) -> Stream:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fintech_toolkit.engines.live.batch import Batch, Feed
-from fintech_toolkit.engines.live.states import KeepsState, Kept, LiveState, Place, checked, version_at
-from fintech_toolkit.errors import DataError, StateError
+import numpy as np
+
+from fintech_toolkit.engines.live.batch import Batch, Feed, of_no_batch
+from fintech_toolkit.engines.live.states import (
+    KeepsState,
+    Kept,
+    LiveState,
+    Place,
+    checked,
+    pass_on,
+    states_of,
+    version_at,
+)
+from fintech_toolkit.errors import DataError, PipelineError, StateError
 
 
 class PartitionStates(KeepsState):
@@ -21,9 +33,11 @@ class PartitionStates(KeepsState):
 
     symbol: str | None
     """The column of symbols, None if all rows are of one."""
+    passed: dict[str, Mapping[int, int]]
+    """By topic, and by what joins are called, where the batches of each partition end that have passed all sinks."""
 
     def __init__(self, upstream: Any, state: LiveState | None, **kwargs: Any) -> None:
-        self._passed: dict[str, Mapping[int, int]] = {}
+        self.passed = {}
         self._versions: dict[Place, dict[int, Any]] = {}
         self._since: dict[Place, int | None] = {}
         self._homes: dict[Any, Place] = {}  # the partition of each symbol
@@ -38,30 +52,39 @@ class PartitionStates(KeepsState):
     def fresh(self) -> Any:
         """Return the state of a partition of which nothing has been seen."""
 
+    @abstractmethod
+    def unfinished(self, state: Any) -> Any:
+        """Return the rows that are still unfinished in the state of a partition, or None."""
+
+    @abstractmethod
+    def flush(self) -> Any:
+        """Return the rows that are still unfinished, of all partitions, or None; and start afresh."""
+
     def before(self, batch: Batch, partition: int) -> Any:
         """Return the state of a partition before a batch."""
         stand = batch.stand
-        start, _ = stand.offsets[partition]
-        versions = self._versions.get((stand.topic, partition), {})
+        place, (start, _) = (stand.topic, partition), stand.offsets[partition]
+        # Those after its start are of batches that failed: what comes of a join may be cut in another way now.
+        there = self._versions.get(place, {})
+        versions = {at: known for at, known in there.items() if at <= start}
         # A node before may drop the frame of a batch that is still on its way; otherwise it is the very offset.
-        at = max((offset for offset in versions if offset <= start), default=None)
-        if at is not None:
-            return versions[at]
+        if versions:
+            self._versions[place] = versions
+            return versions[max(versions)]
         if not self.needs_state:
             return self.fresh()
         raise StateError(
             f"topic {stand.topic!r}, partition {partition}: a batch begins at offset {start}, and the states at "
-            f"hand have seen the records before {sorted(versions)}"
+            f"hand have seen the records before {sorted(there)}"
         )
 
     def keep(self, batch: Batch, partition: int, state: Any) -> None:
         """Keep the state after a batch beside those that may still be needed."""
         stand = batch.stand
-        place, (start, end) = (stand.topic, partition), stand.offsets[partition]
+        place, (_, end) = (stand.topic, partition), stand.offsets[partition]
         versions = self._versions.get(place, {})
         oldest = version_at(versions, stand.passed.get(partition)) if versions else end
-        # Those after its start are of batches that failed: what comes of a join may be cut in another way now.
-        self._versions[place] = {at: known for at, known in versions.items() if oldest <= at <= start} | {end: state}
+        self._versions[place] = {at: known for at, known in versions.items() if at >= oldest} | {end: state}
 
     def note(self, batch: Batch) -> None:
         """Note that a batch has been through the stream: of partitions without rows here, the state is as it was."""
@@ -92,7 +115,7 @@ class PartitionStates(KeepsState):
 
     def _kept(self, place: Place) -> Kept:
         versions = self._versions[place]  # before what has passed, which may go on meanwhile
-        passed = self._passed[place[0]].get(place[1]) if place[0] in self._passed else None
+        passed = self.passed[place[0]].get(place[1]) if place[0] in self.passed else None
         offset = version_at(versions, passed)
         return Kept(versions[offset], {place: offset}, self._since.get(place))
 
@@ -103,7 +126,7 @@ class PartitionStates(KeepsState):
 
     def tie(self, topic: str, passed: Mapping[int, int]) -> None:
         """Learn where it is seen how far all sinks have come in a topic, or in what a join gives."""
-        self._passed[topic] = passed
+        self.passed[topic] = passed
 
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
@@ -119,13 +142,65 @@ class PartitionStates(KeepsState):
         self._versions[place] = {offset: self.fresh()}
         self._since[place] = offset
 
+    def end(self) -> None:
+        """Pass on the rows that are still unfinished, as if all that comes here had ended, and begin them anew."""
+        if self._versions:
+            asyncio.run_coroutine_threadsafe(self._end(), self.loop.asyncio_loop).result()
+        elif (rows := self.flush()) is not None:
+            self._emit(rows, metadata=[])
+
+    async def _end(self) -> None:
+        for place, known in self.state.kept.items():
+            rows = self.unfinished(known.state)
+            if rows is not None and len(rows):
+                topic, number = place
+                passed: Any = self.passed.get(topic, {})
+                feed: Any = self.feeds.get(topic)  # none after a join, which no other follows that would ask it
+                batch = of_no_batch(topic, number, known.offsets[place], passed, feed)
+                batch = batch.derived(np.full(len(rows), number))
+                await asyncio.gather(*pass_on(self, rows, [{"batch": batch}], batch))
+        self.begin_again()
+
     def begin_again(self) -> None:
         """Forget what is known of all partitions, wherever they stand."""
         for place, versions in self._versions.items():
             self._versions[place] = {at: self.fresh() for at in versions}
 
-    def adopt(self, other: Any) -> None:
+    def adopt(self, other: Any, topic: str) -> None:
         """Go on from what an equal node of an earlier stream knows."""
         if not self._versions:
             self._versions, self._since = dict(other._versions), dict(other._since)
             self._homes, self.origin = dict(other._homes), other.origin
+
+
+def followers(join: KeepsState, called: str, answered: Mapping[int, int]) -> list[PartitionStates]:
+    """Return the nodes whose states are tied to what a join answers, of which there were so many rows by partition.
+
+    Raises
+    ------
+    PipelineError
+        If one of them is a join itself.
+    StateError
+        If one of them has no state that goes with that of the join.
+    """
+    found = []
+    for node in states_of(join):
+        if not isinstance(node, PartitionStates):
+            raise PipelineError(
+                f"{node.described} cannot follow {called} of Kafka topics, because rows that wait in it would not be "
+                "tied to an offset: write the joined rows to a topic, and read that."
+            )
+        if node.passed.get(called, answered) is not answered:
+            raise PipelineError(
+                f"{node.described} follows two joins called {called}, which its states cannot tell apart."
+            )
+        node.tie(called, answered)
+        for number, rows in answered.items():
+            if node.needs_state and rows not in node.can_go_on_at((called, number)):
+                raise StateError(
+                    f"The state of {called} has answered {rows} rows of partition {number}, and {node.described} has "
+                    "none that goes with it: give the states of both as they were saved together, when their sources "
+                    "had stopped, or of neither."
+                )
+        found.append(node)
+    return found

@@ -79,6 +79,7 @@ class PipelineNode(PartitionStates):
         result, rows, states, rejected = accept_parts(self.pipeline, frame, parts, latest)
         if rejected:
             refused = frame.iloc[list(rejected)]
+            self.rejected += 0 if batch.replayed else len(refused)
             batch.reject(refused.index.tolist(), rejected.values(), refused)
         start = 0
         for number, after in zip(with_rows, states, strict=True):
@@ -128,12 +129,18 @@ class PipelineNode(PartitionStates):
             for place, state in states.items()
         ]
 
+    waiting = 0
+
+    def unfinished(self, state: State) -> Any:
+        """Return the rows that are still unfinished in the state of a partition."""
+        return Run(self.pipeline, state).flush()
+
     def fresh(self) -> State:
         """Return the state of a partition of which nothing has been seen."""
         return Run(self.pipeline, self._first).state
 
-    def adopt(self, other: PipelineNode) -> None:
+    def adopt(self, other: PipelineNode, topic: str) -> None:
         """Go on from what an equal node of an earlier stream knows."""
         if not self._versions:
             self._shared = other._shared
-        super().adopt(other)
+        super().adopt(other, topic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,8 +144,15 @@ class KeepsState(Stream):  # type: ignore[misc]
     """The digest of the `State` from which it would begin now."""
     one_topic = True
     """Whether what it passes on is tied to the offsets of one topic, as what comes to it is."""
+    rejected = 0
+    """How many rows it could not use and has put aside."""
     feeds: dict[str, Feed]
     """The source of each topic that has started."""
+
+    @property
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many rows wait in it for others."""
 
     @property
     @abstractmethod
@@ -168,8 +175,8 @@ class KeepsState(Stream):  # type: ignore[misc]
         """Note that a batch has been through the stream, whether a node before has let its rows come here or not."""
 
     @abstractmethod
-    def adopt(self, other: Any) -> None:
-        """Go on from what an equal node of an earlier stream knows."""
+    def adopt(self, other: Any, topic: str) -> None:
+        """Go on from what an equal node of an earlier stream knows of a topic, which is read there no more."""
 
     def follow(self, feed: Feed, topic: str) -> None:
         """Learn which source a topic comes from; it is about to start.
@@ -220,6 +227,13 @@ def downstream(node: Stream) -> Iterator[Stream]:
         yield from downstream(child)
 
 
+def upstream(node: Stream) -> Iterator[Stream]:
+    """Walk over a node and all that feed it."""
+    yield node
+    for before in node.upstreams:
+        yield from upstream(before)
+
+
 def states_of(node: Stream) -> list[KeepsState]:
     """Return the nodes whose states are tied to what a node passes on; those after a join are tied to the join."""
     found: dict[KeepsState, None] = {}
@@ -229,6 +243,17 @@ def states_of(node: Stream) -> list[KeepsState]:
         if not isinstance(child, KeepsState) or child.one_topic:
             found |= dict.fromkeys(states_of(child))
     return list(found)
+
+
+def adopt_states(nodes: Iterable[KeepsState], others: Iterable[KeepsState], topic: str) -> None:
+    """Have nodes go on from what equal ones of an earlier stream know of a topic."""
+    there = list(others)
+    for node in nodes:
+        for other in there:
+            if other.identity == node.identity:
+                node.adopt(other, topic)
+                there.remove(other)
+                break
 
 
 def pass_on(node: Stream, frame: Any, metadata: Any, batch: Batch | None) -> Any:

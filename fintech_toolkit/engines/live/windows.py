@@ -82,6 +82,7 @@ class WindowNode(PartitionStates):
                 closed, refused = operator.accept(rows, None if latest is None else latest[at])
                 if refused:
                     wrong = rows.iloc[list(refused)]
+                    self.rejected += 0 if batch.replayed else len(wrong)
                     batch.reject(wrong.index.tolist(), refused.values(), wrong)
                 used = rows.iloc[np.delete(np.arange(count), list(refused))]
                 self.check_homes(batch, number, symbols_of(used, self.symbol))
@@ -105,13 +106,22 @@ class WindowNode(PartitionStates):
 
     def flush(self) -> Any:
         """Return the windows that are not over, as if the stream had ended, or None; and start afresh."""
-        operators = [WindowOperator(self._node, rows) for rows in self.state.values()] or [self._operator]
-        rows = [over for over in (operator.flush() for operator in operators) if over is not None]
+        known = [*self.state.values()] or [self._operator.state]
+        rows = [over for over in map(self.unfinished, known) if over is not None]
         self._operator = WindowOperator(self._node, None)
         self.begin_again()
         if len(rows) > 1:
             return pd.concat(rows, ignore_index=True)
         return rows[0] if rows else None
+
+    def unfinished(self, state: WindowRows) -> Any:
+        """Return the windows that are not over in the state of a partition, or None."""
+        return WindowOperator(self._node, state).flush()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are in windows that are not over."""
+        return sum(map(len, self.state.values())) + self._operator.waiting
 
     def fresh(self) -> WindowRows:
         """Return what is known of a partition of which nothing has been seen."""

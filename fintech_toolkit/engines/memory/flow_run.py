@@ -296,7 +296,7 @@ class FlowRun:
         for place, (node, count) in enumerate(zip(self._nodes, self._counts, strict=True)):
             waiting = self._operators[place].waiting if place in self._operators else 0
             known = {"node": place + 1, "what": str(node), "in": count.came, "out": count.left}
-            rows.append(known | _NONE | count.dropped | {"waiting": waiting})
+            rows.append(known | NOT_OUT | count.dropped | {"waiting": waiting})
         return pd.DataFrame(rows).set_index("node")
 
     def __repr__(self) -> str:
@@ -336,7 +336,7 @@ class FlowRun:
             if advanced:
                 self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise
-        self._count([_rows(frame) for frame in came])
+        self._count([rows_of(frame) for frame in came])
         return came[-1]
 
     def _count(self, rows: list[int]) -> None:
@@ -344,18 +344,25 @@ class FlowRun:
             arrived = rows[places[0]] if places else left
             count.came += arrived
             count.left += left
-            if node.effect.rows == "drops":
-                why = "unmatched" if isinstance(node, Join) else "filtered"
+            if why := why_dropped(node):
                 count.dropped[why] = count.dropped.get(why, 0) + arrived - left
         for number, late in self.late.items():
             dropped = self._counts[number - 1].dropped
-            dropped["late"] = dropped.get("late", 0) + _rows(late)
+            dropped["late"] = dropped.get("late", 0) + rows_of(late)
 
 
-_NONE = {"filtered": 0, "unmatched": 0, "late": 0}
+NOT_OUT = {"filtered": 0, "unmatched": 0, "late": 0}
 
 
-def _rows(frame: Any) -> int:
+def why_dropped(node: Node) -> str:
+    """Return what becomes of the rows that a node drops, as counts call it; empty if it drops none."""
+    if node.effect.rows != "drops":
+        return ""
+    return "unmatched" if isinstance(node, Join) else "filtered"
+
+
+def rows_of(frame: Any) -> int:
+    """Return how many rows there are in what comes to a node: a frame, a reference, or nothing."""
     if isinstance(frame, ReferenceRows):
         return frame.keys
     return 0 if frame is None else joinable(frame).rows

@@ -164,7 +164,7 @@ def match_rows(here: JoinKeys, there: JoinKeys, symbols: int, options: AsOf, row
 
 def _searched(here: Runs, there: Runs, options: AsOf, rows: int, later: int = 0) -> Array:
     """Look each row up among those of its symbol: so a few cost no pass over all of the right."""
-    found = np.full(rows, -1, np.int64)
+    found = np.empty(rows, np.int64) if len(here.ts) == rows else np.full(rows, -1, np.int64)
     right_rows = read_only(np.empty(0, np.int64) if there.rows is None else there.rows)
     back, ahead = options.direction != "forward", options.direction != "backward"
     tolerance = _FAR if options.tolerance is None else np.uint64(options.tolerance)

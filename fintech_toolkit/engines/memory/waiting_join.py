@@ -80,11 +80,15 @@ class WaitingJoin:
 
     def forgotten(self, side: str) -> Self:
         """Return a join that has seen nothing of a side."""
+        return self.with_side(side, self.of(self.options))
+
+    def with_side(self, side: str, other: Self) -> Self:
+        """Return a join that has seen of a side what another join has."""
         join = self.copy()
         if side == "left":
-            join._left = Feed()
+            join._left = other._left
         else:
-            join._right, join._last = Feed(), LastRows()
+            join._right, join._last = other._right, other._last
         return join
 
     def left(self, frame: Any) -> Any:
