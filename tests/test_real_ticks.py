@@ -104,3 +104,32 @@ def test_trade_signs_agree_with_the_aggressor(
     # A rule that guesses would agree half of the time; the literature finds 75 to 93 %.
     assert shares["lee_ready"][0] > 0.75
     assert shares["lee_ready"][1] > 0.99
+
+
+def test_the_book_of_the_depth_updates_has_the_recorded_best(
+    real_data: Path, quotes: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a snapshot the book is not whole at first, and the two streams do not come in step."""
+    updates = pd.read_parquet(real_data / "market_ticks" / "depth.parquet").rename(columns=NAMES)
+    book = ft.Pipeline(ft.order_book(levels=1))(updates)
+    best = book[["symbol", "ts", "bid_1", "ask_1"]].groupby(["symbol", "ts"], sort=False).last().reset_index()
+    joined = ft.asof_join(quotes, best)
+    both = joined["bid_1"].notna() & joined["ask_1"].notna()
+    same = (joined["bid_1"] == joined["bid"]) & (joined["ask_1"] == joined["ask"])
+    shares = same[both].groupby(joined["symbol"][both]).mean()
+    with capsys.disabled():
+        print(f"\norder_book: best equals the recorded quote, of {both.mean():.1%}: {same[both].mean():.1%}", end="")
+        print("".join(f"\n  {symbol}: {share:.1%}" for symbol, share in shares.items()), end="")
+    sample = updates.iloc[:60_000][["symbol", "side", "price", "size"]]
+    slow: dict[tuple[str, str], dict[float, float]] = {}
+    for i, (symbol, side, price, size) in enumerate(
+        sample[["symbol", "side", "price", "size"]].itertuples(index=False)
+    ):
+        levels = slow.setdefault((symbol, side), {})
+        levels.pop(price, None)
+        if size > 0:
+            levels[price] = size
+        if i % 97 == 0:
+            bids, asks = (slow.get((symbol, each)) or {np.nan: 0.0} for each in ("BID", "ASK"))
+            row = book[["bid_1", "bid_size_1", "ask_1", "ask_size_1"]].iloc[i]
+            assert_array_equal(row, [max(bids), bids[max(bids)], min(asks), asks[min(asks)]])
