@@ -144,6 +144,7 @@ def cpu_seconds(run: Callable[[], Any]) -> float:
 
 def run(rows: int = 10_000_000, shared: int = 1_000_000, repeats: int = 1) -> list[dict[str, Any]]:
     """Measure: against the others on as many rows as they have the memory for, and alone on all."""
+    duckdb.sql("SET enable_progress_bar = false")
     small = market(shared)
     table: list[dict[str, Any]] = []
     best = ["best_bid", "best_ask", "best_bid_size", "best_ask_size", "best_bid_dealers", "best_ask_dealers"]

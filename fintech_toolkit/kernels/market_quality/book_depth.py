@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fintech_toolkit.authoring import MISSING, helper, slot_of, tick_kernel
 from fintech_toolkit.kernels.market_quality.dealer_quotes import (
     MAX_AGE,
@@ -71,20 +73,21 @@ def _reorder(slots, n, own, side, stood):  # type: ignore[no-untyped-def]
 @helper
 def _gather(slots, n, side, oldest, prices, sizes, dealers):  # type: ignore[no-untyped-def]
     """Fill in the best levels of a side and return how many there are."""
-    used = 0
+    used, dealers_here, size_here, price_here = 0, 0, 0.0, np.nan
     for k in range(n):
         j = _order(slots, k, side)
         if slots[j].ts < oldest:
             continue
-        price, size = price_at(slots, j, side), size_at(slots, j, side)
-        if used > 0 and prices[used - 1] == price:
-            sizes[used - 1] += size
-            dealers[used - 1] += 1
-        elif used == prices.shape[0]:
-            break
-        else:
-            prices[used], sizes[used], dealers[used] = price, size, 1
-            used += 1
+        price = price_at(slots, j, side)
+        # Whether a quote shares its level nobody can foretell, the processor neither: so that is no branch.
+        new = price != price_here
+        used += new
+        if used > prices.shape[0]:
+            return prices.shape[0]
+        price_here = price
+        size_here = size_at(slots, j, side) + (0.0 if new else size_here)
+        dealers_here = 1 + (0 if new else dealers_here)
+        prices[used - 1], sizes[used - 1], dealers[used - 1] = price_here, size_here, dealers_here
     return used
 
 
