@@ -234,6 +234,9 @@ def test_trades_and_quotes_are_priced_like_bonds() -> None:
     np.testing.assert_allclose(trades["principal"], trades["price"] * trades["size"] / 100, atol=0.006)
     paid = trades["principal"] + trades["accrued_amount"] + trades["side"] * trades["commission"]
     np.testing.assert_allclose(trades["net_amount"], paid, atol=0.02)
+    assert (trades["yield_to_worst"] <= trades["yield_to_maturity"]).all()
+    assert 0 < (trades["yield_to_worst"] < trades["yield_to_maturity"]).mean() < 0.4
+    assert trades["yield_to_worst"].min() > 0
     risk = trades["modified_duration"] * trades["dirty_price"] * 1e-4
     np.testing.assert_allclose(trades["dv01"], risk, atol=1e-5)
     np.testing.assert_allclose(trades["position_dv01"], risk * trades["size"] / 100, rtol=1e-3)

@@ -14,22 +14,22 @@ from fintech_toolkit.kernels.statistics.moments import SUM, mean_of
 def _changes(s: Any, price: float) -> Any:
     """Return the price's change since the row before, and the change before that."""
     before = s.change
-    s.change = price - s.price if s.rows > 0 else np.nan
+    s.change = price - s.price if s.known else np.nan
     s.price = price
-    s.rows += 1
-    return s.change, before if s.rows > 2 else np.nan
+    s.known = True
+    return s.change, before
 
 
 @window_kernel(
     gives="spread",
     prepare=_changes,
     enters=["change", "before"],
-    memory=["price", "change", "rows"],
+    memory=["price", "change", "known"],
     source="Roll (1984), Journal of Finance 39",
     **COMOMENTS
     | {
         "reads": "price",
-        "state": [("price", "f8"), ("change", "f8"), ("rows", "i8"), *COMOMENTS["state"]],
+        "state": [("price", "f8"), ("change", "f8"), ("known", "?"), *COMOMENTS["state"]],
         "warmup": "min_periods pairs of successive changes in the window, and two at least",
         "cases": [{"window": 20}, {"window": "3s"}],
     },

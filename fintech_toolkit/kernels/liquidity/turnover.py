@@ -59,7 +59,7 @@ def _leave(s, volume, traded, gap):  # type: ignore[no-untyped-def]
     parameters=[Window()],
     warmup="min_periods trades in the window; with one of rows the first row has no time before it",
     source="definition",
-    cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+    cases=[{"window": 7, "min_periods": 2}, {"window": "3s"}],
 )
 def turnover(s: Any, size: float, window: int, min_periods: int, by_time: bool) -> Any:
     """Volume traded per second.
