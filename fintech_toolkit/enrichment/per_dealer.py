@@ -7,6 +7,7 @@ from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import windows_by
 
+COSTS = ("effective_spread_bps", "realized_bps_1min", "markout_bps_1min", "improvement_bps")
 FIGURES = ("quotes_per_second", "time_at_best", "quotes_at_best", "uptime", "response_time")
 
 
@@ -90,23 +91,21 @@ def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     Returns
     -------
     Flow
-        For each window of a dealer and a venue the number of trades, volume, ``cost_bps``, what a trade cost its client
-        against the mid on average, ``improvement_bps``, by how much it was better than the best quote, and
-        ``markout_bps_1min``, by how much the mid moved the client's way in the minute after it.
+        For each window of a dealer and a venue the number of trades, volume, and on average, in basis points,
+        ``effective_spread_bps`` (twice what a client paid against the mid), ``realized_bps_1min`` (what was left of it
+        a minute later), ``markout_bps_1min`` and ``improvement_bps`` (see `trades`).
 
     Examples
     --------
     >>> import data_generators
     >>> from fintech_toolkit import enrichment
     >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities", "trades")}
-    >>> bool((enrichment.execution()(**market)["markout_bps_0s"].dropna() <= 0).mean() > 0.9)
+    >>> bool((enrichment.execution()(**market)["effective_spread_bps"].dropna() >= 0).all())
     True
     """
     done = {
         "trades": ("price", "count"),
         "volume": ("size", "sum"),
-        "markout_bps_0s": ("markout_bps_0s", "mean"),
-        "improvement_bps": ("improvement_bps", "mean"),
-        "markout_bps_1min": ("markout_bps_1min", "mean"),
+        **{name: (name, "mean") for name in COSTS},
     }
     return windows_by(("dealer", "venue"), every, trades() if over is None else over, done)

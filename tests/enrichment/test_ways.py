@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import dask
@@ -9,11 +11,13 @@ import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 import pytest
+from distributed import Client
 from streamz import Stream
 
 import data_generators
 import fintech_toolkit as ft
 from fintech_toolkit import enrichment
+from fintech_toolkit.errors import ColumnError, DataError
 from tests.frames import same
 
 ROWS = 3_000
@@ -126,3 +130,23 @@ def test_top_instruments(market: Market) -> None:
         top = ft.enrich(**frames).top_instruments(3)
         assert top["symbol"].tolist() == volumes.index[:3].tolist()
         assert top["volume"].tolist() == volumes.iloc[:3].tolist()
+
+
+def test_errors_say_where(market: Market) -> None:
+    with pytest.raises(ColumnError, match=r"In the flow of quotes: In node \d.*no column 'dealer'"):
+        ft.enrich(**market | {"quotes": market["quotes"].drop(columns="dealer")})
+    with pytest.raises(ColumnError, match=r"In the flow of trades: In node \d.*no column 'side'"):
+        ft.enrich(**market | {"trades": market["trades"].drop(columns="side")})
+    reference = pd.concat([market["securities"], market["securities"].head(3)])
+    with pytest.raises(DataError, match=r"In the flow of quotes: .*B00000000"):
+        ft.enrich(**market | {"securities": reference})
+
+
+def test_a_worker_that_is_killed_in_mid_enrichment(
+    market: Market, expected: dict[str, pd.DataFrame], client: Client
+) -> None:
+    frames = {name: dd.from_pandas(market[name], npartitions=3, sort=False) for name in ("quotes", "trades")}
+    found = vars(ft.enrich(**frames, securities=market["securities"]))
+    futures = client.compute(list(found.values()))
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    hold(dict(zip(found, client.gather(futures), strict=True)), expected)
