@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fintech_toolkit as ft
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
@@ -62,7 +64,7 @@ def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     -------
     Flow
         For each window of a dealer the number of instruments and of quotes, and of the other columns of `quoting` the
-        mean over instruments.
+        mean over instruments. Quotes without a dealer are those of a dealer without name, who has no figures.
 
     Examples
     --------
@@ -72,10 +74,12 @@ def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     >>> int(enrichment.dealers()(**market)["quotes"].sum())
     500
     """
-    means = {name: (name, "mean") for name in ("mean_spread_bps", *FIGURES)}
-    by_instrument = quoting(every) if over is None else over
-    windows = by_instrument.window(every, symbol="dealer")
-    return windows.agg(instruments=("symbol", "count"), quotes=("quotes", "sum"), **means)
+    done: dict[str, Any] = {
+        "instruments": ("symbol", "count"),
+        "quotes": ("quotes", "sum"),
+        **{name: (name, "mean") for name in ("mean_spread_bps", *FIGURES)},
+    }
+    return windows_by(("dealer",), every, quoting(every) if over is None else over, done)
 
 
 def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:

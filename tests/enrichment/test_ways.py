@@ -132,6 +132,35 @@ def test_top_instruments(market: Market) -> None:
         assert top["volume"].tolist() == volumes.iloc[:3].tolist()
 
 
+@pytest.mark.parametrize("without", [["trades"], ["quotes"], ["quotes", "trades", "securities"]], ids=" ".join)
+def test_a_day_on_which_nothing_came(market: Market, expected: dict[str, pd.DataFrame], without: list[str]) -> None:
+    frames = {name: frame.iloc[:0] if name in without else frame for name, frame in market.items()}
+    for given in (frames, {name: pa.Table.from_pandas(frame) for name, frame in frames.items()}):
+        found = vars(ft.enrich(**given))
+        for name, frame in expected.items():
+            assert list(found[name].columns if given is frames else found[name].column_names) == list(frame.columns)
+        counts = {name: len(found[name]) for name in ("quotes", "trades")}
+        assert counts == {name: 0 if name in without else ROWS for name in counts}
+
+
+def test_nothing_is_lost_of_what_nobody_knows(market: Market) -> None:
+    """Instruments that the master does not have, and quotes and trades without a dealer."""
+    unknown = market["quotes"]["symbol"].iloc[0]
+    frames = {name: market[name].copy() for name in ("quotes", "trades")}
+    for frame in frames.values():
+        frame.loc[frame.index[::10], "dealer"] = None
+    enriched = ft.enrich(**frames, securities=market["securities"].query("symbol != @unknown"))
+    of_unknown = (market["quotes"]["symbol"] == unknown).sum()
+    assert enriched.segments.query("segment.isna()")["quotes"].sum() == of_unknown > 0
+    assert enriched.dealers.query("dealer.isna()")["quotes"].sum() == ROWS // 10
+    for name, column, rows in (
+        ("segments", "quotes", ROWS),
+        ("dealers", "quotes", ROWS),
+        ("execution", "trades", ROWS),
+    ):
+        assert getattr(enriched, name)[column].sum() == rows
+
+
 def test_errors_say_where(market: Market) -> None:
     with pytest.raises(ColumnError, match=r"In the flow of quotes: In node \d.*no column 'dealer'"):
         ft.enrich(**market | {"quotes": market["quotes"].drop(columns="dealer")})
