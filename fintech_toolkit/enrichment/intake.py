@@ -222,6 +222,8 @@ class Taken:
         instruments), and those that were put in their place.
     reasons : dict of str to int
         The rejected rows by reason.
+    notes : dict of str to int
+        What else of the rows that were taken was not as it should be, and in how many.
     symbols : list of str
         Of a reference, what was kept.
     """
@@ -231,20 +233,24 @@ class Taken:
     kept: int
     reordered: int
     reasons: dict[str, int]
+    notes: dict[str, int]
     symbols: list[str]
 
 
 def total(parts: Sequence[Taken]) -> Taken:
     """Return the sums over the files of a data set."""
     reasons: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
     for part in parts:
         reasons.update(part.reasons)
+        notes.update(part.notes)
     return Taken(
         sum(part.rows for part in parts),
         sum(part.taken for part in parts),
         sum(part.kept for part in parts),
         sum(part.reordered for part in parts),
         dict(reasons),
+        dict(notes),
         [],
     )
 
@@ -269,7 +275,13 @@ def take_in(file: File, out: Path, before: Before, known: Known) -> Taken:
     write_rows(kept, parts / f"{file.part}.parquet")
     symbols = kept["symbol"].to_pylist() if is_reference else []
     found = Taken(
-        table.num_rows, checked.taken.num_rows, kept.num_rows, len(checked.reordered), checked.reasons, symbols
+        table.num_rows,
+        checked.taken.num_rows,
+        kept.num_rows,
+        len(checked.reordered),
+        checked.reasons,
+        checked.notes,
+        symbols,
     )
     write_text(done, json.dumps(vars(found)))
     return found
