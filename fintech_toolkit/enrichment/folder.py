@@ -102,7 +102,7 @@ def enrich_folder(
         If a file cannot be used, a column is missing or of another type, `out` holds something else, or the disk is
         full. What was finished is kept.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = Path(folder), Path(out).absolute()  # workers may stand elsewhere
     files = {name: files_of(folder, name) for name in NAMES}
     plan = {
         "every": every,
@@ -121,9 +121,14 @@ def enrich_folder(
     _check_counts(inputs, outputs, flows)
     summary = Summary(inputs, outputs, run.found)
     write_text(out / MANIFEST, json.dumps({"plan": plan, **asdict(summary)}, indent=1))
-    (out / PLAN).unlink()
-    shutil.rmtree(out / TAKEN)
+    _clear(out)
     return summary
+
+
+def _clear(out: Path) -> None:
+    """Remove what was needed to go on only."""
+    (out / PLAN).unlink(missing_ok=True)
+    shutil.rmtree(out / TAKEN, ignore_errors=True)
 
 
 def _stamp(file: File) -> list[int]:
@@ -143,12 +148,15 @@ def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
     except OSError as error:
         raise DataError(f"{out} cannot be made: {error.strerror}.") from error
     names = {path.name for path in out.iterdir()}
-    for name in {MANIFEST, PLAN} & names:
-        held = json.loads((out / name).read_text())
-        if held["plan"] != plan:
-            raise DataError(f"{out} holds what came of other files or windows; choose another folder, or remove it.")
-        if name == MANIFEST:
-            return 0, _summary(held, out)
+    held = (
+        json.loads((out / (MANIFEST if MANIFEST in names else PLAN)).read_text()) if names & {MANIFEST, PLAN} else None
+    )
+    if held is not None and held["plan"] != plan:
+        raise DataError(f"{out} holds what came of other files or windows; choose another folder, or remove it.")
+    if held is not None and MANIFEST in names:
+        _clear(out)
+        return 0, _summary(held, out)
+    if held is not None:
         for path in out.rglob(".*"):
             if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):  # what a killed process had not finished
                 path.unlink()

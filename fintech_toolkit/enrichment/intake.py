@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -29,7 +30,7 @@ _MANIFEST, _UNFINISHED = "_manifest.json", "_plan.json"
 
 @dataclass(frozen=True)
 class File:
-    """A file of a data set: the data set's name, the path, and the columns that are read of it.
+    """A file of a data set: the data set's name, the path, its place among the files, and the columns that are read.
 
     Attributes
     ----------
@@ -40,12 +41,13 @@ class File:
     name: str
     path: str
     called: str
+    number: int
     columns: tuple[str, ...] | None = None
 
     @property
     def part(self) -> str:
         """What files of its rows are called, without an ending."""
-        return Path(self.path).name.partition(".")[0]
+        return f"part-{self.number:05d}"
 
     @property
     def is_csv(self) -> bool:
@@ -88,12 +90,8 @@ def files_of(folder: Path, name: str) -> list[File]:
         raise DataError(f"{folder} is no folder; give one that holds {', '.join(NAMES)}, a folder each.")
     found = Files(folder / name)
     _check_manifest(folder / name)
-    # Symlinks stay what they are: a file is called as it was given.
-    files = [File(name, path, str(Path(path).relative_to((folder / name).absolute().parent))) for path in found.paths]
-    doubled = [file.called for file in files if [other.part for other in files].count(file.part) > 1]
-    if doubled:
-        raise DataError(f"{', '.join(doubled[:2])}: files of one data set need names of their own.")
-    return files
+    root = os.path.abspath(folder)
+    return [File(name, path, os.path.relpath(path, root), number) for number, path in enumerate(found.paths)]
 
 
 def _check_manifest(folder: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.dataframe as dd
 import pandas as pd
 
 from fintech_toolkit.dataflow import Flow
@@ -32,6 +31,8 @@ def explain_folder(folder: str | Path, *, every: str = "5min") -> dict[str, Flow
     FintechToolkitError
         If there are no files, or the columns are not those that flows need.
     """
+    import dask.dataframe as dd
+
     files = {name: files_of(Path(folder), name) for name in NAMES}
     empty = {name: each[0].empty() for name, each in files.items()}
     frames: dict[str, Any] = {

@@ -114,12 +114,28 @@ def test_what_comes_out_is_what_frames_give(market: Path, client: Client, tmp_pa
         there = getattr(expected, name)
         assert len(there) == rows > 0
         found = pd.read_parquet(tmp_path / "out" / name)
+        found = found.astype({column: "Int64" for column in there if there[column].dtype == "Int64"})
         keys = [
             column
             for column in ("ts", "symbol", "dealer", "venue", "segment")
             if column in found and name not in ("quotes", "trades")
         ]
         same(*(frame.sort_values(keys, kind="stable") if keys else frame for frame in (found, there)))
+
+
+def test_files_may_lie_in_folders_of_their_own_and_paths_be_relative(
+    market: Path, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, parts in PARTS.items():
+        for number in range(parts):
+            (tmp_path / "days" / name / f"day={number + 8}").mkdir(parents=True)  # 10 comes after 9
+            file = f"{name}/day={number + 8}/rows.parquet"
+            shutil.copy(market / name / f"part-{number:05d}.parquet", tmp_path / "days" / file)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    enrich_folder("../days", "out", client)
+    enrich_folder(market, "expected", client)
+    assert contents(Path("out")) == contents(Path("expected"))
 
 
 def test_csv_gives_the_same(market: Path, client: Client, tmp_path: Path) -> None:
@@ -185,7 +201,9 @@ def test_a_run_that_was_killed_leaves_whole_files_and_goes_on(
     assert gone_on.found == len([name for name in stamps if not name.startswith("rejected")]) >= 2
     assert stamps.items() <= {name: (out / name).stat().st_mtime_ns for name in contents(out)}.items()
     assert contents(out) == contents(whole[0])
+    (out / ".taken").mkdir()  # as if it had been killed while it tidied up
     again = enrich_folder(faulty, out, client)
+    assert not (out / ".taken").exists()
     assert (again.inputs, again.outputs) == (gone_on.inputs, gone_on.outputs)
     assert contents(out) == contents(whole[0])
 
