@@ -141,7 +141,12 @@ class Report:
         busiest = frame.groupby("symbol", observed=True)["quotes"].sum().idxmax()
         best = frame[frame["symbol"] == busiest].rename(columns={"best_bid": "bid", "best_ask": "ask"})
         self.plots["best bid and offer"] = _line(
-            best, ["bid", "ask"], title=f"Best bid and offer of {busiest}", ylabel="price", color=[ABOVE, BELOW]
+            best,
+            ["bid", "ask"],
+            title=f"Best bid and offer of {busiest}",
+            ylabel="price",
+            color=[ABOVE, BELOW],
+            group_label="side",
         )
         sides = [f"{side}_" for side in ("bid", "ask")]
         names = [name for name in _columns(depth) if name.startswith(tuple(sides))]
@@ -219,7 +224,7 @@ def _rows(inputs: Mapping[str, Taken]) -> dict[str, pd.DataFrame]:
     }
     why = [(name, reason, count) for name, each in inputs.items() for reason, count in sorted(each.reasons.items())]
     rejected = pd.DataFrame(why, columns=["data set", "reason", "rows"]).set_index(["data set", "reason"])
-    return {"rows": pd.DataFrame(rows).T, "rejected rows": rejected}
+    return {"rows": pd.DataFrame(rows).T.rename_axis("data set"), "rejected rows": rejected}
 
 
 def _columns(frame: Any) -> list[str]:
