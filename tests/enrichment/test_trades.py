@@ -55,8 +55,9 @@ def test_trades_by_hand() -> None:
         "best_ask": [NO, 101.0, 100.0, 100.0, NO],
         "improvement": [NO, 0.5, 0.0, -2.0, NO],
         "place": [0, 1, 2, 3, 0],
-        "markout_0s": [NO, -0.25, -0.25, -2.25, NO],
+        "effective_spread": [NO, 0.5, 0.5, 4.5, NO],
         "best_mid_10s": [100.25, 99.75, 99.75, 100.0, NO],
+        "realized_10s": [-0.5, 1.5, 0.5, 4.0, NO],
         "markout_10s": [0.25, -0.75, -0.25, -2.0, NO],
         "markout_1min": [0.0, 0.5, -1.5, -1.0, NO],
     }
@@ -81,8 +82,9 @@ def test_execution_by_dealer_and_venue() -> None:
     got = enrichment.execution()(**world()).set_index(["dealer", "venue"])
     assert got["trades"].to_dict() == {("A", "V"): 2, ("B", "V"): 2, ("A", "W"): 1}
     assert got["volume"].to_dict() == {("A", "V"): 17, ("B", "V"): 10, ("A", "W"): 4}
-    both = -(0.25 / 100.5 + 2.25 / 102) * 1e4 / 2
-    assert_allclose(got["markout_bps_0s"].loc[[("A", "V"), ("B", "V"), ("A", "W")]], [NO, both, -0.25 / 99.5 * 1e4])
+    both = (0.5 / 100.25 + 4.5 / 99.75) * 1e4 / 2
+    costs = got["effective_spread_bps"].loc[[("A", "V"), ("B", "V"), ("A", "W")]]
+    assert_allclose(costs, [NO, both, 0.5 / 99.75 * 1e4])
 
 
 def test_what_was_traded_and_last() -> None:
