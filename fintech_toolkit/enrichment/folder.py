@@ -101,6 +101,19 @@ def enrich_folder(
     FintechToolkitError
         If a file cannot be used, a column is missing or of another type, `out` holds something else, or the disk is
         full. What was finished is kept.
+
+    Examples
+    --------
+    >>> import data_generators, tempfile
+    >>> from distributed import Client
+    >>> from fintech_toolkit.enrichment import enrich_folder
+    >>> folder = tempfile.mkdtemp()
+    >>> for name in ("quotes", "securities", "trades"):
+    ...     _ = data_generators.write(name, f"{folder}/market/{name}", 500, symbols=8)
+    >>> with Client(processes=False, dashboard_address="127.0.0.1:0") as client:
+    ...     summary = enrich_folder(f"{folder}/market", f"{folder}/enriched", client)
+    >>> summary.inputs["quotes"].rows, summary.outputs["quotes"]
+    (500, 500)
     """
     folder, out = Path(folder), Path(out).absolute()  # workers may stand elsewhere
     files = {name: files_of(folder, name) for name in NAMES}

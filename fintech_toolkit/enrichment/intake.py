@@ -6,8 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -296,22 +295,21 @@ def write_rows(table: pa.Table, path: Path) -> None:
     DataError
         If it cannot be written.
     """
-    with _told():
+    try:
         write_table(table.replace_schema_metadata(None), path)
+    except DataError as error:
+        raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all; errors are those of `write_rows`."""
-    with _told():
-        try:
-            write_whole(path, lambda aside: aside.write_text(text))
-        except OSError as error:
-            raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+    """Write a text whole or not at all.
 
-
-@contextmanager
-def _told() -> Iterator[None]:
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
     try:
-        yield
-    except DataError as error:
-        raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
+        write_whole(path, lambda aside: aside.write_text(text))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -104,7 +104,9 @@ def lost_symbols(faulty: Path, out: Path) -> set[str]:
     return lost
 
 
-def test_what_comes_out_is_what_frames_give(market: Path, client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["narrow", "wide"])
+def test_what_comes_out_is_what_frames_give(profile: str, market: Path, client: Client, tmp_path: Path) -> None:
+    market = market if profile == "narrow" else make(tmp_path / "wide", profile=profile)
     summary = enrich_folder(market, tmp_path / "out", client, every="1min")
     frames = {name: pd.read_parquet(market / name) for name in ROWS}
     frames["trades"]["side"] = frames["trades"]["side"].astype(float)
@@ -115,12 +117,10 @@ def test_what_comes_out_is_what_frames_give(market: Path, client: Client, tmp_pa
         assert len(there) == rows > 0
         found = pd.read_parquet(tmp_path / "out" / name)
         found = found.astype({column: "Int64" for column in there if there[column].dtype == "Int64"})
-        keys = [
-            column
-            for column in ("ts", "symbol", "dealer", "venue", "segment")
-            if column in found and name not in ("quotes", "trades")
-        ]
-        same(*(frame.sort_values(keys, kind="stable") if keys else frame for frame in (found, there)))
+        by = [column for column in ("ts", "symbol", "dealer", "venue", "segment", "sector") if column in found]
+        if name not in ("quotes", "trades"):  # which stand in the order in which they came
+            found, there = (frame.sort_values(by, kind="stable") for frame in (found, there))
+        same(found.reset_index(drop=True), there.reset_index(drop=True))
 
 
 def test_files_may_lie_in_folders_of_their_own_and_paths_be_relative(

@@ -46,8 +46,8 @@ def test_tables_are_what_the_frames_come_to(enriched: Enrichment) -> None:
     pd.testing.assert_frame_equal(
         tables["trades by venue"][["trades", "volume"]].sort_index(), by_venue, check_dtype=False
     )
-    costs = trades.groupby("venue")["markout_bps_0s"].mean()
-    np.testing.assert_allclose(tables["trades by venue"]["markout_bps_0s"].sort_index(), costs, rtol=1e-9)
+    costs = trades.groupby("venue")["effective_spread_bps"].mean()
+    np.testing.assert_allclose(tables["trades by venue"]["effective_spread_bps"].sort_index(), costs, rtol=1e-9)
     volumes = trades.groupby("symbol")["size"].sum().nlargest(10)
     assert tables["busiest instruments"]["volume"].to_dict() == volumes.to_dict()
 
@@ -100,3 +100,14 @@ def test_a_notebook_gets_all_of_it(enriched: Enrichment) -> None:
 def test_a_report_that_cannot_be_written_is_an_error(enriched: Enrichment, tmp_path: Path) -> None:
     with pytest.raises(ft.DataError, match="cannot be written: No such file"):
         enriched.report().save(tmp_path / "nowhere" / "report.html")
+
+
+def test_what_has_no_rows_has_no_plot(tmp_path: Path) -> None:
+    market = {name: data_generators.sample(name, rows=50) for name in ("quotes", "securities", "trades")}
+    without_trades = ft.enrich(**market | {"trades": market["trades"].iloc[:0]}).report()
+    assert set(without_trades.plots) >= {"best bid and offer", "depth"}
+    assert not {"trade quality", "markouts"} & set(without_trades.plots)
+    nothing = ft.enrich(**market | {name: market[name].iloc[:0] for name in ("quotes", "trades")}).report()
+    assert nothing.plots == {}
+    nothing.save(tmp_path / "report.html")
+    assert "Spreads by segment" in (tmp_path / "report.html").read_text()
