@@ -77,7 +77,7 @@ def trades(
     return (
         (ft.source("trades") if done is None else done)
         .asof_join(standing, tolerance=tolerance)
-        .horizon_join(standing, offsets=list(horizons), select=["best_mid"], left_on="ts", tolerance=tolerance)
+        .horizon_join(standing, offsets=list(horizons), select=["best_mid"], tolerance=tolerance)
         .pipe(*against_best, *later)
         .join(ft.source("securities"), on="symbol", how="left", select=list(fields))
     )

@@ -113,3 +113,11 @@ def test_dealers_by_hand() -> None:
     assert dealers["instruments"].to_dict() == {"A": 2, "B": 1}
     assert dealers["quotes"].to_dict() == {"A": 4, "B": 2}
     assert_allclose(dealers.loc["B", "mean_spread_bps"], (2 / 100.5 + 1 / 100.5) * 1e4 / 2)
+
+
+def test_with_each_day_the_figures_of_dealers_begin_anew() -> None:
+    frames = world()
+    next_day = frames["quotes"].iloc[[0, 2]].assign(ts=at(86_400 + 10, 86_400 + 14))
+    frames["quotes"] = pd.concat([frames["quotes"], next_day], ignore_index=True)
+    found = given(enrichment.quoting(), frames).query("dealer == 'A'")
+    assert_allclose(found["quotes_per_second"], [3 / 60, 2 / 4])
