@@ -161,15 +161,14 @@ def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
     except OSError as error:
         raise DataError(f"{out} cannot be made: {error.strerror}.") from error
     names = {path.name for path in out.iterdir()}
-    held = (
-        json.loads((out / (MANIFEST if MANIFEST in names else PLAN)).read_text()) if names & {MANIFEST, PLAN} else None
-    )
-    if held is not None and held["plan"] != plan:
-        raise DataError(f"{out} holds what came of other files or windows; choose another folder, or remove it.")
-    if held is not None and MANIFEST in names:
-        _clear(out)
-        return 0, _summary(held, out)
-    if held is not None:
+    last = MANIFEST if MANIFEST in names else PLAN
+    if last in names:
+        held = json.loads((out / last).read_text())
+        if held["plan"] != plan:
+            raise DataError(f"{out} holds what came of other files or windows; choose another folder, or remove it.")
+        if last == MANIFEST:
+            _clear(out)
+            return 0, _summary(held, out)
         for path in out.rglob(".*"):
             if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):  # what a killed process had not finished
                 path.unlink()
