@@ -37,8 +37,7 @@ def enrich(
             "--workers starts processes on this machine; leave it out with the address of a scheduler."
         )
     if explain:
-        for name, plan in explain_folder(folder, every=every).items():
-            typer.echo(f"== {name} ==\n{plan}\n")
+        typer.echo(explain_folder(folder, every=every))
         return
     with _client(scheduler, workers) as client, _bars() as progress:
         summary = enrich_folder(folder, out, client, every=every, progress=progress)
