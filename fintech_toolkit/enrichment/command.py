@@ -39,9 +39,13 @@ def enrich(
     if explain:
         typer.echo(explain_folder(folder, every=every))
         return
-    with _client(scheduler, workers) as client, _bars() as progress:
-        summary = enrich_folder(folder, out, client, every=every, progress=progress)
-        Report(read_enriched(out)[0], summary.inputs).save(out / "report.html")
+    try:
+        with _client(scheduler, workers) as client, _bars() as progress:
+            summary = enrich_folder(folder, out, client, every=every, progress=progress)
+            Report(read_enriched(out)[0], summary.inputs).save(out / "report.html")
+    except KeyboardInterrupt:
+        typer.echo("interrupted: finished files are kept; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
     _show(summary, out)
 
 
