@@ -45,9 +45,9 @@ def trades(
         included). In the unit of the prices and, as ``…_bps``, in basis points: ``improvement`` and
         ``effective_spread``; for each horizon, such as 1s, ``best_mid_1s``, the best mid then, ``realized_1s``, the
         spread that was left with that mid instead of the one at the trade, and ``markout_1s``, by how much it proved
-        whoever started the trade right. Besides, ``place`` (1 inside the spread, 2 at a best quote, 3 outside) and
-        ``trade_velocity``, the instrument's trades per second in the last minute. ``known_at`` is when the last of all
-        this is known.
+        whoever started the trade right. Besides, ``place`` (1 inside the spread, 2 at a best quote, 3 outside),
+        ``signed_volume`` (bought positive, sold negative) and ``trade_velocity``, the instrument's trades per second in
+        the last minute. ``known_at`` is when the last of all this is known.
 
     Examples
     --------
@@ -67,6 +67,7 @@ def trades(
         ft.price_improvement(),
         ft.inside_spread(),
         ft.effective_spread("price", "best_mid", "side").named("effective_spread", "effective_spread_bps"),
+        ft.signed_volume().named("signed_volume"),
         ft.trade_velocity("ts", window="1min"),
     ]
     later = []

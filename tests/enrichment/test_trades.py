@@ -91,6 +91,7 @@ def test_what_was_traded_and_last() -> None:
     frames = world()
     traded = enrichment.instruments()(**frames).set_index("symbol")
     assert traded["trades"].to_dict() == {"X": 4, "Y": 1}
+    assert traded["net_volume"].to_dict() == {"X": 1 + 2 - 4 + 8, "Y": -16}
     assert traded.loc["X", "vwap"] == (100 + 2 * 100.5 + 4 * 99.5 + 8 * 102) / 15
     market = enrichment.last_trades(enrichment.windows("30s"))(**frames)
     assert market["window_end"].tolist() == list(at(30, 60, 90))
