@@ -65,8 +65,11 @@ def cases(share: float, workers: int, out: Path) -> list[tuple[str, int, list[st
         command = ["-m", "data_generators", "all", *options, f"--workers={workers}", f"--format={format}"]
         found.append((f"all three to {format}", sum(sizes.values()), [*command, f"--out={out / format}"]))
     for name, rows in sizes.items():
+        # As many rows of wide quotes as of narrow ones: of fewer days, since each is a side of a quote.
         command = ["-m", "data_generators", name, f"--rows={rows}", f"--workers={workers}"]
         found.append((f"{name} to parquet", rows, [*command, f"--out={out / name}"]))
+        wide = [*command, "--profile=wide", f"--out={out / f'wide_{name}'}"]
+        found.append((f"wide {name} to parquet", rows, wide))
     for name in ("quotes", "securities"):
         for rows in (1_000_000, 10_000_000, 100_000_000):
             scaled = int(rows * share)

@@ -73,6 +73,13 @@ def lookup(short: bool) -> Rows:
     return bench_lookup.run(1_000, 5_000, 1) if short else bench_lookup.run()
 
 
+def books(short: bool) -> Rows:
+    """The book of twenty dealers after every quote, against Polars and DuckDB: best bid and offer, top five levels."""
+    from benchmarks import bench_books
+
+    return bench_books.run(5_000, 5_000) if short else bench_books.run()
+
+
 def on_dask(short: bool) -> Rows:
     """The same five steps on Dask, two worker processes, from Parquet to Parquet, against Polars from scan to sink."""
     from benchmarks import bench_dask
@@ -125,6 +132,7 @@ TABLES: tuple[Table, ...] = (
     asof_join,
     horizon_join,
     lookup,
+    books,
     flows,
     on_dask,
     modes,

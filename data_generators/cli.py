@@ -116,7 +116,7 @@ def quotes(
     withdrawn: Withdrawn = 0.0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write dealers' quotes (1.2 million by default)."""
+    """Write dealers' quotes (1.2 million by default, or 2.64 million wide one-sided rows)."""
     with _errors():
         faults = Faults(late, out_of_order, duplicate, crossed, malformed, sentinel, null_text, zero_size, withdrawn)
         _write(["quotes"], [out], [rows], seed, symbols, profile, format, partitions, workers, faults, overwrite)
@@ -182,7 +182,7 @@ def everything(
     workers: Workers = _CORES,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write all three, a folder each (12.2 million rows by default)."""
+    """Write all three, a folder each (12.2 million rows by default, 13.64 million wide ones)."""
     with _errors():
         rows = {"quotes": quotes_rows, "securities": securities_rows, "trades": trades_rows}
         needed = make_market(seed, symbols).universe.master_rows

@@ -19,10 +19,11 @@ _VOLATILITY_MEMORY = 0.05
 _VOLATILITY_OF_VOLATILITY = 0.6
 # Madhavan, Richardson and Roomans (1997): prices follow the unexpected part of the order flow.
 _IMPACT = 0.5
-_EXPECTED_SIGN = 0.5
+_EXPECTED_SIGN = 0.8
 # Lillo, Mike and Farmer (2005): large orders, split into pieces, make the signs of trades remember for long.
-_SHARE_OF_LARGE_ORDERS = 0.85
-_LARGE_ORDER_TAIL = 1.4
+_SHARE_OF_LARGE_ORDERS = 0.915
+_LARGE_ORDER_TAIL = 1.35
+_SMALLEST_ORDER = 9.0
 _LARGEST_ORDER = 2_000.0
 # How far dealers lean from the common price, as a share of their spread, and how long they remember it.
 _LEAN = 0.4
@@ -183,7 +184,7 @@ def simulate_day(
             order_left[i] -= 1
         else:
             order_sign[i] = BUY if uniform[event, 0] < 0.5 else SELL
-            pieces = uniform[event, 1] ** (-1 / _LARGE_ORDER_TAIL)
+            pieces = _SMALLEST_ORDER * uniform[event, 1] ** (-1 / _LARGE_ORDER_TAIL)
             order_left[i] = int(min(pieces, _LARGEST_ORDER)) - 1
         sign = order_sign[i]
         if uniform[event, 2] > _SHARE_OF_LARGE_ORDERS:

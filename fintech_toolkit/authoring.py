@@ -115,13 +115,15 @@ def tick_kernel(
     ----------
     reads : str or list of str
         The columns that the function takes after its state. A canonical name (``"price"``, ``"bid"``, …) is the column
-        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns. Of names
+        by default; ``"id:i8"`` has another dtype than float64; ``"*levels"`` stands for any number of columns, which
+        come as a tuple. Several of these come last, and each stands for as many columns as the others. Of names
         (``"dealer"``, ``"venue"``, ``"action:O"``) the function sees int64 keys, `MISSING` without a name, which a
         parameter that is a `Name` is compared with.
     gives : str or list of str
-        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise. With a parameter that is `Levels`,
-        ``"*bid"`` stands for as many columns ``bid_1``, ``bid_2``, … as that says: the function then takes a `row`
-        after its state and fills that, ``row.bid[0] = …``, instead of returning anything.
+        The columns that it returns, float64 unless ``"name:dtype"`` says otherwise; ``"*name"`` is an array of as many
+        as each variadic read has. With a parameter that is `Levels`, ``"*bid"`` stands for as many columns ``bid_1``,
+        ``bid_2``, … as that says: the function then takes a `row` after its state and fills that, ``row.bid[0] = …``,
+        instead of returning anything.
     kind : str
         ``"pair"`` for a kernel on the ticks of pairs.
     **declared

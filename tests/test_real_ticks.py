@@ -104,3 +104,41 @@ def test_trade_signs_agree_with_the_aggressor(
     # A rule that guesses would agree half of the time; the literature finds 75 to 93 %.
     assert shares["lee_ready"][0] > 0.75
     assert shares["lee_ready"][1] > 0.99
+
+
+def test_the_book_of_the_depth_updates_has_the_recorded_best(
+    real_data: Path, quotes: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Updates of the book come every 10 to 100 ms, quotes whenever they change: so most books agree with the quote
+    that stands when they come, and fewer quotes with the book that was known by then.
+    """
+    updates = pd.read_parquet(real_data / "market_ticks" / "depth.parquet").rename(columns=NAMES)
+    book = ft.Pipeline(ft.order_book(levels=1))(updates)
+    best = book[["symbol", "ts", "bid_1", "ask_1"]].groupby(["symbol", "ts"], sort=False).last().reset_index()
+
+    def share(joined: pd.DataFrame) -> float:
+        both = joined[["bid", "ask", "bid_1", "ask_1"]].notna().all(axis=1)
+        assert both.mean() > 0.99
+        same = (joined["bid_1"] == joined["bid"]) & (joined["ask_1"] == joined["ask"])
+        return float(same[both].mean())
+
+    of_books, of_quotes = share(ft.asof_join(best, quotes)), share(ft.asof_join(quotes, best))
+    with capsys.disabled():
+        print(f"\norder_book: {of_books:.1%} of its states have the best of the last recorded quote,", end=" ")
+        print(f"{of_quotes:.1%} of the quotes that of the last state", end="")
+    # What they were when a slow book of dicts, as below, had given the same for all updates.
+    assert of_books == pytest.approx(0.9979, abs=1e-4)
+    assert of_quotes == pytest.approx(0.6258, abs=1e-4)
+    sample = updates.iloc[:60_000][["symbol", "side", "price", "size"]]
+    slow: dict[tuple[str, str], dict[float, float]] = {}
+    for i, (symbol, side, price, size) in enumerate(
+        sample[["symbol", "side", "price", "size"]].itertuples(index=False)
+    ):
+        levels = slow.setdefault((symbol, side), {})
+        levels.pop(price, None)
+        if size > 0:
+            levels[price] = size
+        if i % 97 == 0:
+            bids, asks = (slow.get((symbol, each)) or {np.nan: 0.0} for each in ("BID", "ASK"))
+            row = book[["bid_1", "bid_size_1", "ask_1", "ask_size_1"]].iloc[i]
+            assert_array_equal(row, [max(bids), bids[max(bids)], min(asks), asks[min(asks)]])

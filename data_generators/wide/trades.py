@@ -232,7 +232,7 @@ def _money(
     marked = random.random(_ROWS) < 0.6
     benchmark_yield = master.numbers("benchmark_yield")
     code = pc.index_in(master.array("currency"), pa.array(_CURRENCIES)).to_numpy()
-    dollars = np.round(_DOLLARS[code] * np.exp(0.002 * generator(0, "fx", number).standard_normal(5))[code], 6)
+    dollars = np.round(_DOLLARS[code] * np.exp(0.002 * random.standard_normal(len(_DOLLARS)))[code], 6)
     foreign, net = code > 0, np.round(principal + interest + side * commission, 2)
     converted = foreign & (random.random(_ROWS) < 0.4)
     pairs = pa.array([f"{name}USD" for name in _CURRENCIES])
@@ -267,12 +267,15 @@ def _money(
 
 
 def _to_call(master: Lookup, price: Any, number: int) -> Any:
-    """Return the yields to the next call, and infinity where there is none in the next month or so."""
+    """Return the yields to the next call, and infinity where there is none that the market reckons with.
+
+    A price so far above that at the call says that nobody expects it.
+    """
     dates = master.numbers("next_call_date").astype("datetime64[D]")
     years = (dates - trading_date(number)).astype("timedelta64[D]").astype(float) / 365.25
-    can = ~np.isnat(dates) & (years > 0.1)
-    call_price = np.where(can, master.numbers("next_call_price"), 100.0)
-    found = yields_of(price, master.numbers("coupon"), np.where(can, years, 1.0), master.frequency(), call_price)
+    coupon, call_price = master.numbers("coupon"), np.nan_to_num(master.numbers("next_call_price"), nan=100.0)
+    can = ~np.isnat(dates) & (years > 0) & (price <= call_price + coupon * np.nan_to_num(years) / 2)
+    found = yields_of(price, coupon, np.where(can, years, 1.0), master.frequency(), call_price)
     return np.where(can, found, np.inf)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -70,6 +71,10 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
         "ask": mid + half,
         "best_bid": mid - half,
         "best_ask": mid + half,
+        "equity": mid,
+        "r": np.diff(mid, prepend=mid[:1]) / mid,
+        "mean": 10 * half,
+        "variance": 100 * (moves[3] - moves[0]),
         "price": np.round(np.where(at_mid, mid, mid + side * half), 2),
         "side": np.where(random.random(rows) < 0.1, random.choice([0.0, np.nan], rows), side),
         "low": mid + moves[0],
@@ -134,7 +139,8 @@ def ticks(
         known = market(len(own), random)
         # In the order of the columns: that of a set differs from process to process, and with it what a seed draws.
         for name in (name for name in result if name not in ("symbol", "ts")):
-            drawn = known[name] if name in known else values(name, dtypes[name], len(own), random)
+            role = re.sub(r"_\d+$", "", name)  # one of several columns of a variadic read
+            drawn = known[role] if role in known else values(role, dtypes[name], len(own), random)
             result[name][own] = drawn
     for name, dtype in dtypes.items():
         if name.endswith(NULLABLE):

@@ -3,6 +3,7 @@
 from fintech_toolkit.enrichment.books import book, depth, last_trades
 from fintech_toolkit.enrichment.discovery import dealer_mids, price_discovery
 from fintech_toolkit.enrichment.feeds import two_sided
+from fintech_toolkit.enrichment.folder import enrich_folder, read_enriched
 from fintech_toolkit.enrichment.limits import positions, spread_alerts, volume_alerts
 from fintech_toolkit.enrichment.market import Enrichment, dataflows, enrich
 from fintech_toolkit.enrichment.per_dealer import dealers, execution, quoting
@@ -20,6 +21,7 @@ __all__ = [
     "dealers",
     "depth",
     "enrich",
+    "enrich_folder",
     "execution",
     "instruments",
     "last_trades",
@@ -27,6 +29,7 @@ __all__ = [
     "price_discovery",
     "quotes",
     "quoting",
+    "read_enriched",
     "segments",
     "spread_alerts",
     "tight",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,15 @@ from fintech_toolkit.schema import Array, nanoseconds
 LATE_AFTER = "60s"
 """A row behind a newer one by at least this is late and rejected; one behind by less is put in its place."""
 
+NULL = "NULL"
+"""A text that feeds use for none."""
+ABOVE, BELOW = 1.0, 1000.0
+"""Between these a price is one: feeds use 0, 1 and 1000 to 1005 for none."""
+
 TIME = pa.timestamp("ns", tz="UTC")
 _TEXTS = ("symbol", "dealer", "cusip", "isin")
-_NUMBERS = ("bid", "ask", "bid_size", "ask_size", "price", "size")
+_PRICES = ("bid", "ask", "price", "clean_price")
+_NUMBERS = (*_PRICES, "bid_size", "ask_size", "size", "amount_issued")
 REQUIRED = {
     "quotes": ("symbol", "ts", "dealer", "bid", "ask"),
     "one-sided quotes": ("symbol", "ts", "dealer", "side", "price", "size"),
@@ -29,7 +35,7 @@ REQUIRED = {
     "trades": ("symbol", "ts", "dealer", "price", "size", "side"),
 }
 """The columns without which rows of a data set say nothing."""
-CHECKED = (*_TEXTS, "ts", *_NUMBERS, "side")
+CHECKED = (*_TEXTS, "ts", *_NUMBERS, "side", "action", "venue", "currency", "rating", "sector")
 """All columns that are looked at."""
 
 
@@ -81,11 +87,14 @@ class Checked:
         ``file``, ``row`` (from 0), ``reason``, and ``record``, the row as it came.
     reordered : ndarray of int
         Rows that came after a newer one and were put in their place.
+    notes : dict of str to int
+        What else of the rows that are taken is not as it should be, and in how many: what flows take as it is meant.
     """
 
     taken: pa.Table
     rejected: pa.Table
-    reordered: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    reordered: Array
+    notes: dict[str, int]
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -180,12 +189,38 @@ def check(table: pa.Table, name: str, file: str, before: Before = Before(), know
     moved = kept[behind[kept] > 0]
     if len(moved):
         kept = kept[np.argsort(_times(table)[kept], kind="stable")]
-    return Checked(table if len(kept) == table.num_rows and not len(moved) else table.take(kept), rejected, moved)
+    taken, notes = _noted(table if len(kept) == table.num_rows and not len(moved) else table.take(kept))
+    return Checked(taken, rejected, moved, notes)
+
+
+def _noted(taken: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Return rows with the texts ``NULL`` as missing, and how many these and other values are that mean none."""
+    notes = {}
+    for index, column in enumerate(taken.schema):
+        if pa.types.is_string(column.type):
+            null = pc.equal(taken[column.name], NULL).fill_null(False)
+            notes[f"{column.name} is the text {NULL}: missing"] = pc.sum(null).as_py() or 0
+            if notes[f"{column.name} is the text {NULL}: missing"]:
+                values = pc.if_else(null, pa.scalar(None, pa.string()), taken[column.name])
+                taken = taken.set_column(index, column, values)
+    for column in _NUMBERS:
+        if column in taken.column_names:
+            values = _numbers(taken[column])
+            if column in _PRICES:
+                notes[f"{column} is a sentinel: none"] = int(np.count_nonzero(_is_sentinel(values)))
+            else:
+                notes[f"{column} is 0: none"] = int(np.count_nonzero(values == 0))
+    if "action" in taken.column_names:
+        notes["action is DELETE: withdrawn"] = pc.sum(pc.equal(taken["action"], "DELETE")).as_py() or 0
+    return taken, {note: count for note, count in notes.items() if count}
 
 
 def _faults(table: pa.Table, name: str, before: Before, known: Known, behind: Array) -> Iterator[tuple[str, Array]]:
     """Yield the reasons for which rows are rejected, and where."""
     yield "symbol missing", _blank(table["symbol"])
+    for column, length in (("cusip", 9), ("isin", 12)):
+        if column in table.column_names:
+            yield f"{column} with a wrong check digit", has_wrong_check_digit(table[column], length)
     if name == "securities":
         yield "duplicate of the row before", _repeated(table, ("symbol",), before)
         yield from _faults_of_securities(table, before)
@@ -198,15 +233,22 @@ def _faults(table: pa.Table, name: str, before: Before, known: Known, behind: Ar
     yield "out of order: an earlier file holds a newer row", (behind > 0) & (times < before.newest)
     yield "dealer missing", _blank(table["dealer"])
     kind = kind_of(name, table.column_names)
-    prices = {"quotes": ("bid", "ask"), "trades": ("price",)}
-    for column in prices.get(kind, ()):
-        yield f"{column} missing", ~np.isfinite(_numbers(table[column]))
+    stands = np.ones(table.num_rows, bool)
+    if kind == "one-sided quotes" and "action" in table.column_names:
+        stands = ~_array(pc.equal(table["action"], "DELETE").fill_null(False))  # what is withdrawn needs no price
+    for column in ("bid", "ask") if kind == "quotes" else ("price",):
+        price = _numbers(table[column])
+        yield f"{column} missing", ~np.isfinite(price) & stands
+        if kind != "one-sided quotes":  # of these it takes the quote away that stood
+            for sentinel in np.unique(price[_is_sentinel(price)]):
+                yield f"{column} is {sentinel:g}", price == sentinel
     for column in ("bid_size", "ask_size", "size"):
         if column in table.column_names:
             yield f"{column} negative", _numbers(table[column]) < 0
     if kind == "quotes":
         yield "crossed: bid above ask", _numbers(table["bid"]) > _numbers(table["ask"])
     if kind == "trades":
+        yield "size is 0", _numbers(table["size"]) == 0
         side = _numbers(table["side"])
         yield "side neither 1, -1 nor 0", ~(np.isnan(side) | np.isin(side, (-1, 0, 1)))
     if known.symbols is not None:
@@ -219,9 +261,6 @@ def _faults_of_securities(table: pa.Table, before: Before) -> Iterator[tuple[str
     codes = pd.Series(_array(table["symbol"].combine_chunks().dictionary_encode().indices, zero_copy_only=False))
     elsewhere = _isin(table["symbol"], pa.array(sorted(before.taken), pa.string()))
     yield "symbol of an earlier security", codes.duplicated().to_numpy() | elsewhere
-    for column, length in (("cusip", 9), ("isin", 12)):
-        if column in table.column_names:
-            yield f"{column} with a wrong check digit", has_wrong_check_digit(table[column], length)
 
 
 _NEVER = int(np.iinfo(np.int64).min)
@@ -252,8 +291,13 @@ def _numbers(values: pa.ChunkedArray) -> Array:
     return _array(values.cast(pa.float64()).fill_null(np.nan))
 
 
+def _is_sentinel(price: Array) -> Array:
+    wrong: Array = (price <= ABOVE) | (price >= BELOW)
+    return wrong
+
+
 def _blank(values: pa.ChunkedArray) -> Array:
-    return _array(pc.equal(pc.utf8_trim_whitespace(values), "").fill_null(True))
+    return _array(pc.is_in(pc.utf8_trim_whitespace(values), value_set=pa.array(["", NULL, None])))
 
 
 def _isin(values: pa.ChunkedArray, known: pa.Array) -> Array:

@@ -28,19 +28,24 @@ def enrich(
     explain: Annotated[bool, typer.Option("--explain", help="Show how it would run, and compute nothing.")] = False,
 ) -> None:
     """Enrich quotes, securities and trades, and write Parquet, rejected rows and a summary."""
-    from fintech_toolkit.enrichment.folder import enrich_folder
+    from fintech_toolkit.enrichment.folder import enrich_folder, read_enriched
     from fintech_toolkit.enrichment.plans import explain_folder
+    from fintech_toolkit.enrichment.report import Report
 
     if workers is not None and scheduler != "local":
         raise ParameterError(
             "--workers starts processes on this machine; leave it out with the address of a scheduler."
         )
     if explain:
-        for name, plan in explain_folder(folder, every=every).items():
-            typer.echo(f"== {name} ==\n{plan}\n")
+        typer.echo(explain_folder(folder, every=every))
         return
-    with _client(scheduler, workers) as client, _bars() as progress:
-        summary = enrich_folder(folder, out, client, every=every, progress=progress)
+    try:
+        with _client(scheduler, workers) as client, _bars() as progress:
+            summary = enrich_folder(folder, out, client, every=every, progress=progress)
+            Report(read_enriched(out)[0], summary.inputs).save(out / "report.html")
+    except KeyboardInterrupt:
+        typer.echo("interrupted: finished files are kept; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
     _show(summary, out)
 
 
@@ -91,8 +96,11 @@ def _show(summary: Any, out: Path) -> None:
     console.print(rows)
     for name, each in summary.inputs.items():
         for reason, count in sorted(each.reasons.items()):
-            console.print(f"  {count:,} {name}: {reason}", highlight=False, soft_wrap=True)
+            console.print(f"  {count:,} {name} rejected: {reason}", highlight=False, soft_wrap=True)
+        for note, count in sorted(each.notes.items()):
+            console.print(f"  {count:,} {name} taken: {note}", highlight=False, soft_wrap=True)
     written = ", ".join(f"{rows:,} {name}" for name, rows in summary.outputs.items())
+    console.print(f"report: {out / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"in = out + rejected; written to {out}: {written}", highlight=False, soft_wrap=True)
     if summary.found:
         console.print(f"{summary.found} files were there already", highlight=False, soft_wrap=True)

@@ -33,8 +33,8 @@ from fintech_toolkit.enrichment.intake import (
     write_rows,
     write_text,
 )
-from fintech_toolkit.enrichment.market import dataflows
-from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed
+from fintech_toolkit.enrichment.market import Enrichment
+from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed, flows_for
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.nodes import Node, Source
 
@@ -73,10 +73,10 @@ def enrich_folder(
 ) -> Summary:
     """Enrich the files of a folder on Dask, and write what comes out as Parquet.
 
-    First each file is parted into rows that are taken and rows that are rejected. Then the flows of `dataflows` run one
-    after the other, over what was taken and what the earlier ones wrote. Every file takes its name when it is whole,
-    and the manifest comes last: the same call goes on where an earlier one was cut off, and gives the same bytes, on
-    however many workers.
+    First each file is parted into rows that are taken and rows that are rejected. Then the flows of
+    `fintech_toolkit.enrichment.dataflows` run one after the other, over what was taken and what the earlier ones wrote.
+    Every file takes its name when it is whole, and the manifest comes last: the same call goes on where an earlier one
+    was cut off, and gives the same bytes, on however many workers.
 
     Parameters
     ----------
@@ -101,8 +101,21 @@ def enrich_folder(
     FintechToolkitError
         If a file cannot be used, a column is missing or of another type, `out` holds something else, or the disk is
         full. What was finished is kept.
+
+    Examples
+    --------
+    >>> import data_generators, tempfile
+    >>> from distributed import Client
+    >>> from fintech_toolkit.enrichment import enrich_folder
+    >>> folder = tempfile.mkdtemp()
+    >>> for name in ("quotes", "securities", "trades"):
+    ...     _ = data_generators.write(name, f"{folder}/market/{name}", 500, symbols=8)
+    >>> with Client(processes=False, dashboard_address="127.0.0.1:0") as client:
+    ...     summary = enrich_folder(f"{folder}/market", f"{folder}/enriched", client)
+    >>> summary.inputs["quotes"].rows, summary.outputs["quotes"]
+    (500, 500)
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = Path(folder), Path(out).absolute()  # workers may stand elsewhere
     files = {name: files_of(folder, name) for name in NAMES}
     plan = {
         "every": every,
@@ -112,16 +125,23 @@ def enrich_folder(
     if done is not None:
         return done
     run = _Run(out, client, progress)
-    needed = columns_needed({name: each[0].empty().column_names for name, each in files.items()}, every=every)
+    columns = {name: each[0].empty().column_names for name, each in files.items()}
+    flows = flows_for(columns["quotes"], every)
+    needed = columns_needed(columns, flows)
     files = {name: [replace(file, columns=tuple(needed[name])) for file in each] for name, each in files.items()}
     inputs = _take_in(files, out, now, run)
-    outputs = {name: _write(name, flow, out, run) for name, flow in dataflows(every=every).items()}
-    _check_counts(inputs, outputs, every)
+    outputs = {name: _write(name, flow, out, run) for name, flow in flows.items()}
+    _check_counts(inputs, outputs, flows)
     summary = Summary(inputs, outputs, run.found)
     write_text(out / MANIFEST, json.dumps({"plan": plan, **asdict(summary)}, indent=1))
-    (out / PLAN).unlink()
-    shutil.rmtree(out / TAKEN)
+    _clear(out)
     return summary
+
+
+def _clear(out: Path) -> None:
+    """Remove what was needed to go on only."""
+    (out / PLAN).unlink(missing_ok=True)
+    shutil.rmtree(out / TAKEN, ignore_errors=True)
 
 
 def _stamp(file: File) -> list[int]:
@@ -141,13 +161,14 @@ def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
     except OSError as error:
         raise DataError(f"{out} cannot be made: {error.strerror}.") from error
     names = {path.name for path in out.iterdir()}
-    for name in {MANIFEST, PLAN} & names:
-        held = json.loads((out / name).read_text())
+    last = MANIFEST if MANIFEST in names else PLAN
+    if last in names:
+        held = json.loads((out / last).read_text())
         if held["plan"] != plan:
             raise DataError(f"{out} holds what came of other files or windows; choose another folder, or remove it.")
-        if name == MANIFEST:
-            inputs = {name: Taken(**taken) for name, taken in held["inputs"].items()}
-            return 0, Summary(inputs, held["outputs"], sum(1 for _ in out.rglob("*.parquet")))
+        if last == MANIFEST:
+            _clear(out)
+            return 0, _summary(held, out)
         for path in out.rglob(".*"):
             if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):  # what a killed process had not finished
                 path.unlink()
@@ -157,6 +178,29 @@ def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
     now = time.time_ns()
     write_text(out / PLAN, json.dumps({"plan": plan, "now": now}))
     return now, None
+
+
+def read_enriched(out: str | Path) -> tuple[Enrichment, Summary]:
+    """Return what `enrich_folder` wrote: the frames, on Dask, and what the run did.
+
+    Raises
+    ------
+    DataError
+        If the folder is not one that a run finished.
+    """
+    try:
+        held = json.loads((Path(out) / MANIFEST).read_text())
+    except OSError as error:
+        raise DataError(
+            f"{out} holds no finished run ({error.strerror}); run `fintech-toolkit enrich` first."
+        ) from error
+    frames = {name: ft.source(name).dask(**{name: str(Path(out) / name)}) for name in held["outputs"]}
+    return Enrichment(**frames), _summary(held, out)
+
+
+def _summary(held: Mapping[str, Any], out: str | Path) -> Summary:
+    inputs = {name: Taken(**taken) for name, taken in held["inputs"].items()}
+    return Summary(inputs, held["outputs"], sum(1 for _ in Path(out).glob("*/part-*.parquet")))
 
 
 class _Run:
@@ -242,10 +286,10 @@ def _schema(empty: pd.DataFrame, paths: Collection[str]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _check_counts(inputs: Mapping[str, Taken], outputs: Mapping[str, int], every: str) -> None:
+def _check_counts(inputs: Mapping[str, Taken], outputs: Mapping[str, int], flows: Mapping[str, ft.Flow]) -> None:
     """Raise unless every row that came in went out or was rejected."""
     wrong = [name for name, each in inputs.items() if each.rows != each.taken + sum(each.reasons.values())]
-    for name, flow in dataflows(every=every).items():
+    for name, flow in flows.items():
         first = _rows_of(flow.node)
         if first is not None and first in inputs and outputs[name] != inputs[first].kept:
             wrong.append(name)

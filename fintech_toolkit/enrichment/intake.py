@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _MANIFEST, _UNFINISHED = "_manifest.json", "_plan.json"
 
 @dataclass(frozen=True)
 class File:
-    """A file of a data set: the data set's name, the path, and the columns that are read of it.
+    """A file of a data set: the data set's name, the path, its place among the files, and the columns that are read.
 
     Attributes
     ----------
@@ -40,12 +40,13 @@ class File:
     name: str
     path: str
     called: str
+    number: int
     columns: tuple[str, ...] | None = None
 
     @property
     def part(self) -> str:
         """What files of its rows are called, without an ending."""
-        return Path(self.path).name.partition(".")[0]
+        return f"part-{self.number:05d}"
 
     @property
     def is_csv(self) -> bool:
@@ -88,12 +89,8 @@ def files_of(folder: Path, name: str) -> list[File]:
         raise DataError(f"{folder} is no folder; give one that holds {', '.join(NAMES)}, a folder each.")
     found = Files(folder / name)
     _check_manifest(folder / name)
-    # Symlinks stay what they are: a file is called as it was given.
-    files = [File(name, path, str(Path(path).relative_to((folder / name).absolute().parent))) for path in found.paths]
-    doubled = [file.called for file in files if [other.part for other in files].count(file.part) > 1]
-    if doubled:
-        raise DataError(f"{', '.join(doubled[:2])}: files of one data set need names of their own.")
-    return files
+    root = os.path.abspath(folder)
+    return [File(name, path, os.path.relpath(path, root), number) for number, path in enumerate(found.paths)]
 
 
 def _check_manifest(folder: Path) -> None:
@@ -222,6 +219,8 @@ class Taken:
         instruments), and those that were put in their place.
     reasons : dict of str to int
         The rejected rows by reason.
+    notes : dict of str to int
+        What else of the rows that were taken was not as it should be, and in how many.
     symbols : list of str
         Of a reference, what was kept.
     """
@@ -231,20 +230,24 @@ class Taken:
     kept: int
     reordered: int
     reasons: dict[str, int]
+    notes: dict[str, int]
     symbols: list[str]
 
 
 def total(parts: Sequence[Taken]) -> Taken:
     """Return the sums over the files of a data set."""
     reasons: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
     for part in parts:
         reasons.update(part.reasons)
+        notes.update(part.notes)
     return Taken(
         sum(part.rows for part in parts),
         sum(part.taken for part in parts),
         sum(part.kept for part in parts),
         sum(part.reordered for part in parts),
         dict(reasons),
+        dict(notes),
         [],
     )
 
@@ -269,7 +272,13 @@ def take_in(file: File, out: Path, before: Before, known: Known) -> Taken:
     write_rows(kept, parts / f"{file.part}.parquet")
     symbols = kept["symbol"].to_pylist() if is_reference else []
     found = Taken(
-        table.num_rows, checked.taken.num_rows, kept.num_rows, len(checked.reordered), checked.reasons, symbols
+        table.num_rows,
+        checked.taken.num_rows,
+        kept.num_rows,
+        len(checked.reordered),
+        checked.reasons,
+        checked.notes,
+        symbols,
     )
     write_text(done, json.dumps(vars(found)))
     return found
@@ -286,22 +295,21 @@ def write_rows(table: pa.Table, path: Path) -> None:
     DataError
         If it cannot be written.
     """
-    with _told():
+    try:
         write_table(table.replace_schema_metadata(None), path)
+    except DataError as error:
+        raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all; errors are those of `write_rows`."""
-    with _told():
-        try:
-            write_whole(path, lambda aside: aside.write_text(text))
-        except OSError as error:
-            raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
+    """Write a text whole or not at all.
 
-
-@contextmanager
-def _told() -> Iterator[None]:
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
     try:
-        yield
-    except DataError as error:
-        raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
+        write_whole(path, lambda aside: aside.write_text(text))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error

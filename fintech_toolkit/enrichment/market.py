@@ -15,6 +15,7 @@ from fintech_toolkit.enrichment.per_dealer import dealers, execution, quoting
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
+from fintech_toolkit.errors import FintechToolkitError
 from fintech_toolkit.frames.views import is_dask, sort_of
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def enrich(quotes: Any, securities: Any, trades: Any, *, every: str = "5min", ma
     Raises
     ------
     FintechToolkitError
-        If something is wrong with a column or a row; the message says in which node of which flow.
+        If something is wrong with a column or a row; the message says in which node of which flow. Of Dask frames, with
+        rows, when they are computed.
 
     Examples
     --------
@@ -140,6 +142,9 @@ def enrich(quotes: Any, securities: Any, trades: Any, *, every: str = "5min", ma
     names = list(quotes.columns) if is_dask(quotes) else inputs_of({"quotes": quotes})["quotes"].names
     made = {}
     for name, flow in dataflows(every=every, max_age=max_age, wide=feeds.is_one_sided(names)).items():
-        made[name] = flow(**{source: frames[source] for source in flow.sources})
+        try:
+            made[name] = flow(**{source: frames[source] for source in flow.sources})
+        except FintechToolkitError as error:
+            raise type(error)(f"In the flow of {name}: {error}") from error
         frames[f"enriched_{name}"] = made[name]
     return Enrichment(**made)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fintech_toolkit as ft
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import windows_by
 
+COSTS = ("effective_spread_bps", "realized_bps_1min", "markout_bps_1min", "improvement_bps")
 FIGURES = ("quotes_per_second", "time_at_best", "quotes_at_best", "uptime", "response_time")
 
 
@@ -61,7 +64,7 @@ def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     -------
     Flow
         For each window of a dealer the number of instruments and of quotes, and of the other columns of `quoting` the
-        mean over instruments.
+        mean over instruments. Quotes without a dealer are those of a dealer without name, who has no figures.
 
     Examples
     --------
@@ -71,10 +74,12 @@ def dealers(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     >>> int(enrichment.dealers()(**market)["quotes"].sum())
     500
     """
-    means = {name: (name, "mean") for name in ("mean_spread_bps", *FIGURES)}
-    by_instrument = quoting(every) if over is None else over
-    windows = by_instrument.window(every, symbol="dealer")
-    return windows.agg(instruments=("symbol", "count"), quotes=("quotes", "sum"), **means)
+    done: dict[str, Any] = {
+        "instruments": ("symbol", "count"),
+        "quotes": ("quotes", "sum"),
+        **{name: (name, "mean") for name in ("mean_spread_bps", *FIGURES)},
+    }
+    return windows_by(("dealer",), every, quoting(every) if over is None else over, done)
 
 
 def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
@@ -90,23 +95,21 @@ def execution(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     Returns
     -------
     Flow
-        For each window of a dealer and a venue the number of trades, volume, ``cost_bps``, what a trade cost its client
-        against the mid on average, ``improvement_bps``, by how much it was better than the best quote, and
-        ``markout_bps_1min``, by how much the mid moved the client's way in the minute after it.
+        For each window of a dealer and a venue the number of trades, volume, and on average, in basis points,
+        ``effective_spread_bps`` (twice what a client paid against the mid), ``realized_bps_1min`` (what was left of it
+        a minute later), ``markout_bps_1min`` and ``improvement_bps`` (see `trades`).
 
     Examples
     --------
     >>> import data_generators
     >>> from fintech_toolkit import enrichment
     >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities", "trades")}
-    >>> bool((enrichment.execution()(**market)["markout_bps_0s"].dropna() <= 0).mean() > 0.9)
+    >>> bool((enrichment.execution()(**market)["effective_spread_bps"].dropna() >= 0).all())
     True
     """
     done = {
         "trades": ("price", "count"),
         "volume": ("size", "sum"),
-        "markout_bps_0s": ("markout_bps_0s", "mean"),
-        "improvement_bps": ("improvement_bps", "mean"),
-        "markout_bps_1min": ("markout_bps_1min", "mean"),
+        **{name: (name, "mean") for name in COSTS},
     }
     return windows_by(("dealer", "venue"), every, trades() if over is None else over, done)

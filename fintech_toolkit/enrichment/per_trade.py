@@ -42,10 +42,12 @@ def trades(
     -------
     Flow
         All rows of trades come out, in their order, with the best quotes as of the trade (those at the very time of it
-        included); ``improvement``, ``place`` (1 inside the spread, 2 at a best quote, 3 outside), ``cost_bps`` (what
-        it cost against the mid: half the effective spread), the instrument's ``trade_velocity`` (trades per second in
-        the last minute), and for each horizon the ``best_mid_…`` then and the ``markout_bps_…`` (half the realised
-        spread, with a minus). ``known_at`` is when the last of these is known.
+        included). In the unit of the prices and, as ``…_bps``, in basis points: ``improvement`` and
+        ``effective_spread``; for each horizon, such as 1s, ``best_mid_1s``, the best mid then, ``realized_1s``, the
+        spread that was left with that mid instead of the one at the trade, and ``markout_1s``, by how much it proved
+        whoever started the trade right. Besides, ``place`` (1 inside the spread, 2 at a best quote, 3 outside),
+        ``signed_volume`` (bought positive, sold negative) and ``trade_velocity``, the instrument's trades per second in
+        the last minute. ``known_at`` is when the last of all this is known.
 
     Examples
     --------
@@ -64,17 +66,19 @@ def trades(
     against_best = [
         ft.price_improvement(),
         ft.inside_spread(),
-        ft.markout("price", "best_mid", "side").named("markout_0s", "markout_bps_0s"),
+        ft.effective_spread("price", "best_mid", "side").named("effective_spread", "effective_spread_bps"),
+        ft.signed_volume().named("signed_volume"),
         ft.trade_velocity("ts", window="1min"),
     ]
-    later = [
-        ft.markout("price", f"best_mid_{after}", "side").named(f"markout_{after}", f"markout_bps_{after}")
-        for after in horizons
-    ]
+    later = []
+    for after in horizons:
+        mid = f"best_mid_{after}"
+        realized = ft.effective_spread("price", mid, "side").named(f"realized_{after}", f"realized_bps_{after}")
+        later += [realized, ft.markout("price", mid, "side").named(f"markout_{after}", f"markout_bps_{after}")]
     return (
         (ft.source("trades") if done is None else done)
         .asof_join(standing, tolerance=tolerance)
-        .horizon_join(standing, offsets=list(horizons), select=["best_mid"], left_on="ts", tolerance=tolerance)
+        .horizon_join(standing, offsets=list(horizons), select=["best_mid"], tolerance=tolerance)
         .pipe(*against_best, *later)
         .join(ft.source("securities"), on="symbol", how="left", select=list(fields))
     )

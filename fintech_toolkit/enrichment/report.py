@@ -22,6 +22,8 @@ from fintech_toolkit.frames.views import is_dask, sort_of
 PLACES = {1.0: "inside", 2.0: "at the best", 3.0: "outside"}
 """What the numbers in ``place`` say: where a trade was done, seen from the best quotes."""
 _MARKOUT = "markout_bps_"
+_COUNTED = ("dealer", "venue", "ts", "window_end", "trades", "volume", "known_at")
+"""What of the execution by venue is no mean over trades."""
 _MOST = 10
 _COLORS = (*LINES, ABOVE, BELOW, DOTS)
 _LOOK: dict[str, Any] = {"height": 300, "responsive": True, "grid": True}
@@ -66,6 +68,7 @@ class Report:
         self._book(enriched.windows, enriched.depth)
         self._dealers(enriched.dealers)
         self._trades(enriched.trades, enriched.execution)
+        self.plots = {name: plot for name, plot in self.plots.items() if plot is not None}
         instruments = _pandas(enriched.instruments, ["symbol", "trades", "volume"])
         traded = instruments.groupby("symbol", observed=True)[["trades", "volume"]].sum()
         self.tables["busiest instruments"] = traded.nlargest(_MOST, "volume")
@@ -86,7 +89,8 @@ class Report:
         DataError
             If it cannot be written.
         """
-        script, drawn = components([hv.render(plot, backend="bokeh") for plot in self.plots.values()])
+        models = [hv.render(plot, backend="bokeh") for plot in self.plots.values()]
+        script, drawn = components(models) if models else ("", ())
         # Not all that `Resources.render` gives: Panel adds what comes from a server.
         library = Resources(mode="inline", components=["bokeh"]).js_raw
         head = "".join(f"<script>{text}</script>" for text in library)
@@ -141,7 +145,12 @@ class Report:
         busiest = frame.groupby("symbol", observed=True)["quotes"].sum().idxmax()
         best = frame[frame["symbol"] == busiest].rename(columns={"best_bid": "bid", "best_ask": "ask"})
         self.plots["best bid and offer"] = _line(
-            best, ["bid", "ask"], title=f"Best bid and offer of {busiest}", ylabel="price", color=[ABOVE, BELOW]
+            best,
+            ["bid", "ask"],
+            title=f"Best bid and offer of {busiest}",
+            ylabel="price",
+            color=[ABOVE, BELOW],
+            group_label="side",
         )
         sides = [f"{side}_" for side in ("bid", "ask")]
         names = [name for name in _columns(depth) if name.startswith(tuple(sides))]
@@ -182,21 +191,16 @@ class Report:
         """Where trades were done, how the market moved after them, and the same by venue."""
         markouts = [name for name in _columns(trades) if name.startswith(_MARKOUT)]
         frame = _pandas(trades, ["place", *markouts])
-        places = frame["place"].map(PLACES).fillna("no quote").value_counts(normalize=True)
-        shares = places.reindex([*PLACES.values(), "no quote"], fill_value=0.0).rename("share").reset_index()
-        self.plots["trade quality"] = _bar(
-            shares, x="place", y="share", title="Trades, seen from the best quotes", ylabel="share of trades"
-        )
-        after = frame[markouts].mean().rename("markout").rename_axis("after").reset_index()
-        after["after"] = after["after"].str.removeprefix(_MARKOUT)
-        self.plots["markouts"] = _bar(
-            after,
-            x="after",
-            y="markout",
-            title="How the mid moves the client's way after a trade",
-            ylabel="basis points",
-        )
-        figures = ["markout_bps_0s", "improvement_bps", "markout_bps_1min"]
+        if len(frame):
+            places = frame["place"].map(PLACES).fillna("no quote").value_counts(normalize=True)
+            shares = places.reindex([*PLACES.values(), "no quote"], fill_value=0.0).rename("share").reset_index()
+            title = "Trades, seen from the best quotes"
+            self.plots["trade quality"] = _bar(shares, x="place", y="share", title=title, ylabel="share of trades")
+            after = frame[markouts].mean().rename("markout").rename_axis("after").reset_index()
+            after["after"] = after["after"].str.removeprefix(_MARKOUT)
+            title = "How the mid moves the client's way after a trade"
+            self.plots["markouts"] = _bar(after, x="after", y="markout", title=title, ylabel="basis points")
+        figures = [name for name in _columns(execution) if name not in _COUNTED]
         done = _pandas(execution, ["venue", "trades", "volume", *figures])
         weighted = done[figures].mul(done["trades"], axis=0).where(done[figures].notna())
         weights = done[figures].notna().mul(done["trades"], axis=0)
@@ -219,7 +223,7 @@ def _rows(inputs: Mapping[str, Taken]) -> dict[str, pd.DataFrame]:
     }
     why = [(name, reason, count) for name, each in inputs.items() for reason, count in sorted(each.reasons.items())]
     rejected = pd.DataFrame(why, columns=["data set", "reason", "rows"]).set_index(["data set", "reason"])
-    return {"rows": pd.DataFrame(rows).T, "rejected rows": rejected}
+    return {"rows": pd.DataFrame(rows).T.rename_axis("data set"), "rejected rows": rejected}
 
 
 def _columns(frame: Any) -> list[str]:
@@ -239,13 +243,17 @@ def _pandas(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _line(frame: pd.DataFrame, y: Any, **options: Any) -> Any:
+    """Draw columns over time; nothing, if there is no row."""
     import hvplot.pandas  # noqa: F401 - gives frames their hvplot
 
     told = {"xlabel": "time (UTC)", "color": list(_COLORS), "legend": "right", **_LOOK, **options}
-    return frame.sort_values("ts", kind="stable").hvplot.line(x="ts", y=y, **told).opts(toolbar=None)
+    drawn = frame.sort_values("ts", kind="stable").hvplot.line
+    return drawn(x="ts", y=y, **told).opts(toolbar=None) if len(frame) else None
 
 
 def _bar(frame: pd.DataFrame, **options: Any) -> Any:
+    """Draw bars; nothing, if there is no row."""
     import hvplot.pandas  # noqa: F401
 
-    return frame.hvplot.bar(**{"color": LINES[0], "yformatter": "%.4g", **_LOOK, **options}).opts(toolbar=None)
+    told = {"color": LINES[0], "yformatter": "%.4g", **_LOOK, **options}
+    return frame.hvplot.bar(**told).opts(toolbar=None) if len(frame) else None

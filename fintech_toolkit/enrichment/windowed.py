@@ -140,7 +140,8 @@ def instruments(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
     Returns
     -------
     Flow
-        For each window of an instrument the number of trades, volume, volume-weighted and last price, and mean cost.
+        For each window of an instrument the number of trades, volume, ``net_volume`` (bought less sold),
+        volume-weighted and last price, and the mean ``improvement_bps``.
 
     Examples
     --------
@@ -156,6 +157,7 @@ def instruments(every: str = "1D", over: ft.Flow | None = None) -> ft.Flow:
         .agg(
             trades=("price", "count"),
             volume=("size", "sum"),
+            net_volume=("signed_volume", "sum"),
             vwap=ft.vwap("price", "size"),
             last=("price", "last"),
             improvement_bps=("improvement_bps", "mean"),

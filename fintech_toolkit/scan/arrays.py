@@ -221,7 +221,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
     kernel = kernel.variant(keywords)
     plain = keywords.keys() <= kernel.keywords.keys() and columns and ARRAYS.issuperset(map(type, columns))
-    if plain and (result := at_once(kernel, columns, keywords)) is not None:
+    if plain and "ts" not in kernel.reads and (result := at_once(kernel, columns, keywords)) is not None:
         return result
     keywords = dict(keywords)
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)

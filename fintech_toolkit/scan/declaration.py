@@ -205,9 +205,14 @@ class Kernel:
         """The names of what it reads, as its function takes them."""
         return tuple(column.name for column in self.inputs)
 
+    @cached_property
+    def groups(self) -> int:
+        """How many variadic reads it has; each stands for as many columns as the others."""
+        return sum(column.variadic for column in self.inputs)
+
     def input_columns(self, width: int) -> list[TypedColumn]:
-        """Return the columns that it reads, `width` of them through its variadic read."""
-        return [*self.inputs[:-1], *self.inputs[-1:] * width] if self.variadic else list(self.inputs)
+        """Return the columns that it reads, `width` of them through each variadic read."""
+        return [column for column in self.inputs for _ in range(width if column.variadic else 1)]
 
     def input_names(self, width: int) -> list[str]:
         """Return the names of the columns that it reads."""
@@ -226,7 +231,7 @@ class Kernel:
         """Return how many columns a starred one stands for, where so many are read and these parameters are given."""
         if self.levels is not None:
             return int(self.levels.check(given.get(self.levels.name, self.levels.default)))
-        return max(columns - len(self.reads) + 1, 1) if self.variadic else 0
+        return max((columns - len(self.inputs) + self.groups) // self.groups, 1) if self.variadic else 0
 
     def output_columns(self, width: int) -> list[tuple[str, np.dtype[Any]]]:
         """Return the names and dtypes of the columns it gives; levels are counted from 1."""
@@ -352,6 +357,9 @@ class Kernel:
         rest = list(columns[len(names) :])
         if self.variadic and not rest:
             raise ColumnError(f"{self.name} needs at least one column.")
+        if self.variadic and len(rest) % self.groups:
+            reads = ", then of ".join(map(str, self.inputs[-self.groups :]))
+            raise ColumnError(f"{self.name} needs as many columns of {reads}; got {len(rest)} columns for these.")
         return [bound[name] for name in names] + rest
 
     def step(self, *columns: str, **keywords: Any) -> Step:

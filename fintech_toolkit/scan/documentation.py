@@ -106,8 +106,13 @@ def document(kernel: Kernel) -> str:
     lines += ["", "Returns", "-------"]
     for column, (name, dtype) in zip(kernel.outputs, kernel.output_columns(1), strict=True):
         lines.append(f"{name} : {dtype}")
-        if column.variadic and kernel.levels is not None:
-            lines.append(_indented(f"and so on, as many as `{kernel.levels.name}`"))
+        if column.variadic:
+            many = (
+                "one for each column of a variadic read"
+                if kernel.levels is None
+                else f"as many as `{kernel.levels.name}`"
+            )
+            lines.append(_indented(f"and so on, {many}"))
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
     lines += ["", "Other Parameters", "----------------"]

@@ -115,7 +115,7 @@ class LoopSource:
             "by_time": str(by_time),
         }
         values = [f"{x}[i]" for x in self.inputs]
-        fixed = len(kernel.reads) - kernel.variadic
+        fixed = len(kernel.reads) - kernel.groups
         self.filled = [
             f"row.{column.name}[{j}]" if column.variadic else f"row.{column.name}"
             for column in (kernel.outputs if kernel.levels else ())
@@ -123,7 +123,9 @@ class LoopSource:
         ]
         self.row = "    row = new_row()\n" if self.filled else ""
         # A trailing comma keeps a single column a tuple.
-        self.values = values[:fixed] + ([f"({', '.join(values[fixed:])},)"] if kernel.variadic else [])
+        self.values = values[:fixed]
+        for j in range(fixed, len(values), max(width, 1)):
+            self.values.append(f"({', '.join(values[j : j + width])},)")
 
     def call(self, function: Callable[..., Any], role: str, positional: Iterable[str]) -> str:
         return f"{role}({_arguments(function, positional, self.named)})"
@@ -151,6 +153,8 @@ class LoopSource:
         if self.filled:
             stored = [f"{o}[i] = {value}" for o, value in zip(self.outputs, self.filled, strict=True)]
             return "\n".join([result, *stored])
+        if self.kernel.outputs[0].variadic:
+            return "\n".join([f"given = {result}", *(f"{o}[i] = given[{j}]" for j, o in enumerate(self.outputs))])
         return f"{', '.join(f'{o}[i]' for o in self.outputs)} = {result}"
 
     def tick(self) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import enrichment
@@ -144,3 +144,17 @@ def test_windows_end_with_what_stands_and_not_with_what_stood() -> None:
     assert (windows["locked"].tolist(), windows["crossed"].tolist()) == ([1, 0], [2, 0])
     # 2, 1.5, 1, 1, 0, -0.5, -0.5, 1 for a second each, and then no complete quote: the last one is taken to stand.
     assert windows["tw_spread"].iloc[0] == pytest.approx((2 + 1.5 + 1 + 1 + 0 - 0.5 - 0.5 + 1 + 1) / 9)
+
+
+def test_what_windows_measure_by_hand() -> None:
+    """Of 0 to 5, 5 to 10 and 10 to 15 s: the last looks back as far as a window is long, to after 6 s."""
+    quotes, _ = by_hand()
+    got = enrichment.windows("5s")(quotes=quotes, securities=SECURITIES)
+    assert got["quotes"].tolist() == [4, 5, 2]
+    assert got["order_flow"].tolist() == [(5 - 20) + (7 - 3) - 7, 4 - 2 + 0 - 4, -11 - 6]
+    changes = [[0.25, -0.25, 0], [0.5, -0.25, 0, -0.75], [0, -0.75]]
+    assert_allclose(got["volatility"].to_numpy(), [np.std(each, ddof=1) for each in changes])
+    # The best quotes of 1, 2, 3, 5, 6, 8 and 11 s replaced others; after 8 s none was whole until 11 s.
+    assert_allclose(got["changes_per_second"].to_numpy(), [2 / 5, 3 / 5, 2 / 5])
+    assert_allclose(got["mean_life"].to_numpy(), [1, (2 + 1 + 2) / 3, (2 + 3) / 2])
+    assert got["total_bid_size"].tolist() == [10 + 5 + 12 + 5, 4 + 4 + 4 + 11 + 1, 6]

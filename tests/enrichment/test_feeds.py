@@ -43,6 +43,9 @@ def test_two_sides(market: Market) -> None:
     feed.loc[1_010:1_011, "size"] = [0.0, np.nan]
     feed.loc[1_020:1_025, "action"] = "DELETE"
     feed.loc[1_030:1_035, "level"] = 2
+    # Of the next day one side only: what the other one was does not stand any more.
+    asks = feed[feed["side"] == "ASK"].tail(50)
+    feed = pd.concat([feed, asks.assign(ts=asks["ts"] + pd.Timedelta("24h"))], ignore_index=True)
     got = enrichment.two_sided()(quotes=feed)
     expected = slowly(feed)
     assert 0 < (~feed["firm"]).sum() == len(feed) - len(expected)

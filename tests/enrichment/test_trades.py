@@ -55,8 +55,9 @@ def test_trades_by_hand() -> None:
         "best_ask": [NO, 101.0, 100.0, 100.0, NO],
         "improvement": [NO, 0.5, 0.0, -2.0, NO],
         "place": [0, 1, 2, 3, 0],
-        "markout_0s": [NO, -0.25, -0.25, -2.25, NO],
+        "effective_spread": [NO, 0.5, 0.5, 4.5, NO],
         "best_mid_10s": [100.25, 99.75, 99.75, 100.0, NO],
+        "realized_10s": [-0.5, 1.5, 0.5, 4.0, NO],
         "markout_10s": [0.25, -0.75, -0.25, -2.0, NO],
         "markout_1min": [0.0, 0.5, -1.5, -1.0, NO],
     }
@@ -81,14 +82,16 @@ def test_execution_by_dealer_and_venue() -> None:
     got = enrichment.execution()(**world()).set_index(["dealer", "venue"])
     assert got["trades"].to_dict() == {("A", "V"): 2, ("B", "V"): 2, ("A", "W"): 1}
     assert got["volume"].to_dict() == {("A", "V"): 17, ("B", "V"): 10, ("A", "W"): 4}
-    both = -(0.25 / 100.5 + 2.25 / 102) * 1e4 / 2
-    assert_allclose(got["markout_bps_0s"].loc[[("A", "V"), ("B", "V"), ("A", "W")]], [NO, both, -0.25 / 99.5 * 1e4])
+    both = (0.5 / 100.25 + 4.5 / 99.75) * 1e4 / 2
+    costs = got["effective_spread_bps"].loc[[("A", "V"), ("B", "V"), ("A", "W")]]
+    assert_allclose(costs, [NO, both, 0.5 / 99.75 * 1e4])
 
 
 def test_what_was_traded_and_last() -> None:
     frames = world()
     traded = enrichment.instruments()(**frames).set_index("symbol")
     assert traded["trades"].to_dict() == {"X": 4, "Y": 1}
+    assert traded["net_volume"].to_dict() == {"X": 1 + 2 - 4 + 8, "Y": -16}
     assert traded.loc["X", "vwap"] == (100 + 2 * 100.5 + 4 * 99.5 + 8 * 102) / 15
     market = enrichment.last_trades(enrichment.windows("30s"))(**frames)
     assert market["window_end"].tolist() == list(at(30, 60, 90))
@@ -111,3 +114,11 @@ def test_dealers_by_hand() -> None:
     assert dealers["instruments"].to_dict() == {"A": 2, "B": 1}
     assert dealers["quotes"].to_dict() == {"A": 4, "B": 2}
     assert_allclose(dealers.loc["B", "mean_spread_bps"], (2 / 100.5 + 1 / 100.5) * 1e4 / 2)
+
+
+def test_with_each_day_the_figures_of_dealers_begin_anew() -> None:
+    frames = world()
+    next_day = frames["quotes"].iloc[[0, 2]].assign(ts=at(86_400 + 10, 86_400 + 14))
+    frames["quotes"] = pd.concat([frames["quotes"], next_day], ignore_index=True)
+    found = given(enrichment.quoting(), frames).query("dealer == 'A'")
+    assert_allclose(found["quotes_per_second"], [3 / 60, 2 / 4])

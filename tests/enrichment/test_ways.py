@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import dask
@@ -9,11 +11,13 @@ import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
 import pytest
+from distributed import Client
 from streamz import Stream
 
 import data_generators
 import fintech_toolkit as ft
 from fintech_toolkit import enrichment
+from fintech_toolkit.errors import ColumnError, DataError
 from tests.frames import same
 
 ROWS = 3_000
@@ -126,3 +130,52 @@ def test_top_instruments(market: Market) -> None:
         top = ft.enrich(**frames).top_instruments(3)
         assert top["symbol"].tolist() == volumes.index[:3].tolist()
         assert top["volume"].tolist() == volumes.iloc[:3].tolist()
+
+
+@pytest.mark.parametrize("without", [["trades"], ["quotes"], ["quotes", "trades", "securities"]], ids=" ".join)
+def test_a_day_on_which_nothing_came(market: Market, expected: dict[str, pd.DataFrame], without: list[str]) -> None:
+    frames = {name: frame.iloc[:0] if name in without else frame for name, frame in market.items()}
+    for given in (frames, {name: pa.Table.from_pandas(frame) for name, frame in frames.items()}):
+        found = vars(ft.enrich(**given))
+        for name, frame in expected.items():
+            assert list(found[name].columns if given is frames else found[name].column_names) == list(frame.columns)
+        counts = {name: len(found[name]) for name in ("quotes", "trades")}
+        assert counts == {name: 0 if name in without else ROWS for name in counts}
+
+
+def test_nothing_is_lost_of_what_nobody_knows(market: Market) -> None:
+    """Instruments that the master does not have, and quotes and trades without a dealer."""
+    unknown = market["quotes"]["symbol"].iloc[0]
+    frames = {name: market[name].copy() for name in ("quotes", "trades")}
+    for frame in frames.values():
+        frame.loc[frame.index[::10], "dealer"] = None
+    enriched = ft.enrich(**frames, securities=market["securities"].query("symbol != @unknown"))
+    of_unknown = (market["quotes"]["symbol"] == unknown).sum()
+    assert enriched.segments.query("segment.isna()")["quotes"].sum() == of_unknown > 0
+    assert enriched.dealers.query("dealer.isna()")["quotes"].sum() == ROWS // 10
+    for name, column, rows in (
+        ("segments", "quotes", ROWS),
+        ("dealers", "quotes", ROWS),
+        ("execution", "trades", ROWS),
+    ):
+        assert getattr(enriched, name)[column].sum() == rows
+
+
+def test_errors_say_where(market: Market) -> None:
+    with pytest.raises(ColumnError, match=r"In the flow of quotes: In node \d.*no column 'dealer'"):
+        ft.enrich(**market | {"quotes": market["quotes"].drop(columns="dealer")})
+    with pytest.raises(ColumnError, match=r"In the flow of trades: In node \d.*no column 'side'"):
+        ft.enrich(**market | {"trades": market["trades"].drop(columns="side")})
+    reference = pd.concat([market["securities"], market["securities"].head(3)])
+    with pytest.raises(DataError, match=r"In the flow of quotes: .*B00000000"):
+        ft.enrich(**market | {"securities": reference})
+
+
+def test_a_worker_that_is_killed_in_mid_enrichment(
+    market: Market, expected: dict[str, pd.DataFrame], client: Client
+) -> None:
+    frames = {name: dd.from_pandas(market[name], npartitions=3, sort=False) for name in ("quotes", "trades")}
+    found = vars(ft.enrich(**frames, securities=market["securities"]))
+    futures = client.compute(list(found.values()))
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+    hold(dict(zip(found, client.gather(futures), strict=True)), expected)

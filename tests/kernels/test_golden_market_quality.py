@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -33,6 +34,11 @@ def test_rates_by_hand() -> None:
     assert_allclose(ft.trade_velocity(ts, unit="s", window="4s"), [0.25, 0.5, 0.75, 0.75, 1.0])
     assert_allclose(ft.trade_velocity(ts, unit="s", window=2), [nan, nan, 2, 2 / 3, 2 / 3])
     assert_array_equal(ft.trade_velocity([5, 5, 5], unit="s", window=2), [nan, nan, nan])
+    with pytest.raises(ft.DataError, match="ts looks like seconds"):
+        ft.trade_velocity(1_704_189_598 + ts, window="4s")
+    frame = pd.DataFrame({"symbol": "A", "when": 1_704_189_598 + ts})
+    of_frame = ft.trade_velocity(frame, "when", time="when", unit="s", window="4s")["trade_velocity"]
+    assert_array_equal(of_frame, ft.trade_velocity(ts, unit="s", window="4s"))
     # Changes after 1 s and after 3 s more; the incomplete quote and the repeated one change nothing.
     bid, ask = np.array([99.0, 98, nan, 97, 97]), np.full(5, 100.0)
     stable = ft.quote_stability(bid, ask, ts=ts, unit="s", window="8s")

@@ -179,3 +179,49 @@ def test_sequences(first: list[int], second: list[int], seconds: list[int], matc
 def test_flags_must_be_booleans() -> None:
     with pytest.raises(ft.DataError, match="True or False"):
         ft.sequence_pattern(np.array([1.0, nan]), ts=np.arange(2), within="5s")
+
+
+def test_the_effective_spread_is_what_was_kept_and_what_the_mid_followed() -> None:
+    price, mid = np.array([10.1, 9.9, nan, nan]), np.array([10.0, 10.0, 10.05, 10.2])
+    side, ts = np.array([1.0, -1, nan, nan]), np.array([0, 1, 2, 9])
+    effective = ft.effective_spread(price, mid, side)
+    assert_allclose(effective.effective, [0.2, 0.2, nan, nan])
+    assert_allclose(effective.effective_bps, [200, 200, nan, nan])
+    impact = ft.price_impact(price, mid, side, ts=ts, unit="s", horizon="5s")
+    assert_allclose(impact.price_impact, [0.1, -0.1])
+    kept = ft.realized_spread(price, mid, side, ts=ts, unit="s", horizon="5s")
+    assert_allclose(kept.realized_spread + impact.price_impact, effective.effective[:2])
+    # Whoever started it: a sale above the mid cost what a purchase there does.
+    assert_allclose(ft.effective_spread([10.1], [10.0], [-1.0], signed=False).effective, [0.2])
+    assert_allclose(ft.effective_spread([10.1], [10.0], [-1.0]).effective, [-0.2])
+    assert_array_equal(ft.signed_volume([1.0, -1, 0, nan], [5.0, 5, 5, 5]), [5, -5, 0, nan])
+
+
+def test_bulk_volume() -> None:
+    # Changes of 1 and -1 deviate by the root of 2: the normal distribution up to -0.7071 is 0.2398.
+    rows = ft.bulk_volume_classification([10.0, 11, 10, 9], [100.0, 100, 100, 100], window=2)
+    assert_allclose(rows.buy, [nan, nan, 23.975, nan], atol=5e-4)
+    assert_allclose(rows.buy + rows.sell, [nan, nan, 100, nan])
+
+
+def test_depth() -> None:
+    bid, ask = [[4.0], [2.0], [nan]], [[1.0], [2.0], [8.0]]
+    assert_allclose(ft.depth_imbalance(*bid, *ask), [(6 - 11) / (6 + 11)])
+    assert_allclose(ft.depth_imbalance(*bid, *ask, decay=0.5), [(5 - 4) / (5 + 4)])
+    assert_array_equal(ft.depth_imbalance([0.0, -1], [0.0, 5]), [nan, nan])
+    with pytest.raises(ft.ColumnError, match=r"as many columns of \*bid_size, then of \*ask_size; got 3"):
+        ft.depth_imbalance("b0", "b1", "a0")
+
+
+def test_flow_at_each_level_is_that_of_its_quote() -> None:
+    random = np.random.default_rng(0)
+    books = [random.integers(1, 5, (2, 50)).astype(float) for _ in range(4)]
+    books[0][1, 20] = nan
+    flows = ft.multilevel_ofi(*(level for column in books for level in column))
+    for level in (0, 1):
+        assert_array_equal(flows[level], ft.ofi(*(column[level] for column in books)))
+
+
+def test_hawkes_intensity() -> None:
+    intensity = ft.hawkes_intensity(np.array([0, 10, 10]), unit="s", mu=0.2, alpha=1, beta=0.1)
+    assert_allclose(intensity, [1.2, 1.2 + np.exp(-1), 2.2 + np.exp(-1)], rtol=1e-14)

@@ -29,6 +29,7 @@ def _prepare(s: Any, mid: float) -> float:
         "reads": "mid",
         "state": [("mid", "f8"), ("known", "?"), *MOMENTS["state"]],
         "warmup": "min_periods changes of the mid in the window, and two at least",
+        "cases": [{"window": 20}, {"window": "3s"}],
         "source": "definition; Hasbrouck (2018), Journal of Financial and Quantitative Analysis 53",
     },
 )

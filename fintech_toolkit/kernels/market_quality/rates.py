@@ -13,7 +13,7 @@ import numpy as np
 from fintech_toolkit.authoring import Window, elapsed, helper, window_kernel
 
 SECOND = 1e9
-CASES: list[dict[str, Any]] = [{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}]
+CASES: list[dict[str, Any]] = [{"window": 7, "min_periods": 2}, {"window": "3s"}]
 
 
 @helper

@@ -6,7 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Choice, tick_kernel
+from fintech_toolkit.authoring import Choice, helper, tick_kernel
+
+
+@helper
+def flow(now, before):  # type: ignore[no-untyped-def]
+    """Return the order flow that made one quote of another: bid, ask, bid size and ask size of each."""
+    total = 0.0
+    if now[0] >= before[0]:
+        total += now[2]
+    if now[0] <= before[0]:
+        total -= before[2]
+    if now[1] <= before[1]:
+        total -= now[3]
+    if now[1] >= before[1]:
+        total += before[3]
+    return total
 
 
 @tick_kernel(
@@ -34,23 +49,15 @@ def ofi(s: Any, bid: float, ask: float, bid_size: float, ask_size: float) -> flo
     """
     if not (np.isfinite(bid) and np.isfinite(ask) and np.isfinite(bid_size) and np.isfinite(ask_size)):
         return np.nan
-    flow = np.nan
+    result = np.nan
     if s.seen:
-        flow = 0.0
-        if bid >= s.bid:
-            flow += bid_size
-        if bid <= s.bid:
-            flow -= s.bid_size
-        if ask <= s.ask:
-            flow -= ask_size
-        if ask >= s.ask:
-            flow += s.ask_size
+        result = flow((bid, ask, bid_size, ask_size), (s.bid, s.ask, s.bid_size, s.ask_size))
     s.bid = bid
     s.ask = ask
     s.bid_size = bid_size
     s.ask_size = ask_size
     s.seen = True
-    return flow
+    return result
 
 
 @ofi.oracle

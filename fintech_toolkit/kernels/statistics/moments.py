@@ -113,6 +113,15 @@ def variance_of(s, ddof):  # type: ignore[no-untyped-def]
     return max(s.m2, 0.0) / (s.n - ddof)
 
 
+@helper
+def mean_of(s, min_periods):  # type: ignore[no-untyped-def]
+    if s.n < min_periods:
+        return np.nan
+    if s.same >= s.n:
+        return s.last if s.n > 0 else np.nan
+    return value_of(s.sum, s.lost) / s.n
+
+
 ROLLING: dict[str, Any] = {
     "reads": "x",
     "drifts": True,
@@ -180,11 +189,7 @@ def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
     >>> ft.sma(np.array([1.0, np.nan, 4.0]), window=2, min_periods=1)
     array([1., 1., 4.])
     """
-    if s.n < min_periods:
-        return np.nan
-    if s.same >= s.n:
-        return s.last if s.n > 0 else np.nan
-    return value_of(s.sum, s.lost) / s.n
+    return mean_of(s, min_periods)
 
 
 @rolling_mean.oracle

@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Window, helper, window_kernel
+from fintech_toolkit.authoring import Number, Window, helper, window_kernel
 
-# Two heaps of slot numbers meet at the median: the lower half of the values with its largest on top, the upper half
-# with its smallest. They share the field `node`, the low one from its front, the high one from its back; `place` says
+# Two heaps of slot numbers meet at the quantile: the lower values with their largest on top, the upper ones with their
+# smallest. They share the field `node`, the low one from its front, the high one from its back; `place` says
 # where in `node` a slot is, so that a value which leaves is found at once.
 LOW, HIGH = 0, 1
+HALF = 0.5
+HEAPS: dict[str, Any] = {
+    "state": [("low", "i8"), ("high", "i8")],
+    "slots": [("node", "i4"), ("place", "i4")],
+    "warmup": "min_periods valid rows in the window",
+}
 
 
 @helper
@@ -98,34 +104,64 @@ def _remove(s, slots, side, p):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _balance(s, slots):  # type: ignore[no-untyped-def]
-    """Let the low heap have as many values as the high one, or one more."""
-    side = LOW if s.low > s.high + 1 else HIGH
-    if side == LOW or s.high > s.low:
+def _balance(s, slots, share):  # type: ignore[no-untyped-def]
+    """Let the low heap have what is not above the quantile: a value more or less moves one at most."""
+    n = s.low + s.high
+    low = ((n + 1) >> 1 if share == HALF else int((n - 1) * share) + 1) if n > 0 else 0
+    if s.low != low:
+        side = LOW if s.low > low else HIGH
         slot = slots[_index(s, side, 0)].node
         _remove(s, slots, side, 0)
         _insert(s, slots, 1 - side, slot)
 
 
 @helper
-def _enter(s, x, slots, slot):  # type: ignore[no-untyped-def]
+def enter_heaps(s, x, slots, slot, share):  # type: ignore[no-untyped-def]
     side = HIGH if s.low > 0 and x > _top(s, slots, LOW) else LOW
     _insert(s, slots, side, slot)
-    _balance(s, slots)
+    _balance(s, slots, share)
 
 
 @helper
-def _leave(s, x, slots, slot):  # type: ignore[no-untyped-def]
+def leave_heaps(s, slots, slot, share):  # type: ignore[no-untyped-def]
     place = slots[slot].place
     if place < s.low:
         _remove(s, slots, LOW, place)
     else:
         _remove(s, slots, HIGH, s.capacity - 1 - place)
-    _balance(s, slots)
+    _balance(s, slots, share)
 
 
 @helper
-def _slide(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
+def quantile_of(s, slots, share):  # type: ignore[no-untyped-def]
+    """Return the quantile of heaps that are not empty, as NumPy does: on the line between the two values beside it."""
+    beyond = (s.low + s.high - 1) * share
+    beyond -= int(beyond)
+    low = _top(s, slots, LOW)
+    return (low if beyond == 0.0 else low + beyond * (_top(s, slots, HIGH) - low)) + 0.0
+
+
+@helper
+def mean_below(s, slots):  # type: ignore[no-untyped-def]
+    """Return the mean of the values that are not above the quantile."""
+    total = 0.0
+    for p in range(s.low):
+        total += slots[slots[_index(s, LOW, p)].node].v0
+    return total / s.low
+
+
+@helper
+def _enter(s, x, slots, slot):  # type: ignore[no-untyped-def]
+    enter_heaps(s, x, slots, slot, HALF)
+
+
+@helper
+def _leave(s, x, slots, slot):  # type: ignore[no-untyped-def]
+    leave_heaps(s, slots, slot, HALF)
+
+
+@helper
+def slide_heaps(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
     """The slot has a new value: move it within its heap, and if it is on the wrong side, exchange the tops."""
     place = slots[slot].place
     if place < s.low:
@@ -188,14 +224,12 @@ def _median(n, low, high):  # type: ignore[no-untyped-def]
     gives="rolling_median",
     enter=_enter,
     leave=_leave,
-    slide=_slide,
+    slide=slide_heaps,
     series=_whole,
     parameters=[Window()],
-    state=[("low", "i8"), ("high", "i8")],
-    slots=[("node", "i4"), ("place", "i4")],
-    warmup="min_periods valid rows in the window",
     source="pandas, Series.rolling(...).median()",
     cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
+    **HEAPS,
 )
 def rolling_median(s: Any, x: float, min_periods: int, slots: Any) -> Any:
     """Median of the values in the window, kept in two heaps: exact, for as long as it runs.
@@ -222,3 +256,47 @@ def _(x: Any, ts: Any, **rolling: Any) -> Any:
 
     values = pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts))
     return values.rolling(**rolling).median().to_numpy()
+
+
+@helper
+def _enter_quantile(s, x, slots, slot, q):  # type: ignore[no-untyped-def]
+    enter_heaps(s, x, slots, slot, q)
+
+
+@helper
+def _leave_quantile(s, x, slots, slot, q):  # type: ignore[no-untyped-def]
+    leave_heaps(s, slots, slot, q)
+
+
+@window_kernel(
+    reads="x",
+    gives="rolling_quantile",
+    enter=_enter_quantile,
+    leave=_leave_quantile,
+    slide=slide_heaps,
+    parameters=[Window(), Number("q", "share of the values that lie below the quantile", at_least=0, at_most=1)],
+    source="pandas, Series.rolling(...).quantile(q)",
+    cases=[{"window": 20, "q": 0.9}, {"window": 7, "min_periods": 2, "q": 0}, {"window": "3s", "q": 0.3}],
+    **HEAPS,
+)
+def rolling_quantile(s: Any, x: float, min_periods: int, q: float, slots: Any) -> Any:
+    """Quantile of the values in the window, on the line between the two values beside it.
+
+    NaN and infinite values take a place in the window but no part in the result.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_quantile(np.array([3.0, 1.0, 2.0, 4.0]), window=3, q=0.25)
+    array([nan, nan, 1.5, 1.5])
+    """
+    n = s.low + s.high
+    return quantile_of(s, slots, q) if n > 0 and n >= min_periods else np.nan
+
+
+@rolling_quantile.oracle
+def _(x: Any, ts: Any, q: float, **rolling: Any) -> Any:
+    import pandas as pd
+
+    values = pd.Series(np.where(np.isfinite(x), x, np.nan), index=pd.to_datetime(ts))
+    return values.rolling(**rolling).quantile(q).to_numpy()

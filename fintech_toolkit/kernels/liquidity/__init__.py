@@ -1,0 +1,1 @@
+"""Liquidity: what it costs to trade, told from prices and volumes."""
