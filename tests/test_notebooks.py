@@ -23,6 +23,7 @@ STYLE_SHEET = re.compile(r"https://cdn\.holoviz\.org/panel/[^ ]*\.css")
 FIGURES = {
     "00_quickstart": 1 + 2 * 3,
     "01_market_data": 7,
+    "03_enrichment": 7 + 1,
     "04_dask_cluster": 2,
     "08_three_modes": 1,
     "09_dataflow": 2,
