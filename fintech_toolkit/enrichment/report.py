@@ -243,11 +243,15 @@ def _pandas(frame: Any, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _line(frame: pd.DataFrame, y: Any, **options: Any) -> Any:
-    """Draw columns over time; nothing, if there is no row."""
+    """Draw columns over time, each day by itself; nothing, if there is no row."""
     import hvplot.pandas  # noqa: F401 - gives frames their hvplot
 
     told = {"xlabel": "time (UTC)", "color": list(_COLORS), "legend": "right", **_LOOK, **options}
-    drawn = frame.sort_values("ts", kind="stable").hvplot.line
+    day = frame["ts"].dt.normalize().rename("day")
+    keys = [options["by"]] if "by" in options else []
+    ends = frame.groupby([*keys, day], observed=True)["ts"].max().reset_index().drop(columns="day")
+    ends["ts"] += pd.Timedelta("1ms")  # where there is no value a line ends
+    drawn = pd.concat([frame, ends]).sort_values("ts", kind="stable").hvplot.line
     return drawn(x="ts", y=y, **told).opts(toolbar=None) if len(frame) else None
 
 

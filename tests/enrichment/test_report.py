@@ -57,8 +57,10 @@ def test_plots_show_the_busiest_instrument_and_where_trades_are_done(enriched: E
     busiest = enriched.quotes["symbol"].value_counts().idxmax()
     drawn = report.plots["best bid and offer"]
     theirs = enriched.windows[enriched.windows["symbol"] == busiest].sort_values("ts")
-    np.testing.assert_array_equal(drawn["bid"].dimension_values("value"), theirs["best_bid"])
-    np.testing.assert_array_equal(drawn["ask"].dimension_values("value"), theirs["best_ask"])
+    for side in ("bid", "ask"):
+        values = drawn[side].dimension_values("value")
+        assert np.isnan(values[-1])  # so that no line leads to the next day
+        np.testing.assert_array_equal(values[:-1], theirs[f"best_{side}"])
     shares = dict(report.plots["trade quality"].data[["place", "share"]].itertuples(index=False))
     assert shares["inside"] == (enriched.trades["place"] == 1).mean() > 0
     assert shares["at the best"] == (enriched.trades["place"] == 2).mean() > 0
