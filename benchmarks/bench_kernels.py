@@ -111,12 +111,14 @@ def first_call(repeats: int) -> dict[str, Any]:
 
 
 def every_kernel(short: bool = False) -> list[dict[str, Any]]:
-    """Return the speed of every kernel of the registry, under its first case, on interleaved symbols."""
+    """Return the speed of every kernel of the registry that is run tick by tick, under its first case, on interleaved
+    symbols.
+    """
     rows, symbols = (2_000, 10) if short else (1_000_000, 1000)
     rng = np.random.default_rng(0)
     ticks = quotes(rows, symbols)
     families = ft.catalogue()["family"]
-    return [_speed(name, family, ticks, rng) for name, family in families.items()]
+    return [_speed(name, family, ticks, rng) for name, family in families.items() if getattr(ft, name).tickwise]
 
 
 def _speed(name: str, family: str, ticks: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def _declarer(
 
     def declare(function: Function) -> Kernel:
         kernel = Kernel(function, kind, inputs, outputs, **frozen)
-        if kernel.own and kernel.kind not in ("plan", "matrix"):
+        if kernel.own and kernel.tickwise:
             check_functions(kernel)
             Kernel.on_declared(kernel)
         return kernel

@@ -364,7 +364,7 @@ def test_integer_times_have_a_unit() -> None:
 # What is said about it.
 
 
-@pytest.mark.parametrize("name", [n for n, k in kernels.registry().items() if k.kind not in ("plan", "matrix")])
+@pytest.mark.parametrize("name", [n for n, k in kernels.registry().items() if k.tickwise])
 def test_axis_times_and_symbols_are_in_signature_and_documentation(name: str) -> None:
     kernel = kernels.get(name)
     shown = inspect.signature(kernel).parameters

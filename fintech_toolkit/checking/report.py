@@ -95,7 +95,7 @@ def check_kernel(kernel: Kernel, *, seed: int = 0, raises: bool = False) -> Chec
     """
     if not isinstance(kernel, Kernel):
         raise KernelError(f"{kernel!r} is not a kernel; declare it with a decorator such as @ft.tick_kernel(…).")
-    if kernel.kind in ("plan", "matrix"):
+    if not kernel.tickwise:
         raise KernelError(f"{kernel.name} takes whole arrays; only what is called tick by tick can be checked.")
     rows = []
     for name, check, skipped in _checks(kernel):

@@ -155,6 +155,11 @@ class Kernel:
         return _arrived, (values, self.digest)
 
     @property
+    def tickwise(self) -> bool:
+        """Whether it is run tick by tick; a plan or a matrix is a plain function of arrays."""
+        return self.kind not in ("plan", "matrix")
+
+    @property
     def stateless(self) -> bool:
         """Whether a row's result depends on that row alone."""
         return not self.state and not self.has_slots
@@ -327,7 +332,7 @@ class Kernel:
         return self.twins.get(dtype, self) if isinstance(dtype, str) else self
 
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
-        if self.kind in ("plan", "matrix"):
+        if not self.tickwise:
             return self.function(*columns, **keywords)
         self.check_unchanged()
         if columns and type(columns[0]) is np.ndarray:

@@ -68,7 +68,7 @@ SHAPES = (
 
 
 def signature(kernel: Kernel) -> inspect.Signature:
-    if kernel.kind in ("plan", "matrix"):
+    if not kernel.tickwise:
         return inspect.signature(kernel.function)
     kind = inspect.Parameter
     parameters = []
@@ -93,7 +93,7 @@ def signature(kernel: Kernel) -> inspect.Signature:
 def document(kernel: Kernel) -> str:
     """Put the declaration into the docstring, so that it is written once."""
     text = inspect.cleandoc(kernel.function.__doc__ or "")
-    if kernel.kind in ("plan", "matrix"):
+    if not kernel.tickwise:
         return text
     lines = ["Parameters", "----------"]
     for column in kernel.inputs:

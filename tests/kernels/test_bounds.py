@@ -51,7 +51,7 @@ def times():
     yield np.sort(np.where(random.random(ROWS) < 0.3, random.choice(ends, ROWS), near))
     yield random.choice(np.concatenate([ends, near]), ROWS)
 
-scanned = [k for n, k in kernels.registry().items() if n == k.name and k.kind not in ("plan", "matrix")]
+scanned = [k for n, k in kernels.registry().items() if n == k.name and k.tickwise]
 with np.errstate(all="ignore"):
     for kernel in scanned[share::shares]:
         for case in kernel.cases:
@@ -89,7 +89,7 @@ SHARES = 3
 def test_no_value_leads_out_of_bounds(share: int, tmp_path: Path) -> None:
     done = fuzz(FUZZ, tmp_path, str(share), str(SHARES), "1")
     assert done.returncode == 0, done.stderr[-3000:]
-    known = [name for name, k in ft.kernels.registry().items() if name == k.name and k.kind not in ("plan", "matrix")]
+    known = [name for name, k in ft.kernels.registry().items() if name == k.name and k.tickwise]
     assert done.stdout.split() == known[share::SHARES]
 
 

@@ -28,7 +28,7 @@ from fintech_toolkit.scan.parameters import Choice, Flag, Window
 from tests.kernels import draw
 
 KERNELS = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
-SCANNED = {name: kernel for name, kernel in KERNELS.items() if kernel.kind not in ("plan", "matrix")}
+SCANNED = {name: kernel for name, kernel in KERNELS.items() if kernel.tickwise}
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 each_scanned = pytest.mark.parametrize("kernel", SCANNED.values(), ids=SCANNED)
@@ -56,7 +56,7 @@ def test_a_kernel_is_complete(kernel: Kernel) -> None:
     document = inspect.getdoc(kernel) or ""
     definition = document.split("Parameters\n------")[0]
     assert definition.strip()
-    if kernel.kind not in ("plan", "matrix"):
+    if kernel.tickwise:
         contract.says_about_missing_values(kernel)
         for parameter in kernel.keywords:
             assert parameter in document

@@ -14,7 +14,7 @@ from fintech_toolkit.checking.ticks import dtypes_of, ticks
 
 digest = hashlib.sha256()
 for name, kernel in kernels.registry().items():
-    if kernel.kind not in ("plan", "matrix"):
+    if kernel.tickwise:
         drawn = ticks(dtypes_of(kernel), 30, seed=1, symbols=3, missing=0.1, infinite=0.1)
         for column, values in drawn.items():
             digest.update(repr((name, column, values.tolist())).encode())

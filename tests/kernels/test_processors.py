@@ -23,7 +23,7 @@ def digest(result):
 
 found = {}
 for name, kernel in registry().items():
-    if name != kernel.name or kernel.kind in ("plan", "matrix"):
+    if name != kernel.name or not kernel.tickwise:
         continue
     frame = ticks(dtypes_of(kernel), rows=600, seed=11, symbols=3, missing=0.02)
     columns = [frame[column] for column in columns_of(kernel)]
