@@ -18,7 +18,7 @@ ABOVE, BELOW = 1, 2
     gives=GIVES,
     parameters=[Number("band", "greatest distance, as a share of the reference: 0.05 is 5 %", above=0)],
     source="SEC Rule 15c3-5 (17 CFR 240.15c3-5); limit up - limit down plan, section V, on price bands",
-    cases=[{"band": 0.05}, {"band": 10.0}],
+    cases=[{"band": 0.0002}],
 )
 def price_band_guard(price: float, reference: float, band: float) -> tuple[bool, int]:
     """Whether the price of an order is within a band around a reference: ``|price / reference - 1| <= band``.
@@ -57,7 +57,7 @@ def _(price: Any, reference: Any, band: float) -> Any:
         Number("max_deviation", "greatest distance of the price, as a share of the reference", above=0),
     ],
     source="SEC Rule 15c3-5 (17 CFR 240.15c3-5), on erroneous orders by price and size",
-    cases=[{"max_size": 12, "max_notional": 1000, "max_deviation": 5}],
+    cases=[{"max_size": 12, "max_notional": 1000, "max_deviation": 0.0002}],
 )
 def fat_finger_guard(
     price: float, size: float, reference: float, max_size: float, max_notional: float, max_deviation: float
@@ -104,7 +104,7 @@ def _(price: Any, size: Any, reference: Any, max_size: float, max_notional: floa
     ],
     state=[("halted", "?"), ("until", "i8")],
     source="NYSE Rule 7.12, on trading halts due to extraordinary market volatility",
-    cases=[{"pct": 0.05, "cool_off": "1s"}, {"pct": 10.0, "cool_off": "200ms"}],
+    cases=[{"pct": 0.00025, "cool_off": "1s"}, {"pct": 0.0002, "cool_off": "1ns"}],
 )
 def circuit_breaker(s: Any, price: float, reference: float, ts: int, pct: float, cool_off: int) -> bool:
     """Whether trading is halted: from a tick with ``|price / reference - 1| >= pct`` on, for the cool-off.
