@@ -35,23 +35,23 @@ def basis_annualized(price: float, spot: float, years: float, compounding: int) 
     basis = (price - spot) / spot
     if not (np.isfinite(years) and years > 0.0):
         return basis, np.nan
-    return basis, (basis if compounding == SIMPLE else np.log(price / spot)) / years
+    return basis, (basis if compounding == SIMPLE else np.log1p(basis)) / years
 
 
 @basis_annualized.oracle
 def _(price: Any, spot: Any, years: Any, compounding: str = "simple") -> Any:
     known = np.isfinite(price) & np.isfinite(spot) & (price > 0) & (spot > 0)
     basis = np.where(known, (price - spot) / spot, np.nan)
-    yearly = basis if compounding == "simple" else np.where(known, np.log(price) - np.log(spot), np.nan)
+    yearly = basis if compounding == "simple" else np.log1p(basis)
     return basis, np.where(np.isfinite(years) & (years > 0), yearly / years, np.nan)
 
 
 @tick_kernel(
-    reads=["spot", "*price", "*years"],
+    reads=["spot", "*price", "*maturity"],
     gives=["level", "slope"],
     source="definition: the line through ln(price / spot) / T by least squares",
 )
-def term_structure(spot: float, price: Any, years: Any) -> tuple[float, float]:
+def term_structure(spot: float, price: Any, maturity: Any) -> tuple[float, float]:
     """Term structure of the futures of one underlying: level and slope of the annualised basis by maturity.
 
     First the spot price, then the prices of the futures, then as many maturities T in years. Of the continuously
@@ -73,7 +73,7 @@ def term_structure(spot: float, price: Any, years: Any) -> tuple[float, float]:
     # Welford's update, as in `rolling_beta`.
     n, mean_t, mean_b, tt, tb = 0, 0.0, 0.0, 0.0, 0.0
     for j in range(len(price)):
-        p, t = price[j], years[j]
+        p, t = price[j], maturity[j]
         if not (np.isfinite(p) and np.isfinite(t) and p > 0.0 and t > 0.0):
             continue
         n += 1
