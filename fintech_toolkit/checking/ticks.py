@@ -25,7 +25,7 @@ NULLABLE = "_int64"
 NAMES = "_name"
 """How the name of a column of names ends."""
 
-SAID = {"side": ["BID", "ASK"], "action": ["UPDATE", "UPDATE", "UPDATE", "DELETE"]}
+SAID = {"side": ["BID", "ASK"], "action": ["UPDATE", "UPDATE", "UPDATE", "DELETE"], "quote_currency": ["USD", "JPY"]}
 """Names of which some kernels know; all others are those of dealers."""
 
 DEALERS = ["A", "B", "C", "D", "E", "F", "a dealer"]
@@ -72,6 +72,11 @@ def market(rows: int, random: np.random.Generator) -> Ticks:
         "best_bid": mid - half,
         "best_ask": mid + half,
         "equity": mid,
+        "reference": mid,
+        "spot": mid - half,
+        "forward": mid + half,
+        "years": 25 * half,
+        "funding_rate": (half - 0.02) / 100,
         "r": np.diff(mid, prepend=mid[:1]) / mid,
         "mean": 10 * half,
         "variance": 100 * (moves[3] - moves[0]),

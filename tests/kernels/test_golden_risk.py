@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fintech_toolkit as ft
+from fintech_toolkit.errors import DataError
 
 nan = np.nan
 
@@ -64,3 +65,56 @@ def test_digits_of_ratios(window: Any) -> None:
     for ratio in (ft.rolling_sharpe, ft.rolling_sortino):
         clean = ratio(r[70:], **options, ts=np.arange(130))[20:]
         assert_allclose(ratio(r, **options, ts=np.arange(200))[90:], clean, rtol=1e-9, atol=1e-12)
+
+
+def test_peaks_over_a_threshold_find_the_tail_of_a_pareto() -> None:
+    """P(loss > x) = x^-4 beyond 1: the loss of one in 1,000 is 5.62, and the mean of those beyond is 4/3 of it."""
+    n = 4000
+    loss = ((np.random.default_rng(4).permutation(n) + 0.5) / n) ** -0.25
+    found = ft.evt_pot_var(-loss, window=n, threshold=0.95, alpha=1e-3)
+    assert_allclose([found.var[-1], found.es[-1]], [1000**0.25, 4 / 3 * 1000**0.25], rtol=0.03)
+
+
+def test_matrices_agree_with_their_oracles() -> None:
+    random = np.random.default_rng(5)
+    returns = random.normal(size=(80, 6)) @ random.normal(size=(6, 6))
+    returns[[3, 40], [1, 5]] = nan, np.inf
+    for options in ({"alpha": 0.06}, {"halflife": 10, "bias": True}):
+        (oracle,) = ft.ewcov_matrix.oracles
+        assert_allclose(ft.ewcov_matrix(returns, **options), oracle(returns, **options), rtol=1e-9)
+    whole = returns[np.isfinite(returns).all(axis=1)]
+    (oracle,) = ft.ledoit_wolf_shrinkage.oracles
+    shrunk, expected = ft.ledoit_wolf_shrinkage(returns), oracle(whole)
+    assert_allclose(shrunk.covariance, expected[0], rtol=1e-9)
+    assert_allclose(shrunk.shrinkage, expected[1], rtol=1e-9)
+    assert 0 < shrunk.shrinkage < 1
+    assert np.isnan(ft.ewcov_matrix(returns[:1], alpha=0.5)).all()
+
+
+def test_contributions_to_risk_are_the_budgets() -> None:
+    random = np.random.default_rng(6)
+    factors = random.normal(size=(12, 12)) * 10.0 ** random.integers(-3, 3, 12)[:, None]
+    matrix = factors @ factors.T
+    budgets = random.uniform(0.5, 2, 12)
+    for share in (None, budgets):
+        weights = ft.risk_parity_weights(matrix, share)
+        parts = weights * (matrix @ weights) / (weights @ matrix @ weights)
+        assert_allclose(parts, np.full(12, 1 / 12) if share is None else budgets / budgets.sum(), rtol=1e-8)
+        assert weights.sum() == pytest.approx(1)
+        assert (weights > 0).all()
+    (oracle,) = ft.risk_parity_weights.oracles
+    small = [[0.04, 0.006, 0.0], [0.006, 0.09, -0.01], [0.0, -0.01, 0.01]]
+    assert_allclose(ft.risk_parity_weights(small), oracle(small), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        ([[1.0, 2.0]], "square"),
+        ([[1.0, 0.5], [0.4, 1.0]], "symmetric"),
+        ([[1.0, 2.0], [2.0, 1.0]], "positive definite"),
+    ],
+)
+def test_what_is_no_covariance_is_refused(covariance: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ft.risk_parity_weights(covariance)

@@ -42,17 +42,17 @@ def _enter(s, x, largest):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _enter_min(s, x):  # type: ignore[no-untyped-def]
+def enter_min(s, x):  # type: ignore[no-untyped-def]
     _enter(s, x, False)
 
 
 @helper
-def _enter_max(s, x):  # type: ignore[no-untyped-def]
+def enter_max(s, x):  # type: ignore[no-untyped-def]
     _enter(s, x, True)
 
 
 @helper
-def _leave(s, x):  # type: ignore[no-untyped-def]
+def leave_extreme(s, x):  # type: ignore[no-untyped-def]
     s.n -= 1
 
 
@@ -74,7 +74,7 @@ def _turn(s, slots, largest, whole):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _extreme(s, slots, largest, whole):  # type: ignore[no-untyped-def]
+def extreme_of(s, slots, largest, whole):  # type: ignore[no-untyped-def]
     """Return the extreme of a window that has valid values."""
     s.behind += 1
     # All that a ring keeps is taken in anew where it moves, as if it were recent.
@@ -154,7 +154,7 @@ def _whole_max(x, result, window, min_periods):  # type: ignore[no-untyped-def]
     return _whole(x, result, window, min_periods, True)
 
 
-@window_kernel(gives="rolling_min", enter=_enter_min, leave=_leave, series=_whole_min, **EXTREME)
+@window_kernel(gives="rolling_min", enter=enter_min, leave=leave_extreme, series=_whole_min, **EXTREME)
 def rolling_min(s: Any, x: float, min_periods: int, slots: Any) -> float:
     """Smallest of the values in the window.
 
@@ -166,13 +166,13 @@ def rolling_min(s: Any, x: float, min_periods: int, slots: Any) -> float:
     >>> ft.rolling_min(np.array([3.0, 1.0, 2.0, 4.0]), window=2)
     array([nan,  1.,  1.,  2.])
     """
-    result = _extreme(s, slots, False, False)
+    result = extreme_of(s, slots, False, False)
     return result if s.n > 0 and s.n >= min_periods else np.nan
 
 
 @rolling_min.exact
 def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
-    result: int = _extreme(s, slots, False, True)
+    result: int = extreme_of(s, slots, False, True)
     return result if s.n > 0 and s.n >= min_periods else MISSING
 
 
@@ -181,7 +181,7 @@ def _(x: Any, ts: Any, **rolling: Any) -> Any:
     return _slow_extreme(min, x, ts, **rolling)
 
 
-@window_kernel(gives="rolling_max", enter=_enter_max, leave=_leave, series=_whole_max, **EXTREME)
+@window_kernel(gives="rolling_max", enter=enter_max, leave=leave_extreme, series=_whole_max, **EXTREME)
 def rolling_max(s: Any, x: float, min_periods: int, slots: Any) -> float:
     """Largest of the values in the window.
 
@@ -193,13 +193,13 @@ def rolling_max(s: Any, x: float, min_periods: int, slots: Any) -> float:
     >>> ft.rolling_max(np.array([3.0, 1.0, 2.0, 4.0]), window=2)
     array([nan,  3.,  2.,  4.])
     """
-    result = _extreme(s, slots, True, False)
+    result = extreme_of(s, slots, True, False)
     return result if s.n > 0 and s.n >= min_periods else np.nan
 
 
 @rolling_max.exact
 def _(s: Any, x: int, min_periods: int, slots: Any) -> int:
-    result: int = _extreme(s, slots, True, True)
+    result: int = extreme_of(s, slots, True, True)
     return result if s.n > 0 and s.n >= min_periods else MISSING
 
 

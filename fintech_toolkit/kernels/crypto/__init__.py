@@ -1,0 +1,1 @@
+"""Crypto markets: funding, basis, open interest, liquidations, venues."""

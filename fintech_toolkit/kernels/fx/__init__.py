@@ -1,0 +1,1 @@
+"""Foreign exchange: forwards, crosses, pips, and the fix."""
