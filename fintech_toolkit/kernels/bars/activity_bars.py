@@ -118,7 +118,7 @@ ACTIVITY: dict[str, Any] = {
     "reads": ["price", "size"],
     "gives": [*COLUMNS, "bars:i8", "complete:?"],
     "flush": _flush_activity,
-    "state": [*BAR, ("filled", "f8"), ("rest", "f8")],
+    "state": [("filled", "f8"), ("rest", "f8"), *BAR],
     "warmup": "a bar is emitted with the trade that fills it",
 }
 SPLIT = Flag(

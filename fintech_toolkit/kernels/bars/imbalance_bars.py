@@ -38,7 +38,7 @@ def _flush(s: Any, row: Any) -> bool:
         Count("initial", "trades in the first bar, from which the first expectations come"),
         Number("span", "bars over which expectations are averaged: the newest weighs 2 / (span + 1)", 20, at_least=1),
     ],
-    state=[*BAR, ("flow", "f8"), ("length", "f8"), ("share", "f8"), ("seen", "?")],
+    state=[("flow", "f8"), ("length", "f8"), ("share", "f8"), ("seen", "?"), *BAR],
     warmup="the first bar is emitted with its `initial`-th trade, others with the trade that makes them imbalanced",
     source="López de Prado (2018), Advances in Financial Machine Learning, ch. 2.3.2",
     cases=[

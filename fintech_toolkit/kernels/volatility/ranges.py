@@ -9,7 +9,7 @@ import numpy as np
 from fintech_toolkit.authoring import Number, Window, helper, window_kernel
 from fintech_toolkit.kernels.statistics.comoments import COMOMENTS
 from fintech_toolkit.kernels.volatility.term_sums import TERM_SUM, on_windows, sum_of
-from fintech_toolkit.scan.arithmetic import add, value_of, watch_sum
+from fintech_toolkit.scan.arithmetic import add, replace, value_of, watch_sum
 
 PERIODS = Number(
     "periods", "bars in a year, by whose root the volatility is scaled, such as 252; 1 scales nothing", 1, above=0
@@ -113,12 +113,14 @@ def _(open: Any, high: Any, low: Any, close: Any, ts: Any, periods: float = 1, *
 
 
 @helper
-def _turn(first, high, low, last):  # type: ignore[no-untyped-def]
-    return np.log(high / last) * np.log(high / first) + np.log(low / last) * np.log(low / first)
+def _turn(first, high, low, move):  # type: ignore[no-untyped-def]
+    """Return Rogers and Satchell's term of a bar whose ln(close / open) is `move`."""
+    up, down = np.log(high / first), np.log(low / first)
+    return up * (up - move) + down * (down - move)
 
 
 def _rogers_satchell_term(s: Any, first: float, high: float, low: float, last: float) -> float:
-    return _turn(first, high, low, last) if _is_bar(first, high, low, last) else np.nan
+    return _turn(first, high, low, np.log(last / first)) if _is_bar(first, high, low, last) else np.nan
 
 
 @window_kernel(
@@ -148,13 +150,12 @@ def rogers_satchell(
 
 @rogers_satchell.oracle
 def _(open: Any, high: Any, low: Any, close: Any, ts: Any, periods: float = 1, **rolling: Any) -> Any:
-    u, d, c = np.log(high / open), np.log(low / open), np.log(close / open)
-    terms = u * (u - c) + d * (d - c)
+    terms = np.log(high / close) * np.log(high / open) + np.log(low / close) * np.log(low / open)
     means = on_windows(lambda rows: np.mean(terms[rows]), _valid(open, high, low, close), ts, **rolling)
     return np.sqrt(periods * means)
 
 
-ENTER_PAIR, LEAVE_PAIR = COMOMENTS["enter"], COMOMENTS["leave"]
+ENTER_PAIR, LEAVE_PAIR, SLIDE_PAIR = COMOMENTS["enter"], COMOMENTS["leave"], COMOMENTS["slide"]
 
 
 def _three_terms(s: Any, first: float, high: float, low: float, last: float) -> Any:
@@ -163,7 +164,8 @@ def _three_terms(s: Any, first: float, high: float, low: float, last: float) -> 
     gap = np.log(first / s.before) if valid and s.known else np.nan
     s.before = last
     s.known = valid
-    return gap, (np.log(last / first) if valid else np.nan), (_turn(first, high, low, last) if valid else np.nan)
+    move = np.log(last / first) if valid else np.nan
+    return gap, move, (_turn(first, high, low, move) if valid else np.nan)
 
 
 @helper
@@ -180,6 +182,14 @@ def _leave(s, gap, move, turn):  # type: ignore[no-untyped-def]
     s.least = watch_sum(s, s.least, before, s.sum)
 
 
+@helper
+def _slide(s, old_gap, old_move, old_turn, gap, move, turn):  # type: ignore[no-untyped-def]
+    SLIDE_PAIR(s, old_gap, old_move, gap, move)
+    before = s.sum
+    s.sum, s.lost = replace(s.sum, s.lost, old_turn, turn)
+    s.least = watch_sum(s, s.least, before, s.sum)
+
+
 @window_kernel(
     reads=OHLC,
     prepare=_three_terms,
@@ -189,7 +199,7 @@ def _leave(s, gap, move, turn):  # type: ignore[no-untyped-def]
         "enters": ["gap", "move", "turn"],
         "enter": _enter,
         "leave": _leave,
-        "slide": None,
+        "slide": _slide,
         "state": [
             ("before", "f8"),
             ("known", "?"),
@@ -230,15 +240,15 @@ def yang_zhang(s: Any, open: float, high: float, low: float, close: float, min_p
 def _(open: Any, high: Any, low: Any, close: Any, ts: Any, periods: float = 1, **rolling: Any) -> Any:
     valid = _valid(open, high, low, close)
     gap = np.log(open / np.concatenate([[np.nan], close[:-1]]))
-    u, d, c = np.log(high / open), np.log(low / open), np.log(close / open)
-    rs = u * (u - c) + d * (d - c)
+    move = np.log(close / open)
+    rs = np.log(high / close) * np.log(high / open) + np.log(low / close) * np.log(low / open)
 
     def variance(rows: Any) -> float:
         n = len(rows)
         if n < 2:
             return np.nan
         k = 0.34 / (1.34 + (n + 1) / (n - 1))
-        return float(np.var(gap[rows], ddof=1) + k * np.var(c[rows], ddof=1) + (1 - k) * np.mean(rs[rows]))
+        return float(np.var(gap[rows], ddof=1) + k * np.var(move[rows], ddof=1) + (1 - k) * np.mean(rs[rows]))
 
     follows = valid & np.concatenate([[False], valid[:-1]])
     return np.sqrt(periods * on_windows(variance, follows, ts, **rolling))
