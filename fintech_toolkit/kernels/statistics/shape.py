@@ -107,7 +107,7 @@ def rolling_kurt(s: Any, x: float, min_periods: int) -> Any:
 
     ``(n - 1) / ((n - 2) (n - 3)) · ((n + 1) m4 / m2² - 3 (n - 1))`` with ``m_k`` the mean of ``(x - mean)^k``. NaN and
     infinite values take a place in the window but no part in the result. NaN where all values are equal, which pandas
-    calls -3.
+    calls -3. Deviations must have fourth powers that float64 can hold (1e-76 to 1e76).
 
     Examples
     --------
