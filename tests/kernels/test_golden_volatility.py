@@ -102,3 +102,10 @@ def test_a_slow_scale_must_fit_into_its_window() -> None:
         ft.two_scales_rv(np.ones(3), window=20, K=21)
     with pytest.raises(ft.errors.ParameterError, match="K=1 must be at least 2"):
         ft.two_scales_rv(np.ones(3), window="5s", K=1)
+    with pytest.raises(ft.errors.ParameterError, match="do not fit together: K"):
+        ft.two_scales_rv(np.ones(3), window=[20, 30], K=[2, 3, 4])
+    with pytest.raises(ft.errors.ParameterError, match="do not fit together: beta"):
+        ft.garch11_filter(np.ones(3), omega=1.0, alpha=[0.1, 0.2], beta=[0.1, 0.2, 0.3])
+    prices = 100 + np.random.default_rng(0).normal(size=200)
+    swept = ft.two_scales_rv(prices, window=[[50], [60]], K=[2, 5])
+    assert_array_equal(swept[1, 1], ft.two_scales_rv(prices, window=60, K=5))

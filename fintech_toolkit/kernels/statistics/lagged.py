@@ -11,6 +11,7 @@ from fintech_toolkit.authoring import Count, Window, helper, nth, window_kernel
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.kernels.statistics.comoments import COMOMENTS
 from fintech_toolkit.scan.arithmetic import correlation
+from fintech_toolkit.scan.parameters import sweep_shape
 
 
 class RowsBack(Count):
@@ -19,8 +20,10 @@ class RowsBack(Count):
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         resolved = super().resolve(given)
         window = given["window"]
-        if not Window.is_duration(window) and np.any(np.greater(resolved[self.name], window)):
-            raise ParameterError(f"{self.name}={given[self.name]!r} must be at most window={window!r}.")
+        if not Window.is_duration(window):
+            sweep_shape({self.name: resolved[self.name], "window": np.asarray(window)})
+            if np.any(np.greater(resolved[self.name], window)):
+                raise ParameterError(f"{self.name}={given[self.name]!r} must be at most window={window!r}.")
         return resolved
 
 

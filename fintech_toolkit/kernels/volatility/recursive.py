@@ -9,6 +9,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import Number, tick_kernel
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.scan.parameters import sweep_shape
 
 
 @tick_kernel(
@@ -52,6 +53,7 @@ class Persistence(Number):
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         resolved = super().resolve(given)
+        sweep_shape({self.name: resolved[self.name], "alpha": np.asarray(given["alpha"])})
         if not np.all(np.add(given["alpha"], resolved[self.name]) < 1.0):
             raise ParameterError(
                 f"alpha={given['alpha']!r} and beta={given[self.name]!r} must be less than 1 together: such a process "
