@@ -82,8 +82,10 @@ def imbalance_bars(
         return False
     counted = 1.0 if of == TICKS else size if of == VOLUME else price * size
     take_trade(s, price, size, ts)
-    if np.isfinite(counted) and np.isfinite(side):
-        s.flow += np.sign(side) * counted
+    # Sums beyond float64 would stay there: no later bar could be expected to end.
+    flow = s.flow + np.sign(side) * counted
+    if np.isfinite(flow):
+        s.flow = flow
     # An expectation is often met to the last digit, the first bar's above all.
     full = abs(s.flow) >= s.length * abs(s.share) * (1.0 - ROUNDING) if s.seen else s.trades >= initial
     if not full:
