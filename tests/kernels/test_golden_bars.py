@@ -60,6 +60,13 @@ def test_imbalance_bars_adapt() -> None:
     assert_array_equal([bars.imbalance, bars.complete], [[2, 2, -3, 0], [1, 1, 1, 0]])
 
 
+def test_sums_beyond_float64_end_no_bars_for_ever() -> None:
+    size = np.concatenate([[1.0, 1e308, 1e308, np.inf], np.ones(40)])
+    bars = ft.imbalance_bars(np.ones(44), size, np.ones(44), ts=np.arange(44), initial=4, of="volume", span=1)
+    # The first bar has the first of the two only; the unfinished one waits for as much again.
+    assert_array_equal(bars.imbalance, [1e308, 40.0])
+
+
 def test_labels_wait_for_their_horizon() -> None:
     price, ts = np.array([100.0, 101.0, nan, 101.0, 90.0]), np.array([0, 1, 2, 4, 9])
     rows = ft.label_next_move(price, ts=ts, unit="s", horizon="3s")

@@ -84,7 +84,7 @@ def imbalance_bars(
     take_trade(s, price, size, ts)
     # Sums beyond float64 would stay there: no later bar could be expected to end.
     flow = s.flow + np.sign(side) * counted
-    if np.isfinite(flow):
+    if np.isfinite(flow) and np.isfinite(side):
         s.flow = flow
     # An expectation is often met to the last digit, the first bar's above all.
     full = abs(s.flow) >= s.length * abs(s.share) * (1.0 - ROUNDING) if s.seen else s.trades >= initial
