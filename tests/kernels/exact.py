@@ -43,6 +43,23 @@ def std(x: Values) -> Any:
     return root(var(x)) if len(x) > 1 else np.nan
 
 
+def skew(x: Values) -> Any:
+    n = len(x)
+    if n < 3 or len(set(x)) < 2:
+        return np.nan
+    third = sum((n * v - sum(x)) ** 3 for v in x)
+    return Fraction(third, n**2 * (n - 1) * (n - 2)) / (var(x) * std(x))
+
+
+def kurt(x: Values) -> Any:
+    n = len(x)
+    if n < 4 or len(set(x)) < 2:
+        return np.nan
+    fourth = Fraction(sum((n * v - sum(x)) ** 4 for v in x), n**4)
+    peak = (n + 1) * n * (n - 1) * fourth / moment(x, x) ** 2 - 3 * (n - 1) ** 2
+    return peak / ((n - 2) * (n - 3))
+
+
 def zscore(x: Values) -> Any:
     return (x[-1] - mean(x)) / std(x) if len(set(x)) > 1 else np.nan
 

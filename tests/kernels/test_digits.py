@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
+from fintech_toolkit.checking.ticks import dtypes_of, ticks
 from fintech_toolkit.scan.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
 from tests.kernels import exact
 
@@ -78,9 +79,26 @@ WINDOWED: dict[str, tuple[Callable[..., Any], int | tuple[int, ...]]] = {
     "rolling_zscore": (exact.zscore, 0),
     "rolling_corr": (exact.corr, 0),
     "rolling_beta": (exact.slope, (1, -1)),
+    "rolling_skew": (exact.skew, 0),
+    "rolling_kurt": (exact.kurt, 0),
     "realized_var": (exact.squares, 2),
     "vwap": (exact.vwap, 1),
 }
+AFTER_PRINTS = {
+    "realized_semivar": {},
+    "bipower_var": {},
+    "tripower_quarticity": {},
+    "minrv": {},
+    "medrv": {},
+    "jump_test": {},
+    "two_scales_rv": {"K": 3},
+    "parkinson": {},
+    "garman_klass": {},
+    "rogers_satchell": {},
+    "yang_zhang": {},
+    "autocorr": {},
+}
+"""Sums of what is made of several rows or columns, which must forget a print as if it had never been."""
 ELSEWHERE = {
     "hayashi_yoshida_cov",
     "quote_volatility",
@@ -101,7 +119,7 @@ def drifting() -> set[str]:
 
 
 def test_no_kernel_is_left_out() -> None:
-    assert set(WINDOWED) | ELSEWHERE == drifting()
+    assert set(WINDOWED) | set(AFTER_PRINTS) | ELSEWHERE == drifting()
 
 
 def companions(name: str, x: Any) -> list[Any]:
@@ -129,12 +147,34 @@ def test_a_window_is_right_whatever_came_before(name: str, signal: str, window: 
         looked_at[:] = True
     if name == "rolling_zscore":
         looked_at &= np.isfinite(columns[0])
+    if name == "rolling_kurt":
+        # Fourth powers leave float64 long before the values do.
+        looked_at &= ~(np.abs(columns[0]) < 1e-80) | (columns[0] == 0)
     least = {} if by_time else {"min_periods": length // 2}
     actual = getattr(ft, name)(*columns, window=window, ts=ts.view("M8[ns]"), **least)
     assert looked_at.sum() > 10
     # Scores and correlations are of a scale of their own, 1.
-    atol = {"rolling_zscore": 1e-9, "rolling_corr": 1e-9}.get(name, 0.0)
+    atol = {"rolling_zscore": 1e-9, "rolling_corr": 1e-9, "rolling_skew": 1e-9, "rolling_kurt": 1e-9}.get(name, 0.0)
     assert_allclose(actual[looked_at], expected[looked_at], rtol=1e-9, atol=atol)
+
+
+@pytest.mark.parametrize("window", [10, "500ms"])
+@pytest.mark.parametrize("name", AFTER_PRINTS)
+def test_a_print_that_left_is_forgotten(name: str, window: int | str) -> None:
+    kernel = kernels.get(name)
+    clean = ticks(dtypes_of(kernel), ROWS, seed=3)
+    columns = [clean[column].copy() for column in kernel.reads]
+    if kernel.reads[0] in ("r", "x"):
+        columns[0][40:43] += 1e30
+    else:
+        # Prices are looked at by their logarithms, and of a bar only the high may be far off.
+        columns[kernel.reads.index("high") if "high" in kernel.reads else 0][[40, 45]] *= 1e300
+    options = {"window": window, **AFTER_PRINTS[name]}
+    after = kernel(*columns, ts=clean["ts"], **options)
+    fresh = kernel(*(c[50:] for c in columns), ts=clean["ts"][50:], **options)
+    for got, expected in zip(np.atleast_2d(after), np.atleast_2d(fresh), strict=True):
+        assert np.isfinite(expected[25:]).all()
+        assert_allclose(got[75:], expected[25:], rtol=1e-9, atol=1e-9 * np.abs(expected[25:]).max())
 
 
 @pytest.mark.parametrize("window", [8, "4s"])

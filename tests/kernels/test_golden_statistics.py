@@ -121,3 +121,66 @@ def test_a_lag_in_time_is_the_last_value_known_then() -> None:
     x = np.array([1.0, 2.0, 3.0, np.nan, 5.0, 6.0])
     assert_array_equal(ft.lag(x, k="3ns", ts=ts), [np.nan, np.nan, np.nan, 3.0, 3.0, 5.0])
     assert_array_equal(ft.diff(x, k="2ns", ts=ts), [np.nan, np.nan, np.nan, np.nan, np.nan, 1.0])
+
+
+@pytest.mark.parametrize("window", [50, "50s"])
+def test_the_shape_of_a_window_survives_what_left_it(window: int | str) -> None:
+    from scipy import stats
+
+    random = np.random.default_rng(17)
+    x = np.concatenate([1e8 + random.gamma(2.0, 1.0, 3000), random.gamma(2.0, 1.0, 3000)])
+    x[1500] = 1e12
+    ts = (np.arange(len(x)) * 1_000_000_000).view("M8[ns]")
+    rows = [49, 700, 1499, 1549, 1550, 1551, 2999, 3049, 3050, 3051, 5999]
+    windows = [x[row - 49 : row + 1] - x[row] for row in rows]
+    skew, kurt = ft.rolling_skew(x, window=window, ts=ts)[rows], ft.rolling_kurt(x, window=window, ts=ts)[rows]
+    assert_allclose(skew, [stats.skew(values, bias=False) for values in windows], rtol=1e-8)
+    assert_allclose(kurt, [stats.kurtosis(values, bias=False) for values in windows], rtol=1e-8)
+
+
+def test_fractional_weights_of_the_book() -> None:
+    # López de Prado (2018), ch. 5.4: the weights of d = 0.5 begin 1, -0.5, -0.125, -0.0625, -0.0390625.
+    impulse = np.concatenate([np.zeros(5), [1.0], np.zeros(4)])
+    assert_array_equal(ft.frac_diff(impulse, d=0.5, window=5)[5:], [1.0, -0.5, -0.125, -0.0625, -0.0390625])
+
+
+@pytest.mark.parametrize("window", [3, 30, 1000])
+def test_a_whole_order_is_the_ordinary_difference(window: int) -> None:
+    x = np.cumsum(np.random.default_rng(0).integers(-5, 6, 1500)).astype(float)
+    assert_array_equal(ft.frac_diff(x, d=1, window=window)[window - 1 :], np.diff(x)[window - 2 :])
+    assert_array_equal(ft.frac_diff(x, d=2, window=window)[window - 1 :], np.diff(x, n=2)[window - 3 :])
+
+
+def test_memory_shows_in_hurst_autocorrelation_and_variance_ratio() -> None:
+    random = np.random.default_rng(12)
+    noise = random.normal(0, 0.01, 4096)
+    trending = ft.ewma(noise, alpha=0.2)
+    for r, least, most in ((noise, -0.05, 0.05), (trending, 0.7, 0.9), (np.diff(noise, prepend=0), -0.6, -0.4)):
+        assert least < ft.autocorr(r, window=4000)[-1] < most
+    # Fractional noise of order 0.3 has the exponent 0.8.
+    weights = np.cumprod(np.concatenate([[1.0], (np.arange(1, 2000) - 0.7) / np.arange(1, 2000)]))
+    remembering = np.convolve(random.normal(size=6096), weights, "valid")[-4096:]
+    assert ft.hurst(noise, window=4096)[-1] == pytest.approx(0.5, abs=0.08)
+    assert ft.hurst(remembering, window=4096)[-1] == pytest.approx(0.8, abs=0.08)
+    walk = ft.variance_ratio(100 * np.exp(np.cumsum(noise)), window=4000, q=5)
+    trend = ft.variance_ratio(100 * np.exp(np.cumsum(trending)), window=4000, q=5)
+    assert walk.vr[-1] == pytest.approx(1, abs=0.1)
+    assert abs(walk.z[-1]) < 2.5
+    # An AR(1) with coefficient 0.8: vr = 1 + 2 sum (1 - k / 5) 0.8^k.
+    assert trend.vr[-1] == pytest.approx(1 + 2 * sum((1 - k / 5) * 0.8**k for k in range(1, 5)), rel=0.05)
+    assert trend.z[-1] > 20
+
+
+def test_entropy_of_distributions_that_one_knows() -> None:
+    assert_allclose(ft.entropy_hist(np.arange(80.0), window=80, bins=8)[-1], np.log(8), rtol=1e-14)
+    assert_array_equal(ft.entropy_hist(np.full(9, 0.1), window=5)[4:], 0.0)
+    shares = np.repeat([0.0, 1.0], [90, 10])
+    assert_allclose(ft.entropy_hist(shares, window=100)[-1], -0.9 * np.log(0.9) - 0.1 * np.log(0.1), rtol=1e-14)
+    # The least float and the greatest are farther apart than any float: one bin.
+    assert ft.entropy_hist(np.array([-1.7e308, 1.7e308]), window=2)[-1] == 0.0
+
+
+def test_ranks_of_equal_values() -> None:
+    x = np.array([2.0, 1.0, 2.0, 2.0])
+    ranks = {method: ft.rolling_rank(x, window=4, method=method)[-1] for method in ("min", "average", "max")}
+    assert ranks == {"min": 0.5, "average": 0.75, "max": 1.0}

@@ -6,45 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Duration, earlier, event_kernel, helper
-
-
-@helper
-def _close(s, row):  # type: ignore[no-untyped-def]
-    row.ts = s.start_ts
-    row.open = s.open
-    row.high = s.high
-    row.low = s.low
-    row.close = s.close
-    row.volume = s.volume
-    row.vwap = s.notional / s.volume if s.volume > 0 else np.nan
-    row.count = s.trades
-    s.trades = 0
+from fintech_toolkit.authoring import Duration, earlier, event_kernel
+from fintech_toolkit.kernels.bars.bar import BAR, COLUMNS, close_bar, take_trade
 
 
 def _flush(s: Any, row: Any, ended: bool) -> bool:
     if s.trades == 0:
         return False
-    _close(s, row)
+    close_bar(s, row)
     row.complete = ended
     return True
 
 
 @event_kernel(
     reads=["price", "size"],
-    gives=["ts:i8", "open", "high", "low", "close", "volume", "vwap", "count:i8", "complete:?"],
+    gives=[*COLUMNS, "complete:?"],
     flush=_flush,
     parameters=[Duration("frequency", "length of a bar, such as '1min'; bars start at whole multiples since 1970 UTC")],
-    state=[
-        ("start_ts", "i8"),
-        ("open", "f8"),
-        ("high", "f8"),
-        ("low", "f8"),
-        ("close", "f8"),
-        ("volume", "f8"),
-        ("notional", "f8"),
-        ("trades", "i8"),
-    ],
+    state=BAR,
     warmup="a bar is emitted with the first trade after its end",
     source="pandas, DataFrame.resample(frequency).ohlc(), closed and labelled left",
     aliases=["resample_ohlc"],
@@ -68,21 +47,10 @@ def time_bars(s: Any, row: Any, price: float, size: float, ts: int, frequency: i
         return False
     start = earlier(ts, ts % frequency)
     if s.trades > 0 and start != s.start_ts:
-        _close(s, row)
+        close_bar(s, row)
         row.complete = True
         return True
-    if s.trades == 0:
-        s.start_ts = start
-        s.open = s.high = s.low = price
-        s.volume = 0.0
-        s.notional = 0.0
-    s.high = max(s.high, price)
-    s.low = min(s.low, price)
-    s.close = price
-    if np.isfinite(size):
-        s.volume += size
-        s.notional += price * size
-    s.trades += 1
+    take_trade(s, price, size, start)
     return False
 
 

@@ -1,0 +1,1 @@
+"""What came after each row: what models learn to tell beforehand."""

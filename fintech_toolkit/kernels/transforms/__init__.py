@@ -1,0 +1,1 @@
+"""Columns brought into another shape."""
