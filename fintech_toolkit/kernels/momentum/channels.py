@@ -242,7 +242,7 @@ def stochastic_osc(
 def _(high: Any, low: Any, close: Any, k: int = 14, d: int = 3, slowing: int = 1) -> Any:
     import talib
 
-    def lines(*bars: Any) -> Any:  # TA-Lib gives neither before it has both
-        return talib.STOCH(*bars, k, slowing, 0, 1, 0)[0], talib.STOCH(*bars, k, slowing, 0, d, 0)[1]
+    def line(j: int, mean: int) -> Any:  # TA-Lib gives neither before it has both
+        return valid_rows(lambda h, lo, c: talib.STOCH(h, lo, c, k, slowing, slowd_period=mean)[j], high, low, close)
 
-    return tuple(valid_rows(lambda *bars, j=j: lines(*bars)[j], high, low, close) for j in range(2))
+    return line(0, 1), line(1, d)

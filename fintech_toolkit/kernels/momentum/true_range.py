@@ -75,7 +75,8 @@ def atr(s: Any, high: float, low: float, close: float, period: int, first: bool)
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> high, low, close = np.array([4.0, 5.0, 9.0, 8.0]), np.array([2.0, 3.0, 8.0, 6.0]), np.array([3.0, 5.0, 8.0, 7.0])
+    >>> high, low = np.array([4.0, 5.0, 9.0, 8.0]), np.array([2.0, 3.0, 8.0, 6.0])
+    >>> close = np.array([3.0, 5.0, 8.0, 7.0])
     >>> ft.atr(high, low, close, period=2)
     array([nan, nan, 3. , 2.5])
     """
@@ -94,14 +95,14 @@ def _slow_atr(high: Any, low: Any, close: Any, period: int, first: bool) -> Any:
     if not first:
         return talib.ATR(high, low, close, period)
     # A bar before the first that adds nothing to its range: TA-Lib leaves out that one instead.
-    before = [np.concatenate([[close_like], column]) for column, close_like in ((high, low[0]), (low, low[0]))]
-    return talib.ATR(*before, np.concatenate([[low[0]], close]), period)[1:]
+    high, low, close = (np.concatenate([low[:1], column]) for column in (high, low, close))
+    return talib.ATR(high, low, close, period)[1:]
 
 
 @atr.oracle
 def _(high: Any, low: Any, close: Any, period: int = 14, first: bool = False) -> Any:
     bars = _bars(high, low, close)
-    return valid_rows(lambda *prices: _slow_atr(*prices, period, first), high, low, close, valid=bars)
+    return valid_rows(lambda h, lo, c: _slow_atr(h, lo, c, period, first), high, low, close, valid=bars)
 
 
 @tick_kernel(gives="natr", source="TA-Lib, NATR", **ATR)
@@ -114,7 +115,8 @@ def natr(s: Any, high: float, low: float, close: float, period: int, first: bool
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> high, low, close = np.array([4.0, 5.0, 9.0, 8.0]), np.array([2.0, 3.0, 8.0, 6.0]), np.array([3.0, 5.0, 8.0, 8.0])
+    >>> high, low = np.array([4.0, 5.0, 9.0, 8.0]), np.array([2.0, 3.0, 8.0, 6.0])
+    >>> close = np.array([3.0, 5.0, 8.0, 8.0])
     >>> ft.natr(high, low, close, period=2)
     array([  nan,   nan, 37.5 , 31.25])
     """
@@ -125,8 +127,8 @@ def natr(s: Any, high: float, low: float, close: float, period: int, first: bool
 
 @natr.oracle
 def _(high: Any, low: Any, close: Any, period: int = 14, first: bool = False) -> Any:
-    def share(*prices: Any) -> Any:
-        return 100 * _slow_atr(*prices, period, first) / prices[2]
+    def share(h: Any, lo: Any, c: Any) -> Any:
+        return 100 * _slow_atr(h, lo, c, period, first) / c
 
     return valid_rows(share, high, low, close, valid=_bars(high, low, close))
 
@@ -156,7 +158,8 @@ def keltner_channel(
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> high, low, close = np.array([4.0, 5.0, 9.0]), np.array([2.0, 3.0, 8.0]), np.array([3.0, 5.0, 8.0])
+    >>> high, low = np.array([4.0, 5.0, 9.0]), np.array([2.0, 3.0, 8.0])
+    >>> close = np.array([3.0, 5.0, 8.0])
     >>> channel = ft.keltner_channel(high, low, close, span=3, atr=2)
     >>> channel.mid[-1].round(4), channel.upper[-1].round(4)
     (np.float64(5.3333), np.float64(11.3333))
@@ -176,7 +179,7 @@ def _(high: Any, low: Any, close: Any, span: int = 20, atr: int = 10, k: float =
 
     bars = _bars(high, low, close)
     mid = valid_rows(lambda h, lo, c: talib.EMA(c, span), high, low, close, valid=bars)
-    width = k * valid_rows(lambda *prices: talib.ATR(*prices, atr), high, low, close, valid=bars)
+    width = k * valid_rows(lambda h, lo, c: talib.ATR(h, lo, c, atr), high, low, close, valid=bars)
     return mid, mid + width, mid - width
 
 
@@ -218,7 +221,8 @@ def adx(s: Any, high: float, low: float, close: float, period: int) -> tuple[flo
     Examples
     --------
     >>> import numpy as np, fintech_toolkit as ft
-    >>> high, low, close = np.array([4.0, 5.0, 6.0, 5.5]), np.array([2.0, 3.0, 4.0, 3.0]), np.array([3.0, 5.0, 5.0, 4.0])
+    >>> high, low = np.array([4.0, 5.0, 6.0, 5.5]), np.array([2.0, 3.0, 4.0, 3.0])
+    >>> close = np.array([3.0, 5.0, 5.0, 4.0])
     >>> found = ft.adx(high, low, close, period=2)
     >>> found.adx.round(2), found.plus_di.round(2), found.minus_di.round(2)
     (array([  nan,   nan,   nan, 57.14]), array([  nan,   nan, 50.  , 18.75]), array([nan, nan,  0., 25.]))

@@ -32,9 +32,9 @@ def _typical(s: Any, high: float, low: float, close: float) -> float:
 def cci(s: Any, high: float, low: float, close: float, min_periods: int, slots: Any) -> float:
     """Commodity channel index: how far the typical price is from its mean, by the mean deviation.
 
-    ``(p - mean(p)) / (0.015 mean |p - mean(p)|)`` over the window, with ``p = (high + low + close) / 3``; 0 where it does
-    not vary, as in TA-Lib. A row without a bar (a price missing, NaN or infinite) takes a place in the window but no
-    part in the result, and has none itself. The time of a row grows with the window, since all its deviations change
+    ``(p - mean(p)) / (0.015 mean |p - mean(p)|)`` over the window, with ``p = (high + low + close) / 3``; 0 where that
+    does not vary, as in TA-Lib. A row without a bar (a price missing, NaN or infinite) takes a place in the window but
+    no part in the result, and has none itself. The time of a row grows with the window, since all its deviations change
     with the mean.
 
     Examples
@@ -169,7 +169,7 @@ def _leave(s, flow):  # type: ignore[no-untyped-def]
 def mfi(s: Any, high: float, low: float, close: float, volume: float, min_periods: int) -> float:
     """Money flow index, ``100 G / (G + L)``: the money that flowed at rising typical prices as a share of all that did.
 
-    A bar's flow is ``p volume`` with ``p = (high + low + close) / 3``, and belongs to G where p is above that of the bar
+    A bar's flow is ``p volume`` with ``p = (high + low + close) / 3``. It belongs to G where p is above that of the bar
     before, to L where it is below, to neither where it is equal. 0 where nothing flowed in the window; TA-Lib says so
     wherever it was less than 1. A row without a bar (a price or the volume missing, NaN or infinite, a typical price
     that is not positive, or a volume below zero) takes a place in the window but no part in the result.

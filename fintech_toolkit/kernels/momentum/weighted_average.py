@@ -78,8 +78,7 @@ def _slide(s, old, new):  # type: ignore[no-untyped-def]
     cases=[{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
 )
 def wma(s: Any, x: float, min_periods: int) -> Any:
-    """Linearly weighted moving average, ``Σ j x_j / Σ j``: the oldest of the n values in the window weighs 1, the newest
-    n.
+    """Linearly weighted moving average, ``Σ j x_j / Σ j``: the oldest of n values in the window weighs 1, the last n.
 
     NaN and infinite values take a place in the window but no part in the result, and no weight is theirs.
 
