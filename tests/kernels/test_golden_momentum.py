@@ -75,3 +75,55 @@ def test_macd_swaps_its_spans_as_talib_does() -> None:
     price = 100 + np.cumsum(np.random.default_rng(5).normal(size=60))
     for actual, expected in zip(ft.macd(price, fast=20, slow=8), talib.MACD(price, 20, 8, 9), strict=True):
         assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_bands_and_channel_index_are_those_of_talib() -> None:
+    import talib
+
+    random = np.random.default_rng(7)
+    close = 100 + random.normal(size=500).cumsum()
+    high, low = close + random.random(500), close - random.random(500)
+    volume = random.integers(1, 1000, 500).astype(float)
+    bands = ft.bbands(close, window=20)
+    expected = talib.BBANDS(close, 20, 2.0, 2.0)
+    for actual, wanted in zip((bands.upper, bands.mid, bands.lower), expected, strict=True):
+        assert_allclose(actual, wanted, rtol=1e-9)
+    assert_allclose(ft.wma(close, window=30), talib.WMA(close, 30), rtol=1e-10)
+    assert_allclose(ft.cci(high, low, close, window=20), talib.CCI(high, low, close, 20), rtol=1e-9, atol=1e-9)
+    assert_allclose(ft.mfi(high, low, close, volume), talib.MFI(high, low, close, volume), rtol=1e-9)
+    fast = talib.STOCHF(high, low, close, 14, 3)
+    for actual, wanted in zip(ft.stochf(high, low, close), fast, strict=True):
+        assert_allclose(np.where(np.isnan(fast[1]), np.nan, actual), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_a_weighted_average_does_not_drift() -> None:
+    x = np.concatenate([np.full(5_000, 1e8), np.random.default_rng(2).random(5_000)])
+    assert_allclose(ft.wma(x, window=100)[5_200:], ft.wma(x[5_000:], window=100)[200:], rtol=1e-12)
+
+
+def test_the_two_sided_trend_is_that_of_least_squares() -> None:
+    x = np.random.default_rng(1).normal(size=120).cumsum()
+    expected = ft.kernels.get("hp_filter_two_sided").oracles[0](x)
+    for actual, wanted in zip(ft.hp_filter_two_sided(x), expected, strict=True):
+        assert_allclose(actual, wanted, rtol=1e-8, atol=1e-8)
+    gaps = np.insert(x, [3, 50], np.nan)
+    trend = ft.hp_filter_two_sided(gaps).trend
+    assert_allclose(trend[~np.isnan(gaps)], expected[0], rtol=1e-8, atol=1e-8)
+    with pytest.raises(ft.ParameterError, match="hp_filter, which is one-sided"):
+        ft.hp_filter_two_sided("mid")
+
+
+def test_the_far_ends_of_float64_poison_nothing() -> None:
+    x = np.random.default_rng(6).normal(size=800)
+    x[300:303] = 1e308, -1e308, 1e308
+    for name, given in (
+        ("kalman_1d", {"q": 0.1, "r": 1}),
+        ("hp_filter", {}),
+        ("cusum", {"k": 0.5, "h": 5}),
+        ("bocpd", {"window": 20}),
+        ("wma", {"window": 20}),
+        ("bollinger_bands", {}),
+    ):
+        result = getattr(ft, name)(x, **given)
+        for column in [result] if isinstance(result, np.ndarray) else result:
+            assert np.isfinite(column[-50:]).all(), name

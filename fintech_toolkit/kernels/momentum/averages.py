@@ -11,7 +11,7 @@ from fintech_toolkit.scan.arithmetic import blend
 
 
 @helper
-def _exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
+def exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
     """Take the `nth` value into an average that starts from the mean of the first `warmup`, a sum until then."""
     if nth > warmup:
         share = 2.0 / (span + 1.0)
@@ -55,18 +55,18 @@ def ema(s: Any, x: float, span: int, seed: int) -> float:
     warmup = span if seed == SMA else 1
     if np.isfinite(x):
         s.seen += 1
-        s.ema = _exponential(s.ema, x, s.seen, span, warmup)
+        s.ema = exponential(s.ema, x, s.seen, span, warmup)
     return s.ema if s.seen >= warmup else np.nan
 
 
-def _valid_rows(compute: Any, x: Any) -> Any:
-    """Apply to the valid values alone, and let each stand until the next."""
+def valid_rows(compute: Any, *columns: Any, valid: Any = True) -> Any:
+    """Apply to the valid rows alone, and let each result stand until the next."""
     import pandas as pd
 
-    valid = np.isfinite(x)
-    result = pd.Series(np.nan, index=range(len(x)))
+    valid = valid & np.isfinite(columns).all(axis=0)
+    result = pd.Series(np.nan, index=range(len(valid)))
     if valid.any():
-        result[valid] = compute(x[valid])
+        result[valid] = compute(*(column[valid] for column in columns))
     return result.ffill().to_numpy()
 
 
@@ -76,8 +76,8 @@ def _(x: Any, span: int, seed: str = "sma") -> Any:
     import talib
 
     if seed == "first" or span == 1:  # TA-Lib has no span of 1
-        return _valid_rows(lambda v: pd.Series(v).ewm(span=span, adjust=False).mean().to_numpy(), x)
-    return _valid_rows(lambda v: talib.EMA(v, span), x)
+        return valid_rows(lambda v: pd.Series(v).ewm(span=span, adjust=False).mean().to_numpy(), x)
+    return valid_rows(lambda v: talib.EMA(v, span), x)
 
 
 MACD_SEED = Choice(
@@ -132,12 +132,12 @@ def macd(s: Any, price: float, fast: int, slow: int, signal: int, seed: int) -> 
     late = slow - fast if seed == TALIB_SEED else 0
     if np.isfinite(price):
         s.seen += 1
-        s.slow = _exponential(s.slow, price, s.seen, slow, slow_warmup)
+        s.slow = exponential(s.slow, price, s.seen, slow, slow_warmup)
         if s.seen > late:
-            s.fast = _exponential(s.fast, price, s.seen - late, fast, fast_warmup)
+            s.fast = exponential(s.fast, price, s.seen - late, fast, fast_warmup)
         if s.seen >= slow_warmup:
             nth = s.seen - slow_warmup + 1
-            s.signal = _exponential(s.signal, s.fast - s.slow, nth, signal, signal_warmup)
+            s.signal = exponential(s.signal, s.fast - s.slow, nth, signal, signal_warmup)
     line = s.fast - s.slow
     if s.seen >= slow_warmup + signal_warmup - 1:
         return line, s.signal, line - s.signal
@@ -160,4 +160,4 @@ def _(price: Any, fast: int = 12, slow: int = 26, signal: int = 9, seed: str = "
         line = average(values, fast) - average(values, slow)
         return line, average(line, signal), line - average(line, signal)
 
-    return tuple(_valid_rows(lambda v, j=j: lines(v)[j], price) for j in range(3))
+    return tuple(valid_rows(lambda v, j=j: lines(v)[j], price) for j in range(3))
