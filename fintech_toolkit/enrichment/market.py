@@ -11,11 +11,12 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.inputs import inputs_of
 from fintech_toolkit.enrichment import feeds
 from fintech_toolkit.enrichment.books import LAST_TRADE, depth, last_trades
+from fintech_toolkit.enrichment.discovery import dealer_mids, price_discovery
 from fintech_toolkit.enrichment.per_dealer import dealers, execution, quoting
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
-from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.frames.views import is_dask, sort_of
 
 if TYPE_CHECKING:
@@ -51,11 +52,25 @@ class Enrichment:
     execution: Any
     instruments: Any
 
+    def apply(self, flow: ft.Flow) -> Any:
+        """Return what a flow gives of these frames, which are its sources: ``enriched_quotes``, ``enriched_trades`` ….
+
+        So alerts and positions are had: ``enriched.apply(positions(ft.source("enriched_trades"), …))``.
+        """
+        known = {f"enriched_{field.name}": getattr(self, field.name) for field in fields(self)}
+        for source in flow.sources:
+            if source not in known:
+                raise ParameterError(f"{source!r} is no frame of an enrichment. {did_you_mean(source, known)}")
+        return flow(**{source: known[source] for source in flow.sources})
+
+    def price_discovery(self, symbol: str, every: str = "1s") -> pd.DataFrame:
+        """Return which dealer finds an instrument's price first: see `fintech_toolkit.enrichment.price_discovery`."""
+        own = ft.source("enriched_quotes").filter(("symbol", "==", symbol))
+        return price_discovery(in_pandas(self.apply(dealer_mids(every, own))), symbol)
+
     def top_instruments(self, most: int = 10) -> pd.DataFrame:
         """Return the instruments of which most was traded, by volume, with trades and volume over all days."""
-        frame = self.instruments
-        frame = frame.compute() if is_dask(frame) else frame
-        frame = frame if sort_of(frame) == "pandas" else frame.to_pandas()
+        frame = in_pandas(self.instruments)
         traded = frame.groupby("symbol", observed=True, as_index=False)[["trades", "volume"]].sum()
         top: pd.DataFrame = traded.nlargest(most, "volume").reset_index(drop=True)
         return top
@@ -68,6 +83,13 @@ class Enrichment:
 
     def __repr__(self) -> str:
         return f"<Enrichment: {', '.join(field.name for field in fields(self))}>"
+
+
+def in_pandas(frame: Any) -> pd.DataFrame:
+    """Return a frame of any sort as one of pandas, computed."""
+    frame = frame.compute() if is_dask(frame) else frame
+    found: pd.DataFrame = frame if sort_of(frame) == "pandas" else frame.to_pandas()
+    return found
 
 
 def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = False) -> dict[str, ft.Flow]:
