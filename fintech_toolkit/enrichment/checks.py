@@ -25,7 +25,7 @@ NULL = "NULL"
 ABOVE, BELOW = 1.0, 1000.0
 """Between these a price is one: feeds use 0, 1 and 1000 to 1005 for none."""
 
-NOT_FIRM = "not firm: left out"
+NOT_FIRM = "firm is false or missing: no quote"
 """What is noted of the rows of a feed of which `feeds.two_sided` makes no quote."""
 
 TIME = pa.timestamp("ns", tz="UTC")

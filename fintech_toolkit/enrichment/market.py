@@ -18,6 +18,7 @@ from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
 from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.frames.views import is_dask, sort_of
+from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
     from fintech_toolkit.enrichment.report import Report
@@ -106,12 +107,18 @@ def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = F
         Whether the inputs have the width in which feeds come: quotes of one side, which `two_sided` makes two-sided,
         and trades of which some columns are taken, `feeds.TRADE`.
 
+    Raises
+    ------
+    ParameterError
+        If `every` or `max_age` is no duration.
+
     Examples
     --------
     >>> from fintech_toolkit import enrichment
     >>> {name: flow.sources for name, flow in enrichment.dataflows().items()}["segments"]
     ['enriched_quotes']
     """
+    nanoseconds(every, "every")  # said here, as no step knows it by this name
     quoted, traded = ft.source("enriched_quotes"), ft.source("enriched_trades")
     done = ft.source("trades").select(*feeds.TRADE) if wide else None
     return {

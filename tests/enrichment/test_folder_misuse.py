@@ -34,7 +34,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_that_are_not_firm_are_counted(market: Path, client: Client, tmp_path: Path) -> None:
     summary = enrich_folder(market, tmp_path / "out", client)
     firm = pd.read_parquet(market / "quotes")["firm"]
-    assert summary.inputs["quotes"].notes["not firm: left out"] == (~firm).sum() > 0
+    assert summary.inputs["quotes"].notes["firm is false or missing: no quote"] == (~firm).sum() > 0
     assert summary.outputs["quotes"] == firm.sum()
 
 
@@ -49,7 +49,7 @@ def test_what_comes_out_is_not_put_among_what_goes_in(market: Path, client: Clie
 
 
 def test_a_run_that_cannot_start_leaves_nothing(market: Path, client: Client, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="window='five' is not a duration"):
+    with pytest.raises(ParameterError, match=r"^every='five' is not a duration"):
         enrich_folder(market, tmp_path / "out", client, every="five")
     assert not (tmp_path / "out").exists()
     assert enrich_folder(market, tmp_path / "out", client).outputs["trades"] == ROWS["trades"]
