@@ -29,7 +29,8 @@ def quoting(every: str = "1D", over: ft.Flow | None = None, *, session: str | No
     -------
     Flow
         For each window of an instrument and a dealer the number of quotes, their mean spread in basis points, and the
-        figures of `fintech_toolkit.dealer_activity` after the last of them.
+        figures of `fintech_toolkit.dealer_activity` after the last of them. These go by prices: a quote of no size
+        stands there, and one that is old.
 
     Examples
     --------

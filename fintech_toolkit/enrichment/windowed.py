@@ -69,7 +69,8 @@ def windows(every: str = "5min", over: ft.Flow | None = None, *, session: str | 
         many quotes left the market locked and crossed; and what stood after the last of them:
         ``best_bid``, ``best_ask``, ``best_mid``, and over as long as a window before it ``volatility`` (of the best
         mid, from quote to quote), ``changes_per_second`` and ``mean_life`` of the best quotes, and since the window
-        began ``competition`` (the Herfindahl index over dealers of the time at the best; 1: one is alone there).
+        began ``competition`` (the Herfindahl index over dealers of the time at the best; 1: one is alone there), which
+        goes by prices: a quote of no size stands there, and one that is old.
 
     Examples
     --------
