@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fintech_toolkit.enrichment.feeds import is_one_sided
 from fintech_toolkit.enrichment.identifiers import has_wrong_check_digit
 from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
 from fintech_toolkit.schema import Array, nanoseconds
@@ -23,6 +24,9 @@ NULL = "NULL"
 """A text that feeds use for none."""
 ABOVE, BELOW = 1.0, 1000.0
 """Between these a price is one: feeds use 0, 1 and 1000 to 1005 for none."""
+
+NOT_FIRM = "firm is false or missing: no quote"
+"""What is noted of the rows of a feed of which `feeds.two_sided` makes no quote."""
 
 TIME = pa.timestamp("ns", tz="UTC")
 _TEXTS = ("symbol", "dealer", "cusip", "isin")
@@ -212,6 +216,8 @@ def _noted(taken: pa.Table) -> tuple[pa.Table, dict[str, int]]:
                 notes[f"{column} is 0: none"] = int(np.count_nonzero(values == 0))
     if "action" in taken.column_names:
         notes["action is DELETE: withdrawn"] = pc.sum(pc.equal(taken["action"], "DELETE")).as_py() or 0
+    if is_one_sided(taken.column_names) and "firm" in taken.column_names:
+        notes[NOT_FIRM] = pc.sum(pc.not_equal(taken["firm"], True).fill_null(True)).as_py() or 0
     return taken, {note: count for note, count in notes.items() if count}
 
 

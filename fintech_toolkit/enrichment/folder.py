@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import pyarrow.parquet as pq
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.files import Files
-from fintech_toolkit.enrichment.checks import Before, Known
+from fintech_toolkit.enrichment.checks import NOT_FIRM, Before, Known
 from fintech_toolkit.enrichment.intake import (
     NAMES,
     REJECTED,
@@ -36,7 +39,6 @@ from fintech_toolkit.enrichment.intake import (
 from fintech_toolkit.enrichment.market import Enrichment
 from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed, flows_for
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.flow.nodes import Node, Source
 
 MANIFEST, PLAN = "_manifest.json", "_plan.json"
 
@@ -99,8 +101,8 @@ def enrich_folder(
     Raises
     ------
     FintechToolkitError
-        If a file cannot be used, a column is missing or of another type, `out` holds something else, or the disk is
-        full. What was finished is kept.
+        If a file cannot be used, a column is missing or of another type, `out` holds something else, lies among the
+        inputs or is written to by another run, or the disk is full. What was finished is kept.
 
     Examples
     --------
@@ -116,26 +118,50 @@ def enrich_folder(
     (500, 500)
     """
     folder, out = Path(folder), Path(out).absolute()  # workers may stand elsewhere
+    for name in NAMES:
+        if (folder / name).resolve() in (out.resolve(), *out.resolve().parents):
+            raise DataError(f"{out} lies among the {name} that are read; choose another folder.")
     files = {name: files_of(folder, name) for name in NAMES}
     plan = {
         "every": every,
         "files": {file.called: _stamp(file) for each in files.values() for file in each},
     }
-    now, done = _prepared(out, plan)
-    if done is not None:
-        return done
-    run = _Run(out, client, progress)
+    # What cannot be run leaves nothing in `out` that another try would have to fit.
     columns = {name: each[0].empty().column_names for name, each in files.items()}
     flows = flows_for(columns["quotes"], every)
     needed = columns_needed(columns, flows)
     files = {name: [replace(file, columns=tuple(needed[name])) for file in each] for name, each in files.items()}
-    inputs = _take_in(files, out, now, run)
-    outputs = {name: _write(name, flow, out, run) for name, flow in flows.items()}
-    _check_counts(inputs, outputs, flows)
-    summary = Summary(inputs, outputs, run.found)
-    write_text(out / MANIFEST, json.dumps({"plan": plan, **asdict(summary)}, indent=1))
-    _clear(out)
-    return summary
+    with _alone(out):
+        now, done = _prepared(out, plan)
+        if done is not None:
+            return done
+        run = _Run(out, client, progress)
+        inputs = _take_in(files, out, now, run)
+        outputs = {name: _write(name, flow, out, run) for name, flow in flows.items()}
+        _check_counts(inputs, outputs)
+        summary = Summary(inputs, outputs, run.found)
+        write_text(out / MANIFEST, json.dumps({"plan": plan, **asdict(summary)}, indent=1))
+        _clear(out)
+        return summary
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Make a folder if it is not there, and keep other runs out of it: the lock goes with its process."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file; name a folder for what comes out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be made: {error.strerror}.") from error
+    handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DataError(f"Another run is writing to {out}; wait until it ends, or choose another folder.") from None
+    finally:
+        os.close(handle)
 
 
 def _clear(out: Path) -> None:
@@ -150,16 +176,10 @@ def _stamp(file: File) -> list[int]:
 
 
 def _prepared(out: Path, plan: dict[str, Any]) -> tuple[int, Summary | None]:
-    """Make a folder ready, and return the time before which all data is, or what is whole already.
+    """Look at what a folder holds, and return the time before which all data is, or what is whole already.
 
     The time is that of the first start: which rows are in the future must not change when a run goes on.
     """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file; name a folder for what comes out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out} cannot be made: {error.strerror}.") from error
     names = {path.name for path in out.iterdir()}
     last = MANIFEST if MANIFEST in names else PLAN
     if last in names:
@@ -286,21 +306,11 @@ def _schema(empty: pd.DataFrame, paths: Collection[str]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _check_counts(inputs: Mapping[str, Taken], outputs: Mapping[str, int], flows: Mapping[str, ft.Flow]) -> None:
-    """Raise unless every row that came in went out or was rejected."""
+def _check_counts(inputs: Mapping[str, Taken], outputs: Mapping[str, int]) -> None:
+    """Raise unless every row that came in went out, was rejected, or was noted as left out."""
     wrong = [name for name, each in inputs.items() if each.rows != each.taken + sum(each.reasons.values())]
-    for name, flow in flows.items():
-        first = _rows_of(flow.node)
-        if first is not None and first in inputs and outputs[name] != inputs[first].kept:
+    for name in ("quotes", "trades"):
+        if outputs[name] != inputs[name].kept - inputs[name].notes.get(NOT_FIRM, 0):
             wrong.append(name)
     if wrong:
         raise DataError(f"Rows of {', '.join(wrong)} are missing: in = out + rejected does not hold. Report this.")
-
-
-def _rows_of(node: Node) -> str | None:
-    """Return the source of which each row comes out of a flow once; None if they do not."""
-    while not isinstance(node, Source):
-        if node.effect.rows != "keeps":
-            return None
-        node = node.before[0]
-    return node.name

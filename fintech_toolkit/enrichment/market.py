@@ -11,12 +11,14 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.inputs import inputs_of
 from fintech_toolkit.enrichment import feeds
 from fintech_toolkit.enrichment.books import LAST_TRADE, depth, last_trades
+from fintech_toolkit.enrichment.discovery import dealer_mids, price_discovery
 from fintech_toolkit.enrichment.per_dealer import dealers, execution, quoting
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
-from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.frames.views import is_dask, sort_of
+from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
     from fintech_toolkit.enrichment.report import Report
@@ -51,11 +53,25 @@ class Enrichment:
     execution: Any
     instruments: Any
 
+    def apply(self, flow: ft.Flow) -> Any:
+        """Return what a flow gives of these frames, which are its sources: ``enriched_quotes``, ``enriched_trades`` ….
+
+        So alerts and positions are had: ``enriched.apply(positions(ft.source("enriched_trades"), …))``.
+        """
+        known = {f"enriched_{field.name}": getattr(self, field.name) for field in fields(self)}
+        for source in flow.sources:
+            if source not in known:
+                raise ParameterError(f"{source!r} is no frame of an enrichment. {did_you_mean(source, known)}")
+        return flow(**{source: known[source] for source in flow.sources})
+
+    def price_discovery(self, symbol: str, every: str = "1s") -> pd.DataFrame:
+        """Return which dealer finds an instrument's price first: see `fintech_toolkit.enrichment.price_discovery`."""
+        own = ft.source("enriched_quotes").filter(("symbol", "==", symbol))
+        return price_discovery(in_pandas(self.apply(dealer_mids(every, own))), symbol)
+
     def top_instruments(self, most: int = 10) -> pd.DataFrame:
         """Return the instruments of which most was traded, by volume, with trades and volume over all days."""
-        frame = self.instruments
-        frame = frame.compute() if is_dask(frame) else frame
-        frame = frame if sort_of(frame) == "pandas" else frame.to_pandas()
+        frame = in_pandas(self.instruments)
         traded = frame.groupby("symbol", observed=True, as_index=False)[["trades", "volume"]].sum()
         top: pd.DataFrame = traded.nlargest(most, "volume").reset_index(drop=True)
         return top
@@ -70,11 +86,21 @@ class Enrichment:
         return f"<Enrichment: {', '.join(field.name for field in fields(self))}>"
 
 
+def in_pandas(frame: Any) -> pd.DataFrame:
+    """Return a frame of any sort as one of pandas, computed."""
+    frame = frame.compute() if is_dask(frame) else frame
+    found: pd.DataFrame = frame if sort_of(frame) == "pandas" else frame.to_pandas()
+    return found
+
+
 def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = False) -> dict[str, ft.Flow]:
     """Return the flow of each frame of an `Enrichment`, in an order in which they can run.
 
     A source is an input (``quotes``, ``securities``, ``trades``) or what an earlier flow gives (``enriched_quotes``,
     ``enriched_trades`` and so on), so that nothing is computed twice.
+
+    All of them take streams, too. Of those of Kafka topics, ``trades`` (two joins, one after the other), ``windows``
+    and ``depth`` (joins of a topic with itself) are refused with an error: their offsets could not be kept.
 
     Parameters
     ----------
@@ -84,12 +110,18 @@ def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = F
         Whether the inputs have the width in which feeds come: quotes of one side, which `two_sided` makes two-sided,
         and trades of which some columns are taken, `feeds.TRADE`.
 
+    Raises
+    ------
+    ParameterError
+        If `every` or `max_age` is no duration.
+
     Examples
     --------
     >>> from fintech_toolkit import enrichment
     >>> {name: flow.sources for name, flow in enrichment.dataflows().items()}["segments"]
     ['enriched_quotes']
     """
+    nanoseconds(every, "every")  # said here, as no step knows it by this name
     quoted, traded = ft.source("enriched_quotes"), ft.source("enriched_trades")
     done = ft.source("trades").select(*feeds.TRADE) if wide else None
     return {

@@ -23,13 +23,14 @@ def quoting(every: str = "1D", over: ft.Flow | None = None, *, session: str | No
     over : Flow, optional
         The enriched quotes; `quotes`, if left out.
     session : str, optional
-        The zone of the trading day, as for `quotes`: with each day the figures begin anew.
+        The zone of the trading day, as for `quotes`: with each day, as with each window, the figures begin anew.
 
     Returns
     -------
     Flow
         For each window of an instrument and a dealer the number of quotes, their mean spread in basis points, and the
-        figures of `fintech_toolkit.dealer_activity` after the last of them.
+        figures of `fintech_toolkit.dealer_activity` after the last of them. These go by prices: a quote of no size
+        stands there, and one that is old.
 
     Examples
     --------
@@ -40,7 +41,7 @@ def quoting(every: str = "1D", over: ft.Flow | None = None, *, session: str | No
     >>> int(quoting["quotes"].sum()), bool(quoting["time_at_best"].dropna().between(0, 1).all())
     (500, True)
     """
-    figures = ft.dealer_activity().named(*FIGURES[:3], "mean_spread", *FIGURES[3:])
+    figures = ft.dealer_activity(window=every).named(*FIGURES[:3], "mean_spread", *FIGURES[3:])
     done = {
         "quotes": ("spread_bps", "count"),
         "mean_spread_bps": ("spread_bps", "mean"),

@@ -15,8 +15,13 @@ import panel as pn
 from bokeh.embed import components
 from bokeh.resources import Resources
 
+import fintech_toolkit as ft
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
 from fintech_toolkit.enrichment.intake import Taken, write_text
+from fintech_toolkit.enrichment.limits import spread_alerts, volume_alerts
+from fintech_toolkit.enrichment.market import in_pandas
+from fintech_toolkit.enrichment.per_dealer import FIGURES
+from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.frames.views import is_dask, sort_of
 
 PLACES = {1.0: "inside", 2.0: "at the best", 3.0: "outside"}
@@ -57,8 +62,8 @@ class Report:
     >>> import data_generators, fintech_toolkit as ft
     >>> market = {name: data_generators.sample(name, rows=500) for name in ("quotes", "securities", "trades")}
     >>> report = ft.enrich(**market).report()
-    >>> list(report.tables)
-    ['spreads by segment', 'dealers', 'trades by venue', 'busiest instruments']
+    >>> list(report.tables)[:6]
+    ['spreads by segment', 'dealers', 'trades by venue', 'busiest instruments', 'unusual spreads', 'unusual volumes']
     """
 
     def __init__(self, enriched: Any, inputs: Mapping[str, Taken] | None = None) -> None:
@@ -72,6 +77,7 @@ class Report:
         instruments = _pandas(enriched.instruments, ["symbol", "trades", "volume"])
         traded = instruments.groupby("symbol", observed=True)[["trades", "volume"]].sum()
         self.tables["busiest instruments"] = traded.nlargest(_MOST, "volume")
+        self._unusual(enriched)
 
     @property
     def layout(self) -> pn.Column:
@@ -176,7 +182,7 @@ class Report:
 
     def _dealers(self, dealers: Any) -> None:
         """How much each dealer quotes and stands at the best."""
-        figures = ["mean_spread_bps", "time_at_best", "quotes_at_best"]
+        figures = ["mean_spread_bps", *FIGURES]
         frame = _pandas(dealers, ["dealer", "quotes", *figures])
         by_dealer = frame.groupby("dealer", observed=True).agg({"quotes": "sum", **dict.fromkeys(figures, "mean")})
         by_dealer.insert(1, "share_of_quotes", by_dealer["quotes"] / by_dealer["quotes"].sum())
@@ -209,9 +215,28 @@ class Report:
         counts = done.groupby(venue, observed=True)[["trades", "volume"]].sum()
         self.tables["trades by venue"] = counts.join(means).sort_values("volume", ascending=False)
 
+    def _unusual(self, enriched: Any) -> None:
+        """What somebody should look at: spreads by instrument, windows of trades, and who leads in the busiest one."""
+        quoted, traded = ft.source("enriched_quotes"), ft.source("enriched_trades")
+        alerts = spread_alerts(quoted).select("symbol", "ts", "best_spread_bps", "spread_zscore")
+        spreads = in_pandas(enriched.apply(alerts))
+        by_symbol = spreads.groupby("symbol", observed=True).agg(
+            quotes=("ts", "count"), least_bps=("best_spread_bps", "min"), most_bps=("best_spread_bps", "max")
+        )
+        self.tables["unusual spreads"] = by_symbol.nlargest(_MOST, "quotes")
+        volumes = in_pandas(enriched.apply(volume_alerts(over=traded)))
+        columns = ["symbol", "ts", "trades", "volume", "volume_zscore"]
+        self.tables["unusual volumes"] = volumes[columns].nlargest(_MOST, "volume_zscore").set_index("symbol")
+        for symbol in self.tables["busiest instruments"].index[:1]:
+            try:
+                shares = enriched.price_discovery(symbol)
+            except (DataError, ParameterError):
+                continue  # nobody quotes it, or one dealer
+            self.tables[f"who finds the price of {symbol}"] = shares.head(_MOST).set_index("dealer")
+
 
 def _rows(inputs: Mapping[str, Taken]) -> dict[str, pd.DataFrame]:
-    """Return what became of rows, and why some were rejected."""
+    """Return what became of rows, why some were rejected, and what else was noted of some."""
     rows = {
         name: {
             "in": each.rows,
@@ -223,7 +248,14 @@ def _rows(inputs: Mapping[str, Taken]) -> dict[str, pd.DataFrame]:
     }
     why = [(name, reason, count) for name, each in inputs.items() for reason, count in sorted(each.reasons.items())]
     rejected = pd.DataFrame(why, columns=["data set", "reason", "rows"]).set_index(["data set", "reason"])
-    return {"rows": pd.DataFrame(rows).T.rename_axis("data set"), "rejected rows": rejected}
+    as_meant = [(name, note, count) for name, each in inputs.items() for note, count in sorted(each.notes.items())]
+    noted = pd.DataFrame(as_meant, columns=["data set", "note", "rows"]).set_index(["data set", "note"])
+    tables = {
+        "rows": pd.DataFrame(rows).T.rename_axis("data set"),
+        "rejected rows": rejected,
+        "rows with a note": noted,
+    }
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def _columns(frame: Any) -> list[str]:

@@ -68,8 +68,9 @@ def windows(every: str = "5min", over: ft.Flow | None = None, *, session: str | 
         the best (`fintech_toolkit.ofi`); ``tw_spread``, the best spread on average over the time in which it stood; how
         many quotes left the market locked and crossed; and what stood after the last of them:
         ``best_bid``, ``best_ask``, ``best_mid``, and over as long as a window before it ``volatility`` (of the best
-        mid, from quote to quote), ``changes_per_second`` and ``mean_life`` of the best quotes, and since the day began
-        ``competition`` (the Herfindahl index over dealers of the time at the best; 1: one is alone there).
+        mid, from quote to quote), ``changes_per_second`` and ``mean_life`` of the best quotes, and since the window
+        began ``competition`` (the Herfindahl index over dealers of the time at the best; 1: one is alone there), which
+        goes by prices: a quote of no size stands there, and one that is old.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def windows(every: str = "5min", over: ft.Flow | None = None, *, session: str | 
     measured = enriched.pipe(
         ft.quote_volatility("best_mid", window=every).named("volatility"),
         ft.quote_stability("best_bid", "best_ask", window=every),
-        ft.best_herfindahl().named("competition"),
+        ft.best_herfindahl(window=every).named("competition"),
         ft.ofi("best_bid", "best_ask", "best_bid_size", "best_ask_size").named("order_flow"),
         session=session,
     )

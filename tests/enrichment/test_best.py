@@ -158,3 +158,50 @@ def test_what_windows_measure_by_hand() -> None:
     assert_allclose(got["changes_per_second"].to_numpy(), [2 / 5, 3 / 5, 2 / 5])
     assert_allclose(got["mean_life"].to_numpy(), [1, (2 + 1 + 2) / 3, (2 + 3) / 2])
     assert got["total_bid_size"].tolist() == [10 + 5 + 12 + 5, 4 + 4 + 4 + 11 + 1, 6]
+
+
+def held_alone(quotes: pd.DataFrame, begin: pd.Timestamp) -> float:
+    """The Herfindahl index of the time at the best since a time, from what stands after each row."""
+    shares: dict[str, float] = {}
+    standing: dict[str, dict[str, float]] = {"bid": {}, "ask": {}}
+    rows = list(quotes.itertuples())
+    for row, until in zip(rows, [*quotes["ts"].iloc[1:], quotes["ts"].iloc[-1]], strict=True):
+        for side, better in (("bid", max), ("ask", min)):
+            standing[side].pop(row.dealer, None)
+            if np.isfinite(getattr(row, side)):
+                standing[side][row.dealer] = getattr(row, side)
+            best = [d for d, price in standing[side].items() if price == better(standing[side].values())]
+            for dealer in best:
+                stood = max((until - max(row.ts, begin)).total_seconds(), 0) / len(best)
+                shares[dealer] = shares.get(dealer, 0) + stood
+    total = sum(shares.values())
+    return sum((each / total) ** 2 for each in shares.values()) if total else NO
+
+
+def test_the_competition_of_a_window_is_that_of_the_window() -> None:
+    quotes = dealer_quotes(200, seed=5, symbols=1)
+    got = enrichment.windows("1min")(quotes=quotes, securities=securities("B0"))
+    expected = [held_alone(quotes[quotes["ts"] < row.window_end], row.ts) for row in got.itertuples()]
+    assert len(expected) > 3
+    assert_allclose(got["competition"].to_numpy(), expected, rtol=1e-12)
+
+
+def test_windows_that_slide_and_those_that_a_pause_ends() -> None:
+    quotes = dealer_quotes(300, seed=6)
+    market = {"quotes": quotes, "securities": securities("B0", "B1")}
+    rows = enrichment.quotes()(**market)
+    done = {"quotes": ("symbol", "count"), "mean": ("best_spread_bps", "mean"), "size": ("best_bid_size", "sum")}
+    slid = enrichment.quotes().window("1min", every="20s").agg(**done)(**market)
+    starts = rows["ts"].dt.floor("20s")
+    expected = pd.concat([rows.assign(ts=starts - pd.Timedelta(seconds=back)) for back in (0, 20, 40)])
+    paused = enrichment.quotes().session_window("4s").agg(**done)(**market)
+    pause = rows.groupby("symbol")["ts"].diff() >= pd.Timedelta("4s")
+    of_sessions = rows.assign(session=pause.groupby(rows["symbol"]).cumsum())
+    firsts = of_sessions.groupby(["symbol", "session"])["ts"].transform("first")
+    for got, each in ((slid, expected), (paused, rows.assign(ts=firsts))):
+        theirs = each.groupby(["symbol", "ts"], as_index=False).agg(**done)
+        mine = got.sort_values(["symbol", "ts"], ignore_index=True)
+        assert len(mine) == len(theirs) > 20
+        assert_array_equal(mine["quotes"].to_numpy(), theirs["quotes"].to_numpy())
+        assert_array_equal(mine["size"].to_numpy(), theirs["size"].to_numpy())
+        assert_allclose(mine["mean"].astype(float), theirs["mean"].astype(float), rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser
 
 import data_generators
 import fintech_toolkit as ft
+from fintech_toolkit import enrichment
 from fintech_toolkit.enrichment import Enrichment
 from fintech_toolkit.enrichment.intake import Taken
 from fintech_toolkit.enrichment.report import Report
@@ -18,7 +20,7 @@ from tests.browser import COLORED, browser, complaints, new_page, wait_until  # 
 
 INPUTS = {
     "quotes": Taken(6_000, 5_990, 5_990, 7, {"bid missing": 4, "crossed: bid above ask": 6}, {}, []),
-    "trades": Taken(5_000, 5_000, 5_000, 0, {}, {}, []),
+    "trades": Taken(5_000, 5_000, 5_000, 0, {}, {"size is 0: none": 3}, []),
 }
 
 
@@ -37,6 +39,7 @@ def test_tables_are_what_the_frames_come_to(enriched: Enrichment) -> None:
         ("quotes", "bid missing"): 4,
         ("quotes", "crossed: bid above ask"): 6,
     }
+    assert tables["rows with a note"]["rows"].to_dict() == {("trades", "size is 0: none"): 3}
     spreads = quotes.groupby("segment")["best_spread_bps"].agg(["size", "mean", "min", "max"])
     found = tables["spreads by segment"]
     np.testing.assert_allclose(found.to_numpy(), spreads.loc[found.index].to_numpy(), rtol=1e-12)
@@ -50,6 +53,36 @@ def test_tables_are_what_the_frames_come_to(enriched: Enrichment) -> None:
     np.testing.assert_allclose(tables["trades by venue"]["effective_spread_bps"].sort_index(), costs, rtol=1e-9)
     volumes = trades.groupby("symbol")["size"].sum().nlargest(10)
     assert tables["busiest instruments"]["volume"].to_dict() == volumes.to_dict()
+
+
+def test_what_somebody_should_look_at_is_there(enriched: Enrichment) -> None:
+    """A trade as large as all others, and spreads wider than any and crossed: both are named."""
+    trades, quotes = (getattr(enriched, name).copy() for name in ("trades", "quotes"))
+    symbol = trades["symbol"].value_counts().index[0]
+    traded = trades.index[trades["symbol"] == symbol]
+    spaced = pd.date_range("2024-01-08 13:30", periods=len(traded), freq="30s", tz="UTC").as_unit("ns")
+    trades.loc[traded, "ts"] = spaced
+    trades.loc[traded[-1], "size"] = trades["size"].sum()
+    quotes.loc[quotes.index[quotes["symbol"] == symbol][50:53], "best_spread_bps"] = [500.0, 400.0, -3.0]
+    own = trades.loc[traded]
+    changed = replace(enriched, quotes=quotes, trades=own)
+    tables = changed.report().tables
+    first = tables["unusual volumes"].iloc[0]
+    assert (first.name, first["volume"] > trades["size"].sum() / 2) == (symbol, True)
+    assert tables["unusual spreads"].loc[symbol, ["least_bps", "most_bps"]].tolist() == [-3.0, 500.0]
+    discovered = enriched.price_discovery(symbol).set_index("dealer")
+    pd.testing.assert_frame_equal(tables[f"who finds the price of {symbol}"], discovered.head(10))
+    mids = enrichment.dealer_mids(over=ft.source("enriched_quotes"))(enriched_quotes=enriched.quotes)
+    pd.testing.assert_frame_equal(discovered.reset_index(), enrichment.price_discovery(mids, symbol))
+
+
+def test_any_flow_over_its_frames(enriched: Enrichment) -> None:
+    held = enriched.apply(enrichment.positions(ft.source("enriched_trades"), max_long=1e9, max_short=1e9))
+    bought = enriched.trades["signed_volume"].groupby([enriched.trades["symbol"], enriched.trades["dealer"]]).sum()
+    last = held.groupby(["symbol", "dealer"])["position"].last()
+    np.testing.assert_allclose(last.to_numpy(), bought.loc[last.index].to_numpy())
+    with pytest.raises(ft.ParameterError, match=r"'trades' is no frame of an enrichment\. Did you mean 'enriched_t"):
+        enriched.apply(enrichment.positions(max_long=1.0, max_short=1.0))
 
 
 def test_plots_show_the_busiest_instrument_and_where_trades_are_done(enriched: Enrichment) -> None:

@@ -99,22 +99,23 @@ def test_frame_by_frame(market: Market, expected: dict[str, pd.DataFrame]) -> No
 
 
 def test_streams(market: Market, expected: dict[str, pd.DataFrame]) -> None:
-    """Flows that feed each other live; a last quote, long after all else, makes all known."""
-    flows = enrichment.dataflows()
+    """All flows live, each fed by those before it; a quote and a trade, days after all else, make all known."""
     quotes, trades = Stream(), Stream()
-    enriched = flows["quotes"].live(quotes=quotes, securities=market["securities"])
-    traded = flows["trades"].live(enriched_quotes=enriched, trades=trades, securities=market["securities"])
-    rows = {"quotes": enriched.sink_to_list(), "trades": traded.sink_to_list()}
-    rows["windows"] = flows["windows"].live(enriched_quotes=enriched).sink_to_list()
+    streams: dict[str, Any] = {"quotes": quotes, "trades": trades, "securities": market["securities"]}
+    rows = {}
+    for name, flow in enrichment.dataflows().items():
+        streams[f"enriched_{name}"] = flow.live(**{source: streams[source] for source in flow.sources})
+        rows[name] = streams[f"enriched_{name}"].sink_to_list()
     for start in range(0, ROWS, 500):
         trades.emit(market["trades"].iloc[start : start + 500])
         quotes.emit(market["quotes"].iloc[start : start + 500])
-    last = market["quotes"].iloc[-1:].assign(ts=market["quotes"]["ts"].max() + pd.Timedelta("1h"))
-    quotes.emit(last)
-    found = {name: pd.concat(frames, ignore_index=True) for name, frames in rows.items()}
-    same(found["quotes"].iloc[:ROWS], expected["quotes"].reset_index(drop=True))
-    same(in_order(found["trades"]), in_order(expected["trades"]))
-    same(in_order(found["windows"]), in_order(expected["windows"]))
+    end = market["quotes"]["ts"].max() + pd.Timedelta("3D")
+    for days in range(4):  # a result waits for those that it is made of
+        for name, source in (("trades", trades), ("quotes", quotes)):
+            source.emit(market[name].iloc[-1:].assign(ts=end + pd.Timedelta(days=days)))
+    for name, frame in expected.items():
+        found = pd.concat(rows[name], ignore_index=True)
+        same(in_order(found[found["ts"] < end - pd.Timedelta("1D")]), in_order(frame))
 
 
 def test_json(market: Market, expected: dict[str, pd.DataFrame]) -> None:

@@ -113,3 +113,10 @@ def test_no_shares_where_nothing_can_be_said() -> None:
         ft.component_share(leader, follower, lags=1.5)
     with pytest.raises(ft.ParameterError, match="window=0 must be"):
         ft.information_share(leader, follower, window=0)
+
+
+def test_a_latency_beyond_int64_is_told_all_the_same() -> None:
+    """The difference of the least and the greatest time is no int64."""
+    greatest = np.iinfo(np.int64).max
+    told = ft.latency(np.array([-greatest, greatest, 0]), np.array([greatest, -greatest, greatest]))
+    np.testing.assert_allclose(told, [2 * greatest / 1e9, -2 * greatest / 1e9, greatest / 1e9], rtol=1e-14)

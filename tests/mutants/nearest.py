@@ -9,9 +9,11 @@ PACKAGE = "fintech_toolkit"
 AREAS = {
     "frames": "frames/*.py",
     "engines": "engines/*/*.py",
+    "enrichment": "enrichment/*.py",
     "flow": "flow/*.py",
     "joins": "joins.py",
     "kafka": "kafka/*.py",
+    "market quality": "kernels/market_quality/*.py",
     "the keyed scan": "scan/*.py",
 }
 """What is mutated, and the name under which its score is reported."""
@@ -65,6 +67,8 @@ FLOWS = (
     "tests/flows/test_runs.py",
     "tests/flows/test_engines.py",
 )
+ENRICHMENT = tuple(f"tests/enrichment/test_{name}.py" for name in ("trades", "best", "limits", "feeds", "sql", "ways"))
+FOLDERS = tuple(f"tests/enrichment/test_{name}.py" for name in ("checks", "folder"))
 CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
 FEEDS = (
     "tests/live/test_stream.py",
@@ -80,6 +84,13 @@ CONTRACT = (
     "-k",
     "not test_contract or not (example or complete or every_way or new_process or split or interleaving or later)"
     " and (ewma- or rolling_std or rolling_max or realized_spread or time_bars or hayashi or microprice)",
+)
+MARKET_QUALITY = (
+    "tests/kernels/test_contract.py",
+    "-k",
+    "not test_contract or ((oracle or split)"
+    " and (activity or herfindahl or best_bid or depth or two_sided or joint_key or latency or markout or order_book"
+    " or percentage_spread or quote_volatility or velocity or stability or price_improvement or inside))",
 )
 TICKS = ("tests/kernels/test_contract.py", "-k", "not test_contract or one_at_a_time")
 KERNELS = (
@@ -210,6 +221,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/window_loops.py": WINDOWS,
     "engines/memory/window_run.py": WINDOWS,
     "engines/memory/windows.py": WINDOWS,
+    "enrichment/*": ENRICHMENT,
+    "enrichment/checks.py": FOLDERS,
+    "enrichment/command.py": FOLDERS[1:],
+    "enrichment/discovery.py": ("tests/enrichment/test_discovery.py",),
+    "enrichment/folder.py": FOLDERS[1:],
+    "enrichment/identifiers.py": FOLDERS[:1],
+    "enrichment/intake.py": FOLDERS,
+    "enrichment/market.py": (*ENRICHMENT, *FOLDERS[1:]),
+    "enrichment/plans.py": FOLDERS[1:],
+    "enrichment/report.py": ("tests/enrichment/test_report.py",),
     "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
     "flow/feed_joins.py": FEED_JOINS,
@@ -233,6 +254,12 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "kafka/resumption.py": ("tests/live/test_resumption.py", "tests/live/test_values.py"),
     "kafka/sinks.py": ("tests/live/test_sinks.py", "tests/live/test_table.py", *FEEDS),
     "kafka/writer.py": ("tests/live/test_sinks.py", "tests/live/test_dead_letters.py", *FEEDS),
+    "kernels/market_quality/*": (
+        "tests/kernels/test_golden_market_quality.py",
+        "tests/kernels/test_books.py",
+        *ENRICHMENT[:4],
+        *MARKET_QUALITY,
+    ),
     "scan/*": KERNELS,
     "scan/arithmetic.py": ("tests/kernels/test_digits.py",),
     "scan/arrays.py": (*CALLS, *KERNELS),

@@ -59,16 +59,17 @@ FIGURES = [("since", "i8"), ("quotes", "i8"), ("best_quotes", "i8"), ("spreads",
 FIGURES += [("spread", "f8"), ("at_best", "f8"), ("up", "f8"), ("response", "f8")]
 
 
+_WINDOW = Duration(
+    "window",
+    "figures begin anew at each multiple of it since 1970 (UTC): '1h' at each full hour; None: never",
+    default=None,
+)
+
+
 @tick_kernel(
     reads=["dealer", "bid", "ask"],
     gives=["quotes_per_second", "time_at_best", "quotes_at_best", "mean_spread", "uptime", "response_time"],
-    parameters=[
-        Duration(
-            "window",
-            "figures begin anew at each multiple of it since 1970 (UTC): '1h' at each full hour; None: never",
-            default=None,
-        )
-    ],
+    parameters=[_WINDOW],
     state=[("indexed", "i4"), ("last", "i8"), ("begun", "i8")],
     slots=[*QUOTE, *FIGURES, ("heard", "i8"), ("waiting", "?"), ("best", "i1"), ("bucket", "i4")],
     warmup="time passes after the dealer's first quote",
@@ -209,19 +210,22 @@ def _(dealer: Any, bid: Any, ask: Any, ts: Any, window: Any = None) -> Any:
 @tick_kernel(
     reads=["dealer", "bid", "ask"],
     gives="best_herfindahl",
+    parameters=[_WINDOW],
     state=[("indexed", "i4"), ("bids", "i8"), ("asks", "i8"), ("last", "i8")],
     slots=[*QUOTE, ("at_best", "f8"), ("best", "i1"), ("bucket", "i4")],
     warmup="time passes after the first quote",
     source="Herfindahl (1950), Concentration in the Steel Industry; Hirschman (1964), American Economic Review 54",
+    cases=[{}, {"window": "5s"}],
 )
-def best_herfindahl(s: Any, dealer: int, bid: float, ask: float, ts: int, slots: Any) -> float:
+def best_herfindahl(s: Any, dealer: int, bid: float, ask: float, ts: int, window: int, slots: Any) -> float:
     """Concentration of the time at the best over dealers, so far: 1 if one dealer alone was at the best, 1/n if n
     dealers were for as long each.
 
     ``Σ_d (t_d / Σ t)²``, where t_d is the time for which dealer d had the best bid, plus that of the best ask; where
     several dealers are at a best price, they share its time equally. A dealer's last quote stands until the same dealer
     quotes again; a side whose price is NaN or infinite does not stand. A row without a dealer (missing) changes
-    nothing. Of several rows at one instant the last stands. NaN until time has passed with a price standing.
+    nothing. Of several rows at one instant the last stands. With a `window` the time is that since the last multiple of
+    it; what stood then stands on. NaN until time has passed with a price standing.
 
     Examples
     --------
@@ -231,6 +235,12 @@ def best_herfindahl(s: Any, dealer: int, bid: float, ask: float, ts: int, slots:
     ...     ts=np.array([0, 2, 4]), unit="s")
     array([nan, 1. , 0.5])
     """
+    if window > 0:
+        begin = earlier(ts, ts % window)
+        if s.count > 0 and begin > s.last:
+            for j in range(s.count):
+                slots[j].at_best = 0.0
+            s.last = begin
     passed = _passed(ts, s.last) if s.count > 0 and ts > s.last else 0
     s.last = ts
     if passed > 0:
@@ -252,20 +262,26 @@ def best_herfindahl(s: Any, dealer: int, bid: float, ask: float, ts: int, slots:
 
 
 @best_herfindahl.oracle
-def _(dealer: Any, bid: Any, ask: Any, ts: Any) -> Any:
+def _(dealer: Any, bid: Any, ask: Any, ts: Any, window: Any = None) -> Any:
     from collections import Counter
     from fractions import Fraction
 
+    import pandas as pd
+
+    begins = ts if window is None else ts // pd.Timedelta(window).value * pd.Timedelta(window).value
     quotes: dict[str, tuple[float, float]] = {}
     times: Counter[str] = Counter()
     result = np.full(len(ts), np.nan)
     for i, name in enumerate(dealer):
-        if i and ts[i] > ts[i - 1]:
+        since = ts[i - 1]
+        if window is not None and begins[i] > since:
+            times, since = Counter(), begins[i]
+        if i and ts[i] > since:
             for side, best_of in ((0, max), (1, min)):
                 known = {each: quote[side] for each, quote in quotes.items() if np.isfinite(quote[side])}
                 best = [each for each, price in known.items() if price == best_of(known.values())]
                 for each in best:
-                    times[each] += Fraction(int(ts[i] - ts[i - 1]), len(best))  # type: ignore[assignment]
+                    times[each] += Fraction(int(ts[i] - since), len(best))  # type: ignore[assignment]
         if name is not None:
             quotes[name] = (bid[i], ask[i])
         total = sum(times.values())
