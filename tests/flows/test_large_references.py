@@ -142,6 +142,28 @@ def test_categories_that_differ_from_partition_to_partition(monkeypatch: pytest.
         same(flow(trades=lazy(left), bonds=there).compute(), flow(trades=lazy(left), bonds=whole).compute())
 
 
+def test_rows_without_a_key_fill_no_piece() -> None:
+    frame = pd.DataFrame(
+        {"isin": [None, "A", None, "B", "A"], "day": pd.to_datetime([0, None, 0, 1, 2]), "v": range(5)}
+    )
+    for on, there in ((["isin"], [1, 3, 4]), (["day", "isin"], [3, 4]), (["day"], [0, 2, 3, 4])):
+        pieces = references.split(frame, ["v"], on, 3, "left", 0)
+        rows = pd.concat(pieces)
+        assert len(pieces) == 3
+        assert sorted(rows.index) == rows["v"].sort_values().tolist() == there
+
+
+def test_times_that_nanoseconds_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    days = pd.Series(np.array(["3000-01-01", "1999-01-01", "4000-01-01", "2000-01-01"] * 50, "datetime64[s]"))
+    left = pd.DataFrame({"day": days.astype("datetime64[ms]"), "price": 1.0})
+    right = pd.DataFrame({"day": days.iloc[:4], "issued": range(4)})
+    flow = TRADES.join(BONDS, on="day", how="left")
+    monkeypatch.setattr(references, "MOST_WHOLE", 20)
+    expected = flow(trades=left, bonds=right)
+    assert expected["issued"].tolist() == [0, 1, 2, 3] * 50
+    same(flow(trades=held(left), bonds=held(right)).compute(scheduler="sync"), expected)
+
+
 @pytest.mark.parametrize("twice", [(3, 650), (3, 4)], ids=["in two partitions", "in one"])
 def test_a_key_that_is_there_twice(twice: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     right = alone(bonds(), "number")

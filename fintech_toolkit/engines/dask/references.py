@@ -152,7 +152,8 @@ def join_partition(left: pd.DataFrame, reference: pd.DataFrame, node: Join, part
 def split(
     frame: pd.DataFrame, columns: list[str], on: Sequence[str], pieces: int, side: str, partition: int
 ) -> list[pd.DataFrame]:
-    """Return some columns of the rows that belong to each piece, with the numbers of the rows as index.
+    """Return some columns of the rows that belong to each piece, with the numbers of the rows as index; those of which
+    the key is missing belong to none.
 
     Raises
     ------
@@ -163,6 +164,7 @@ def split(
         homes = piece_of(KeyColumns(PandasFrame(frame), on), pieces)
     except DataError as error:
         raise DataError(f"{error} (Partition {partition} of {side}.)") from error
+    homes[frame[list(on)].isna().any(axis=1).to_numpy()] = -1  # finds nothing, and so goes nowhere
     order = np.argsort(homes, kind="stable")
     asked = frame[columns].iloc[order].set_axis(order)
     ends = np.searchsorted(homes[order], np.arange(pieces + 1))
@@ -171,8 +173,8 @@ def split(
 
 def piece_of(columns: KeyColumns, pieces: int) -> Array:
     """Return the piece to which each key belongs: the same for keys that are equal, whatever their types."""
-    # What these cannot hold, on whichever side it is, is in the first piece, as are missing keys.
-    kinds = [replace(kind, unit=kind.unit and "ns", unsigned=False) for kind in columns.kinds]
+    # A time that nanoseconds cannot hold is in the first piece, whichever side it is on.
+    kinds = [replace(kind, unit=kind.unit and "ns") for kind in columns.kinds]
     keys = columns.read(kinds)
     homes = (hashes(keys) >> np.uint64(32)) % np.uint64(pieces) if keys.rows else np.empty(0, np.uint64)
     return np.where(keys.valid, homes, 0).astype(np.int64) if len(keys.valid) else homes.astype(np.int64)
