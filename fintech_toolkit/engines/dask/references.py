@@ -173,11 +173,9 @@ def split(
 
 def piece_of(columns: KeyColumns, pieces: int) -> Array:
     """Return the piece to which each key belongs: the same for keys that are equal, whatever their types."""
-    # A time that nanoseconds cannot hold is in the first piece, whichever side it is on.
     kinds = [replace(kind, unit=kind.unit and "ns") for kind in columns.kinds]
-    keys = columns.read(kinds)
-    homes = (hashes(keys) >> np.uint64(32)) % np.uint64(pieces) if keys.rows else np.empty(0, np.uint64)
-    return np.where(keys.valid, homes, 0).astype(np.int64) if len(keys.valid) else homes.astype(np.int64)
+    hashed = hashes(columns.read(kinds))  # times that nanoseconds cannot hold are alike, on whichever side
+    return ((hashed >> np.uint64(32)) % np.uint64(pieces)).astype(np.int64)
 
 
 def put_together(parts: list[pd.DataFrame], rows: list[int]) -> pd.DataFrame:
