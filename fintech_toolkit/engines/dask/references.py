@@ -166,9 +166,10 @@ def split(
         raise DataError(f"{error} (Partition {partition} of {side}.)") from error
     homes[frame[list(on)].isna().any(axis=1).to_numpy()] = -1  # finds nothing, and so goes nowhere
     order = np.argsort(homes, kind="stable")
-    asked = frame[columns].iloc[order].set_axis(order)
+    asked = frame[columns]
     ends = np.searchsorted(homes[order], np.arange(pieces + 1))
-    return [asked.iloc[start:end] for start, end in pairwise(ends)]
+    # Each is a copy of its own: a view would keep the whole partition in memory until the last piece is put together.
+    return [asked.iloc[rows].set_axis(rows) for rows in (order[start:end] for start, end in pairwise(ends))]
 
 
 def piece_of(columns: KeyColumns, pieces: int) -> Array:
