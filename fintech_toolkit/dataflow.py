@@ -126,7 +126,10 @@ class Flow(FlowDescription):
     def dask(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
         """Return the lazy Dask frame of what the flow gives, also where all inputs are paths.
 
-        Parameters and errors are those of a call; of references that are pandas frames, every worker gets a copy.
+        Parameters and errors are those of a call. A small reference of `join` is sent whole to every worker. One of
+        more than 256 MiB, as footers of Parquet and frames in memory tell, or of several partitions of which nothing
+        tells, is partitioned by key, so that no worker needs to hold all of it; `explain` says which and why. Rows,
+        their order and the partitions of the result are the same.
         """
         from fintech_toolkit.engines.dask import dataflow
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.engines.dask import references
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow.rules import RULES
 from tests.flows.worlds import World, flows, world
@@ -117,23 +118,28 @@ def test_dask(plan: str, client: Client) -> None:
             same(by_id(pair.reset_index(drop=True)), by_id(expected()[["id", "rolling_max"]]))
 
 
+@pytest.mark.parametrize("join", ["whole reference", "partitioned reference"])
 @pytest.mark.parametrize("plan", ["in time order", "by symbol"])
-def test_what_is_known_of_partitions_goes_on(plan: str) -> None:
+def test_what_is_known_of_partitions_goes_on(plan: str, join: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if join == "partitioned reference":
+        monkeypatch.setattr(references, "MOST_WHOLE", 200)
     frames = partitioned(WORLD, plan)
     said = FLOW.explain(**frames)
     names = {str(node).split(" ")[0]: plan.name for node, plan in said.plans.items()}
     pipes = "chain" if plan == "in time order" else "by_symbol"
     as_of = "by time" if plan == "in time order" else "by symbol"
-    assert names == {"pipe": pipes, "as-of": as_of, "join": "whole reference"}
+    assert names == {"pipe": pipes, "as-of": as_of, "join": join}
     assert "shuffle" not in repr(said)
 
 
-@given(flows(), st.sampled_from(["in time order", "by symbol"]), st.booleans())
+@given(flows(), st.sampled_from(["in time order", "by symbol"]), st.booleans(), st.booleans())
 @settings(deadline=None, max_examples=25)
-def test_random_flows_on_dask(flow: ft.Flow, plan: str, rules: bool) -> None:
+def test_random_flows_on_dask(flow: ft.Flow, plan: str, rules: bool, large: bool) -> None:
     frames = {name: world()[name] for name in flow.sources}
     whole = flow(**frames)
-    with dask.config.set({"dataframe.convert-string": False}, scheduler="sync"):
+    with dask.config.set({"dataframe.convert-string": False}, scheduler="sync"), pytest.MonkeyPatch.context() as patch:
+        if large:
+            patch.setattr(references, "MOST_WHOLE", 200)
         got = flow(without=[] if rules else RULES, **partitioned(frames, plan)).compute()
     keys = [name for name in ("id", "ts", "symbol") if name in whole.columns]
     ordered = [frame.sort_values(keys, kind="stable", ignore_index=True) for frame in (as_before(got, whole), whole)]

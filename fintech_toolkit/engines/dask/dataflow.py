@@ -19,14 +19,13 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
-from fintech_toolkit.engines.dask import feed_joins, partitions, plans, versions, windows
-from fintech_toolkit.engines.dask.asof import with_whole_right
+from fintech_toolkit.engines.dask import feed_joins, partitions, plans, references, versions, windows
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
-from fintech_toolkit.engines.memory.relational import OPERATIONS, join, naming
-from fintech_toolkit.errors import DataError, PipelineError
+from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
+from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.conditions import Conditions
 from fintech_toolkit.flow.flow_plan import FlowPlan
@@ -43,7 +42,7 @@ from fintech_toolkit.flow.operations import (
     Select,
     WindowJoin,
 )
-from fintech_toolkit.flow.plan import AS_THEY_WERE, Plan, how_many
+from fintech_toolkit.flow.plan import Plan
 from fintech_toolkit.flow.rules import optimised
 from fintech_toolkit.flow.windows import Window
 from fintech_toolkit.frames.views import is_dask, sort_of
@@ -149,25 +148,6 @@ def _filter(where: Conditions, frame: Any) -> Any:
     return new_collection(RowFilter(frame.expr, where))
 
 
-def _join(node: Join, left: Any, reference: Any) -> Any:
-    if not is_dask(left):
-        raise PipelineError("the reference is a Dask frame, so the left must be one too.")
-    there = reference.repartition(npartitions=1).expr if is_dask(reference) else reference
-    alone = node.over(Source("left"), Source("reference"))  # a worker needs not know what stands before
-    return new_collection(ReferenceJoin(left.expr, there, alone))
-
-
-def _explained_join(node: Join, left: Any, reference: Any) -> Plan:
-    theirs = how_many(reference.npartitions, "partition") if is_dask(reference) else "one frame"
-    return Plan(
-        "whole reference",
-        "a reference is sent whole to every partition of left",
-        "every partition of left by itself",
-        f"left {how_many(left.npartitions, 'partition')}, reference {theirs}",
-        AS_THEY_WERE,
-    )
-
-
 def _join_feeds(node: FeedJoin, left: Any, right: Any) -> Any:
     return feed_joins.join(left, right, node.options)
 
@@ -181,7 +161,7 @@ LOWERINGS: dict[type[Node], Callable[..., Any]] = {
     Select: lambda node, frame: frame[list(node.columns)],
     Rename: lambda node, frame: frame.rename(columns=dict(node.names)),
     Pipe: lambda node, frame: plans.apply(node.pipeline, frame)[0],
-    Join: _join,
+    Join: references.join,
     AsOfJoin: _join_feeds,
     HorizonJoin: _join_feeds,
     WindowJoin: _join_feeds,
@@ -190,7 +170,7 @@ LOWERINGS: dict[type[Node], Callable[..., Any]] = {
 }
 EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
-    Join: _explained_join,
+    Join: references.explain,
     AsOfJoin: _explained_feeds,
     HorizonJoin: _explained_feeds,
     WindowJoin: _explained_feeds,
@@ -203,15 +183,6 @@ def keep_rows(frame: pd.DataFrame, where: Conditions, partition: int = 0) -> pd.
     """Return the rows of a partition that meet conditions."""
     with one_thread(), in_partition(partition):
         return FrameInput(frame).read(None, where)
-
-
-def join_partition(left: pd.DataFrame, reference: pd.DataFrame, node: Join, partition: int) -> pd.DataFrame:
-    """Join a partition of left with all of the reference."""
-    try:
-        with one_thread():
-            return join(node, left, reference)[0]
-    except DataError as error:
-        raise DataError(f"{error} (Partition {partition} of left.)") from error
 
 
 class RowFilter(Blockwise):
@@ -245,30 +216,3 @@ class RowFilter(Blockwise):
         if columns == list(self.frame.columns):
             return None
         return type(parent)(type(self)(self.frame[columns], self.conditions), *parent.operands[1:])
-
-
-class ReferenceJoin(Expr):
-    """Every partition of left with a reference that is whole: order, index and partitions of left."""
-
-    _parameters = ["left", "reference", "node"]
-
-    @functools.cached_property
-    def _meta(self) -> pd.DataFrame:
-        reference = self.operand("reference")
-        there = reference._meta if isinstance(reference, Expr) else reference.iloc[:0]
-        return join(self.node, self.left._meta, there)[0]
-
-    def _divisions(self) -> tuple[Any, ...]:
-        return self.left.divisions
-
-    def keeps(self, column: str) -> tuple[Expr, str] | None:
-        """Return left, if it has a column as it is here, and its name there."""
-        return (self.left, column) if column in self.left.columns else None
-
-    @functools.cached_property
-    def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:
-        """Return by which columns the partitions hold rows together, as Dask asks it."""
-        return self.left.unique_partition_mapping_columns_from_shuffle
-
-    def _layer(self) -> dict[Any, Any]:
-        return with_whole_right(self, self.operand("reference"), join_partition, self.node)

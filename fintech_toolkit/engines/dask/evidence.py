@@ -309,7 +309,7 @@ def _memory_span(ts: Array) -> tuple[int, int] | None:
 
 def _parquet_bounds(frame: Any, time: str) -> Bounds | str:
     """Read the first and last time of every partition from the footers of its files: metadata, no data."""
-    pieces = _pieces(frame)
+    pieces = files_of(frame)
     if not pieces:
         return "the data set is empty"
     with ThreadPoolExecutor(min(FOOTERS_AT_ONCE, len(pieces))) as pool:
@@ -320,7 +320,7 @@ def _parquet_bounds(frame: Any, time: str) -> Bounds | str:
     return Bounds(spans, f"the Parquet statistics of {time!r}")  # type: ignore[arg-type]
 
 
-def _pieces(frame: Any) -> list[list[tuple[str, Any, list[int] | None]]]:
+def files_of(frame: Any) -> list[list[tuple[str, Any, list[int] | None]]]:
     """Return the files, their file system and the row groups that each partition reads."""
     if isinstance(frame, ReadParquetPyarrowFS):
         fragments = [frame.fragments[p] for p in frame._partitions]

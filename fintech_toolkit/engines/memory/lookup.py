@@ -14,7 +14,9 @@ from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.schema import Array
 
 
-def match_keys(left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequence[str]) -> Array:
+def match_keys(
+    left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequence[str], numbers: Array | None = None
+) -> Array:
     """Return for each row of the left the row of the right that has its key, -1 if none has.
 
     Keys are compared exactly, in all their bytes; times as instants, whatever their units. A key of which a column is
@@ -26,6 +28,8 @@ def match_keys(left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequ
         The frames.
     left_on, right_on : sequence of str
         Their columns of keys, as many on the left as on the right.
+    numbers : ndarray of int64, optional
+        What the rows of the right are called in errors, where they are a part of a frame.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def match_keys(left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequ
     """
     here, there = key_sides(left, left_on, right, right_on)
     if here.rows <= there.rows:
-        return _by_left(here, there)
+        return _by_left(here, there, numbers)
     table, first = build(there.read(there.kinds))
     found = find(table, here, there.kinds)
     double = np.flatnonzero((first >= 0) & (first < np.arange(there.rows)))
@@ -46,7 +50,7 @@ def match_keys(left: Frame, left_on: Sequence[str], right: Frame, right_on: Sequ
         asked[found[found >= 0]] = True
         double = double[asked[first[double]]]
     if len(double):
-        raise doubled(there, int(first[double[0]]), int(double[0]))
+        raise doubled(there, int(first[double[0]]), int(double[0]), numbers=numbers)
     return found
 
 
@@ -96,7 +100,7 @@ def find(table: HashTable, columns: KeyColumns, kinds: Sequence[KeyKind]) -> Arr
     return found
 
 
-def _by_left(here: KeyColumns, there: KeyColumns) -> Array:
+def _by_left(here: KeyColumns, there: KeyColumns, numbers: Array | None) -> Array:
     table, first = build(here.read(there.kinds))
     sieve = Sieve(table)
     found = np.full(here.rows + 1, -1, np.int64)  # by the first row that has the key; the last is for nulls
@@ -116,16 +120,19 @@ def _by_left(here: KeyColumns, there: KeyColumns) -> Array:
             _, firsts, groups = np.unique(place, return_index=True, return_inverse=True)
             earlier = np.where(before >= 0, before, rows[firsts][groups])
             second = int(np.argmax(earlier < rows))
-            raise doubled(there, int(earlier[second]), int(rows[second]))
+            raise doubled(there, int(earlier[second]), int(rows[second]), numbers=numbers)
 
     run_wavefront(len(chunks), [(False, look), (True, note)])
     return found[first]
 
 
-def doubled(columns: KeyColumns, first: int, second: int, where: str = " on the right") -> DataError:
+def doubled(
+    columns: KeyColumns, first: int, second: int, where: str = " on the right", numbers: Array | None = None
+) -> DataError:
     """Return the error of a key that two rows have."""
     named = ", ".join(map(repr, columns.names))
+    rows = (first, second) if numbers is None else (numbers[first], numbers[second])
     return DataError(
-        f"Key {columns.show(first)} of {named} is there twice{where}, at rows {first} and {second}: a reference has "
+        f"Key {columns.show(first)} of {named} is there twice{where}, at rows {rows[0]} and {rows[1]}: a reference has "
         "one row a key. Drop one, as with drop_duplicates, or add a column to the key."
     )
