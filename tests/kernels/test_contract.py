@@ -152,8 +152,12 @@ def test_its_input_is_never_changed(kernel: Kernel, case: Any) -> None:
     contract.leaves_its_input_alone(kernel, case)
 
 
-def all_in_one() -> dict[str, ft.Pipeline]:
-    """Every kernel that gives a value for each row, under each of its cases, in one pipeline; the others alone."""
+TOGETHER = 6
+"""In how many pipelines kernels stand together: in one, the first test to run it would compile for minutes."""
+
+
+def all_together() -> dict[str, ft.Pipeline]:
+    """Every kernel that gives a value for each row, under each of its cases, in a few pipelines; the others alone."""
     columns, alone = [], {}
     for name, kernel in SCANNED.items():
         for j, case in enumerate(kernel.cases):
@@ -162,10 +166,10 @@ def all_in_one() -> dict[str, ft.Pipeline]:
                 alone[f"{name}-{j}"] = ft.Pipeline(step)
             else:
                 columns.append(step)
-    return {"columns": ft.Pipeline(*columns), **alone}
+    return {f"columns-{n}": ft.Pipeline(*columns[n::TOGETHER]) for n in range(TOGETHER)} | alone
 
 
-PIPELINES = all_in_one()
+PIPELINES = all_together()
 each_pipeline = pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
 
 
