@@ -110,6 +110,12 @@ ELSEWHERE = {
     "abdi_ranaldo_spread",
     "rolling_sharpe",
     "rolling_sortino",
+    "wma",
+    "bollinger_bands",
+    "cci",
+    "mfi",
+    "twap",
+    "pov",
 }
 """Windowed, but of no simple statistic of a column: tested below by itself, or equal to the bit to one that is here."""
 

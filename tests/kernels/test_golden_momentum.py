@@ -127,3 +127,17 @@ def test_the_far_ends_of_float64_poison_nothing() -> None:
         result = getattr(ft, name)(x, **given)
         for column in [result] if isinstance(result, np.ndarray) else result:
             assert np.isfinite(column[-50:]).all(), name
+
+
+@pytest.mark.parametrize("name", ["wma", "bollinger_bands", "cci", "mfi", "twap", "pov"])
+def test_windows_forget_a_bad_print(name: str) -> None:
+    kernel = ft.kernels.get(name)
+    random = np.random.default_rng(8)
+    columns = [random.uniform(1, 2, 200) for _ in kernel.reads]
+    ts = 1_700_000_000_000_000_000 + np.arange(200) * 10**9
+    for column in columns:
+        column[40] = 1e17
+    late = kernel(*columns, ts=ts, window=10)
+    fresh = kernel(*(column[50:] for column in columns), ts=ts[50:], window=10)
+    for a, b in zip(np.atleast_2d(late), np.atleast_2d(fresh), strict=True):
+        assert_allclose(a[70:], b[20:], rtol=1e-11, atol=1e-11)
