@@ -241,7 +241,8 @@ class _Run:
             if future.status == "error":
                 future.result()  # raises; the others are given up with their futures
             self.progress(what, count, len(futures))
-        return list(self.client.gather(futures))
+        returned: list[Any] = self.client.gather(futures)
+        return returned
 
 
 def _take_in(files: Mapping[str, list[File]], out: Path, now: int, run: _Run) -> dict[str, Taken]:

@@ -12,12 +12,13 @@ from fintech_toolkit.engines.memory.inputs import inputs_of
 from fintech_toolkit.enrichment import feeds
 from fintech_toolkit.enrichment.books import LAST_TRADE, depth, last_trades
 from fintech_toolkit.enrichment.discovery import dealer_mids, price_discovery
+from fintech_toolkit.enrichment.in_pandas import in_pandas
 from fintech_toolkit.enrichment.per_dealer import dealers, execution, quoting
 from fintech_toolkit.enrichment.per_quote import quotes
 from fintech_toolkit.enrichment.per_trade import trades
 from fintech_toolkit.enrichment.windowed import instruments, segments, windows
 from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
-from fintech_toolkit.frames.views import is_dask, sort_of
+from fintech_toolkit.frames.views import is_dask
 from fintech_toolkit.schema import nanoseconds
 
 if TYPE_CHECKING:
@@ -84,13 +85,6 @@ class Enrichment:
 
     def __repr__(self) -> str:
         return f"<Enrichment: {', '.join(field.name for field in fields(self))}>"
-
-
-def in_pandas(frame: Any) -> pd.DataFrame:
-    """Return a frame of any sort as one of pandas, computed."""
-    frame = frame.compute() if is_dask(frame) else frame
-    found: pd.DataFrame = frame if sort_of(frame) == "pandas" else frame.to_pandas()
-    return found
 
 
 def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = False) -> dict[str, ft.Flow]:

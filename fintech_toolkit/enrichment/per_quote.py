@@ -57,7 +57,7 @@ def quotes(
         ft.quoted_spread("best_bid", "best_ask").named("best_spread", "best_spread_bps"),
         session=session,
     )
-    return priced.join(ft.source("securities"), on="symbol", how="left", select=list(fields))
+    return priced.join(ft.source("securities"), on="symbol", how="left", select=fields)
 
 
 def tight(below_bps: float = 50.0, over: ft.Flow | None = None) -> ft.Flow:

@@ -78,7 +78,7 @@ def trades(
     return (
         (ft.source("trades") if done is None else done)
         .asof_join(standing, tolerance=tolerance)
-        .horizon_join(standing, offsets=list(horizons), select=["best_mid"], tolerance=tolerance)
+        .horizon_join(standing, offsets=horizons, select=["best_mid"], tolerance=tolerance)
         .pipe(*against_best, *later)
-        .join(ft.source("securities"), on="symbol", how="left", select=list(fields))
+        .join(ft.source("securities"), on="symbol", how="left", select=fields)
     )

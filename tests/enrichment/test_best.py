@@ -137,6 +137,8 @@ def test_windows_end_with_what_stands_and_not_with_what_stood() -> None:
     quotes, _ = by_hand()
     found = enrichment.depth("11s")(quotes=quotes)
     assert found["quotes"].tolist() == [10, 1]
+    for levels in (found, enrichment.book()(quotes=quotes)):
+        assert {name for name in levels if name.startswith("bid_dealers")} == {f"bid_dealers_{n}" for n in range(1, 6)}
     assert_array_equal(found["bid_1"].to_numpy(), [NO, 98])
     assert_array_equal(found["bid_dealers_1"].to_numpy(), [0, 1])
     windows = enrichment.windows("11s")(quotes=quotes, securities=SECURITIES)
