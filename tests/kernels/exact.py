@@ -69,6 +69,10 @@ def corr(x: Values, y: Values) -> Any:
     return moment(x, y) / (root(moment(x, x)) * root(moment(y, y))) if varies else np.nan
 
 
+def cov(x: Values, y: Values) -> Any:
+    return moment(x, y) / (len(x) - 1) if len(x) > 1 else np.nan
+
+
 def slope(x: Values, y: Values) -> Any:
     return moment(x, y) / moment(y, y) if len(set(y)) > 1 else np.nan
 

@@ -145,8 +145,8 @@ def rolling_corr(s: Any, x: float, y: float, min_periods: int) -> Any:
     return correlation(s.xx, s.yy, s.xy)
 
 
-@rolling_corr.oracle
-def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
+def _over_windows(statistic: Any, x: Any, y: Any, ts: Any, window: Any, min_periods: int | None) -> Any:
+    """Return a statistic of the pairs in each window, two at least, one by one."""
     import pandas as pd
 
     rows = not isinstance(window, str)
@@ -156,7 +156,40 @@ def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> A
         start = max(0, i + 1 - window) if rows else np.searchsorted(ts, ts[i] - pd.Timedelta(window).value, "right")
         a, b = x[start : i + 1], y[start : i + 1]
         both = np.isfinite(a) & np.isfinite(b)
-        a, b = a[both], b[both]
-        if len(a) >= least and np.ptp(a) > 0 and np.ptp(b) > 0:
-            result[i] = np.corrcoef(a, b)[0, 1]
+        if both.sum() >= least:
+            result[i] = statistic(a[both], b[both])
     return result
+
+
+@rolling_corr.oracle
+def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
+    def correlated(a: Any, b: Any) -> float:
+        return np.corrcoef(a, b)[0, 1] if np.ptp(a) > 0 and np.ptp(b) > 0 else np.nan
+
+    return _over_windows(correlated, x, y, ts, window, min_periods)
+
+
+@window_kernel(gives="rolling_cov", source="pandas, Series.rolling(...).cov(other)", **COMOMENTS)
+def rolling_cov(s: Any, x: float, y: float, min_periods: int) -> Any:
+    """Covariance of the pairs in the window, ``Σ (x - mean x) (y - mean y) / (n - 1)``; exactly 0 where either column
+    does not vary.
+
+    Rows in which either value is missing (NaN or infinite) take a place in the window but no part in the result.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.rolling_cov(np.array([1.0, 2.0, 4.0, 3.0]), np.array([1.0, 3.0, 2.0, 2.0]), window=3)
+    array([ nan,  nan,  0.5, -0.5])
+    """
+    if s.n < max(min_periods, 2):
+        return np.nan
+    return 0.0 if s.same_x >= s.n or s.same_y >= s.n else s.xy / (s.n - 1)
+
+
+@rolling_cov.oracle
+def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
+    def covariance(a: Any, b: Any) -> float:
+        return np.cov(a, b)[0, 1] if np.ptp(a) > 0 and np.ptp(b) > 0 else 0.0
+
+    return _over_windows(covariance, x, y, ts, window, min_periods)
