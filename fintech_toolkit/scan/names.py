@@ -77,7 +77,7 @@ def key_of(name: str) -> int:
 
     Examples
     --------
-    >>> key_of("UPDATE") == as_keys(["DELETE", "UPDATE"], "action")[1]
+    >>> key_of("UPDATE") == int(as_keys(["DELETE", "UPDATE"], "action")[1])
     True
     """
     return int(as_keys([name], "name")[0])

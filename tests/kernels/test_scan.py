@@ -36,7 +36,7 @@ def test_a_copied_state_goes_its_own_way() -> None:
     kept = [part.copy() for part in (copy.records, copy.slots, copy.used)]
     rest = means(scan, state, slice(30, 90))
     for part, before in zip((copy.records, copy.slots, copy.used), kept, strict=True):
-        assert_array_equal(part, before)
+        assert part.tobytes() == before.tobytes()  # slots that nobody has taken yet hold anything
     assert_array_equal(means(scan, copy, slice(30, 90)), rest)
 
 

@@ -15,7 +15,7 @@ ROUNDS, SOURCES = 9, 5
 FIRST_ROUNDS = 2  # in which what is made once for all is made
 
 
-def test_rounds_of_sources_leave_threads_and_files_as_they_were(kafka_broker: str, kafka_topic: Topic) -> None:
+def test_rounds_of_sources_leave_no_threads_and_files_behind(kafka_broker: str, kafka_topic: Topic) -> None:
     topic, target, dead = kafka_topic(partitions=2), kafka_topic(), kafka_topic()
     put(kafka_broker, topic, ticks(100), 2)
     produce(kafka_broker, topic, [b"{oops"])
@@ -45,6 +45,6 @@ def test_rounds_of_sources_leave_threads_and_files_as_they_were(kafka_broker: st
         gc.collect()
         if number + 1 == FIRST_ROUNDS:
             before = held_when_settled()
-        if before is not None:  # what ends by itself may take a moment
-            wait_until(lambda: held() == before)  # noqa: B023
+        if before is not None:  # what ends by itself may take a moment, also what an earlier test left behind
+            wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)), held)  # noqa: B023
     assert before is not None
