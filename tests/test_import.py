@@ -51,6 +51,11 @@ def test_import_compiles_nothing(tmp_path: Path) -> None:
     python(COMPILES, NUMBA_CACHE_DIR=str(tmp_path))
 
 
+def test_to_look_kernels_up_loads_no_compiled_code() -> None:
+    script = "import sys, fintech_toolkit as ft; ft.catalogue(); {}; print('numba.cpython.setobj' in sys.modules)"
+    assert [python(script.format(then)).strip() for then in ("pass", "ft.midprice([1.0], [2.0])")] == ["False", "True"]
+
+
 def test_import_adds_little_to_its_foundations() -> None:
     """The one promise about time that is tested: a median, far from its bound (about 0.04 s where it was written)."""
     costs = [float(python(COST)) for _ in range(REPEATS)]

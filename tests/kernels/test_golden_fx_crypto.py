@@ -9,12 +9,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import DataError, ParameterError
+from fintech_toolkit.kernels.fx import crosses
+from fintech_toolkit.scan.names import key_of
 
 nan = np.nan
 
 
 def one(*values: float) -> list[np.ndarray]:
     return [np.array([value]) for value in values]
+
+
+def test_currencies_are_known_by_their_keys() -> None:
+    assert tuple(map(key_of, crosses.HUNDREDTHS)) == (crosses.YEN, crosses.FORINT, crosses.BAHT)
 
 
 def test_hulls_forward() -> None:
