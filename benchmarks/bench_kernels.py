@@ -22,8 +22,8 @@ import sys, time
 import numpy as np, pandas as pd
 import fintech_toolkit as ft
 frame = pd.DataFrame({"symbol": "A", "ts": pd.to_datetime([0, 1], utc=True), "mid": [1.0, 2.0]})
-pipeline = ft.Pipeline(ft.ewma("mid", span=9))
 start = time.perf_counter()
+pipeline = ft.Pipeline(ft.ewma("mid", span=9))
 pipeline(frame)
 print(time.perf_counter() - start)
 """
