@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from fintech_toolkit.cli import main
 from fintech_toolkit.enrichment.folder import Summary, enrich_folder
 from fintech_toolkit.enrichment.intake import repeated_symbols
 from tests.frames import same
+from tests.live.topics import wait_until
 
 FAULTS = {
     "quotes": data_generators.Faults(late=0.01, out_of_order=0.02, duplicate=0.02, crossed=0.02, malformed=0.03),
@@ -184,11 +184,9 @@ def test_a_run_that_was_killed_leaves_whole_files_and_goes_on(
 ) -> None:
     out = tmp_path / "out"
     running = command(faulty, "--out", out)
-    deadline = time.monotonic() + 120
-    while not (out / "quotes" / "part-00001.parquet").exists():
-        assert time.monotonic() < deadline
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.01)
+    written = out / "quotes" / "part-00001.parquet"
+    wait_until(lambda: written.exists() or running.poll() is not None)
+    assert running.poll() is None, running.communicate()
     running.kill()
     running.wait()
     assert not (out / "_manifest.json").exists()

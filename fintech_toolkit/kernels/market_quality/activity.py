@@ -7,17 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import LAST, MISSING, Duration, earlier, helper, slot_of, tick_kernel
+from fintech_toolkit.authoring import MISSING, Duration, earlier, elapsed, helper, slot_of, tick_kernel
 
 SECOND = 1e9
 NONE, AT_BID, AT_ASK = 0, 1, 2
 """Where a dealer is at the best; added up where at both."""
-
-
-@helper
-def _passed(ts, since):  # type: ignore[no-untyped-def]
-    """Return how much time has passed, which does not wrap around."""
-    return ts - since if since >= 0 or ts <= LAST + since else LAST
 
 
 @helper
@@ -111,7 +105,7 @@ def dealer_activity(s: Any, dealer: int, bid: float, ask: float, ts: int, window
                 _begin(slots, j, begin)
             s.last = max(s.last, begin)
         s.begun = begin
-    passed = _passed(ts, s.last) if s.count > 0 and ts > s.last else 0
+    passed = elapsed(s.last, ts) if s.count > 0 and ts > s.last else 0
     s.last = ts
     for j in range(s.count if passed > 0 else 0):
         slots[j].at_best += passed if slots[j].best != NONE else 0
@@ -126,7 +120,7 @@ def dealer_activity(s: Any, dealer: int, bid: float, ask: float, ts: int, window
         slots[own].waiting = False
     if new or _moves(slots, own, bid, ask):
         if slots[own].waiting:
-            slots[own].response += _passed(ts, slots[own].heard)
+            slots[own].response += elapsed(slots[own].heard, ts)
             slots[own].responses += 1
         for j in range(s.count):
             slots[j].heard = ts
@@ -140,7 +134,7 @@ def dealer_activity(s: Any, dealer: int, bid: float, ask: float, ts: int, window
         slots[own].spread += ask - bid
         slots[own].spreads += 1
     d = slots[own]
-    time = float(_passed(ts, d.since))
+    time = float(elapsed(d.since, ts))
     return (
         d.quotes * SECOND / time if time > 0.0 else np.nan,
         d.at_best / time if time > 0.0 else np.nan,
@@ -241,7 +235,7 @@ def best_herfindahl(s: Any, dealer: int, bid: float, ask: float, ts: int, window
             for j in range(s.count):
                 slots[j].at_best = 0.0
             s.last = begin
-    passed = _passed(ts, s.last) if s.count > 0 and ts > s.last else 0
+    passed = elapsed(s.last, ts) if s.count > 0 and ts > s.last else 0
     s.last = ts
     if passed > 0:
         for j in range(s.count):

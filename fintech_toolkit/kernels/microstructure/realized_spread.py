@@ -6,38 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Duration, event_kernel, helper, later, oldest, pop, push
+from fintech_toolkit.authoring import event_kernel, helper
+from fintech_toolkit.kernels.microstructure.later_mid import LATER_MID, answer, gives, is_due, take_note
+
+
+@helper
+def _answer(s, row, slots, complete):  # type: ignore[no-untyped-def]
+    then = answer(s, row, slots, complete)
+    row.realized_spread = 2.0 * row.side * (row.price - then)
 
 
 def _flush(s: Any, row: Any, slots: Any) -> bool:
     if s.count == 0:
         return False
-    _answer(s, row, slots[oldest(s)], np.nan)
-    row.complete = False
+    _answer(s, row, slots, False)
     return True
 
 
-@helper
-def _answer(s, row, trade, mid):  # type: ignore[no-untyped-def]
-    row.ts = trade.ts
-    row.price = trade.price
-    row.mid = trade.mid
-    row.side = trade.side
-    row.realized_spread = 2.0 * trade.side * (trade.price - mid)
-    row.complete = True
-    pop(s)
-
-
 @event_kernel(
-    reads=["price", "mid", "side"],
-    gives=["ts:i8", "price", "mid", "side", "realized_spread", "complete:?"],
-    flush=_flush,
-    parameters=[Duration("horizon", "time after the trade at which the mid is taken, such as '5s'")],
-    state=[("mid", "f8"), ("known", "?")],
-    slots=[("ts", "i8"), ("price", "f8"), ("mid", "f8"), ("side", "f8")],
-    warmup="a trade's row is emitted with the first tick later than its time plus the horizon",
-    source="Huang and Stoll (1996), Journal of Financial Economics 41",
-    cases=[{"horizon": "2s"}, {"horizon": "100ms"}],
+    gives=gives("realized_spread"), flush=_flush, cases=[{"horizon": "2s"}, {"horizon": "100ms"}], **LATER_MID
 )
 def realized_spread(
     s: Any, row: Any, price: float, mid: float, side: float, ts: int, horizon: int, slots: Any, again: bool
@@ -57,20 +44,10 @@ def realized_spread(
     >>> rows.realized_spread.round(6), rows.complete
     (array([0.1]), array([ True]))
     """
-    if s.count > 0:
-        first = slots[oldest(s)]
-        if later(first.ts, horizon) < ts:
-            _answer(s, row, first, s.mid if s.known else np.nan)
-            return True
-    if np.isfinite(mid):
-        s.mid = mid
-        s.known = True
-    if np.isfinite(price) and np.isfinite(side):
-        trade = slots[push(s)]
-        trade.ts = ts
-        trade.price = price
-        trade.mid = mid
-        trade.side = side
+    if is_due(s, slots, ts, horizon):
+        _answer(s, row, slots, True)
+        return True
+    take_note(s, slots, price, mid, side, ts)
     return False
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Duration, Flag, event_kernel, helper, later, oldest, pop, push, tick_kernel
+from fintech_toolkit.authoring import Flag, event_kernel, helper, tick_kernel
+from fintech_toolkit.kernels.microstructure.later_mid import LATER_MID, answer, gives, is_due, take_note
 
 
 @tick_kernel(
@@ -54,36 +55,22 @@ def _(price: Any, mid: Any, side: Any, signed: bool = True) -> Any:
     return effective, np.where(mid > 0, effective / mid, np.nan) * 1e4
 
 
+@helper
+def _answer(s, row, slots, complete):  # type: ignore[no-untyped-def]
+    then = answer(s, row, slots, complete)
+    if not np.isfinite(row.mid):
+        row.mid = np.nan
+    row.price_impact = 2.0 * row.side * (then - row.mid)
+
+
 def _flush(s: Any, row: Any, slots: Any) -> bool:
     if s.count == 0:
         return False
-    _answer(s, row, slots[oldest(s)], np.nan)
-    row.complete = False
+    _answer(s, row, slots, False)
     return True
 
 
-@helper
-def _answer(s, row, trade, mid):  # type: ignore[no-untyped-def]
-    row.ts = trade.ts
-    row.price = trade.price
-    row.mid = trade.mid
-    row.side = trade.side
-    row.price_impact = 2.0 * trade.side * (mid - trade.mid)
-    row.complete = True
-    pop(s)
-
-
-@event_kernel(
-    reads=["price", "mid", "side"],
-    gives=["ts:i8", "price", "mid", "side", "price_impact", "complete:?"],
-    flush=_flush,
-    parameters=[Duration("horizon", "time after the trade at which the mid is taken, such as '5s'")],
-    state=[("mid", "f8"), ("known", "?")],
-    slots=[("ts", "i8"), ("price", "f8"), ("mid", "f8"), ("side", "f8")],
-    warmup="a trade's row is emitted with the first tick later than its time plus the horizon",
-    source="Huang and Stoll (1996), Journal of Financial Economics 41",
-    cases=[{"horizon": "2s"}],
-)
+@event_kernel(gives=gives("price_impact"), flush=_flush, cases=[{"horizon": "2s"}], **LATER_MID)
 def price_impact(
     s: Any, row: Any, price: float, mid: float, side: float, ts: int, horizon: int, slots: Any, again: bool
 ) -> bool:
@@ -104,20 +91,10 @@ def price_impact(
     >>> rows.price_impact.round(6), rows.complete
     (array([0.1]), array([ True]))
     """
-    if s.count > 0:
-        first = slots[oldest(s)]
-        if later(first.ts, horizon) < ts:
-            _answer(s, row, first, s.mid if s.known else np.nan)
-            return True
-    if np.isfinite(mid):
-        s.mid = mid
-        s.known = True
-    if np.isfinite(price) and np.isfinite(side):
-        trade = slots[push(s)]
-        trade.ts = ts
-        trade.price = price
-        trade.mid = mid if np.isfinite(mid) else np.nan
-        trade.side = side
+    if is_due(s, slots, ts, horizon):
+        _answer(s, row, slots, True)
+        return True
+    take_note(s, slots, price, mid, side, ts)
     return False
 
 
