@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Choice, Number, tick_kernel, window_kernel
-from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
+from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, over_windows, slope
 
 NEITHER, FORTH, BACK = 0, 1, -1
 
@@ -180,20 +180,14 @@ def fx_beta(s: Any, r: float, fx_return: float, min_periods: int) -> Any:
 @fx_beta.oracle
 def _(r: Any, fx_return: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
     """By NumPy's matrix of covariances."""
-    import pandas as pd
 
-    both = np.isfinite(r) & np.isfinite(fx_return)
-    least = max(2, min_periods if min_periods is not None else window if isinstance(window, int) else 1)
-    result = np.full(len(r), np.nan)
-    for i in range(len(r)):
-        start = max(0, i + 1 - window) if isinstance(window, int) else None
-        if start is None:
-            start = np.searchsorted(ts, ts[i] - pd.Timedelta(window).value, side="right")
-        inside = np.flatnonzero(both[start : i + 1]) + start
-        if len(inside) >= least and np.ptp(fx_return[inside]) > 0:
-            (_, between), (_, variance) = np.cov(r[inside], fx_return[inside])
-            result[i] = between / variance
-    return result
+    def regressed(a: Any, b: Any) -> Any:
+        if np.ptp(b) == 0:
+            return np.nan
+        (_, between), (_, variance) = np.cov(a, b)
+        return between / variance
+
+    return over_windows(regressed, r, fx_return, ts, window, min_periods)
 
 
 @tick_kernel(

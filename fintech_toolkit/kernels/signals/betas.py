@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Number, tick_kernel, window_kernel
-from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
+from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, over_windows, slope
 from fintech_toolkit.kernels.statistics.exponential import ADJUST, CASES, DECAY, IGNORE_NA, MIN_PERIODS, age_weights
 from fintech_toolkit.kernels.statistics.exponential_pairs import STATE, enter_pair
 
@@ -63,18 +63,12 @@ def rolling_beta(s: Any, x: float, y: float, min_periods: int) -> float:
 
 @rolling_beta.oracle
 def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> Any:
-    import pandas as pd
+    def regressed(a: Any, b: Any) -> Any:
+        if np.ptp(b) == 0:
+            return np.nan
+        return np.linalg.lstsq(np.column_stack([b - b.mean(), np.ones(len(b))]), a, rcond=None)[0][0]
 
-    rows = not isinstance(window, str)
-    least = max(2, min_periods if min_periods is not None else window if rows else 1)
-    result = np.full(len(x), np.nan)
-    for i in range(len(x)):
-        start = max(0, i + 1 - window) if rows else np.searchsorted(ts, ts[i] - pd.Timedelta(window).value, "right")
-        both = np.isfinite(x[start : i + 1]) & np.isfinite(y[start : i + 1])
-        a, b = x[start : i + 1][both], y[start : i + 1][both]
-        if len(a) >= least and np.ptp(b) > 0:
-            result[i] = np.linalg.lstsq(np.column_stack([b - b.mean(), np.ones(len(b))]), a, rcond=None)[0][0]
-    return result
+    return over_windows(regressed, x, y, ts, window, min_periods)
 
 
 @tick_kernel(

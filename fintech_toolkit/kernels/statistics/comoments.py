@@ -145,8 +145,8 @@ def rolling_corr(s: Any, x: float, y: float, min_periods: int) -> Any:
     return correlation(s.xx, s.yy, s.xy)
 
 
-def _over_windows(statistic: Any, x: Any, y: Any, ts: Any, window: Any, min_periods: int | None) -> Any:
-    """Return a statistic of the pairs in each window, two at least, one by one."""
+def over_windows(statistic: Any, x: Any, y: Any, ts: Any, window: Any, min_periods: int | None) -> Any:
+    """Return, for oracles, a statistic of the pairs in each window, two at least, one by one."""
     import pandas as pd
 
     rows = not isinstance(window, str)
@@ -166,7 +166,7 @@ def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> A
     def correlated(a: Any, b: Any) -> float:
         return np.corrcoef(a, b)[0, 1] if np.ptp(a) > 0 and np.ptp(b) > 0 else np.nan
 
-    return _over_windows(correlated, x, y, ts, window, min_periods)
+    return over_windows(correlated, x, y, ts, window, min_periods)
 
 
 @window_kernel(gives="rolling_cov", source="pandas, Series.rolling(...).cov(other)", **COMOMENTS)
@@ -192,4 +192,4 @@ def _(x: Any, y: Any, ts: Any, window: Any, min_periods: int | None = None) -> A
     def covariance(a: Any, b: Any) -> float:
         return np.cov(a, b)[0, 1] if np.ptp(a) > 0 and np.ptp(b) > 0 else 0.0
 
-    return _over_windows(covariance, x, y, ts, window, min_periods)
+    return over_windows(covariance, x, y, ts, window, min_periods)
