@@ -235,6 +235,8 @@ class Membership:
         if error is None:
             return
         if isinstance(error, KafkaException) and _is_fenced(error.args[0]):
+            if self.lost:  # by its own joining again, under way while commits of its place before were
+                return
             raise LiveError(
                 f"topic {self._topic!r}: another consumer of group {self._group!r} has started under the same name, "
                 f"{self._member!r}, and has taken over; two members of a group need two names, see member="
@@ -369,5 +371,7 @@ class Membership:
         """Leave the group, when the commits that were asked for are through."""
         closing = threading.Thread(target=self._consumer.close, name=f"close-{self._topic}", daemon=True)
         closing.start()
-        # Without a broker, closing waits for as long as the session would have lasted.
-        closing.join(_AWAY_SECONDS if self.away else _CLOSE_SECONDS)
+        # Without a broker, closing waits for as long as the session would have lasted. But who is about to join again
+        # must not be fenced by what this consumer has asked of the group.
+        again = self.lost and not self._stopped()
+        closing.join(_AWAY_SECONDS if self.away and not again else _CLOSE_SECONDS)
