@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
 
 PLACE = re.compile(r'File "(.+?)", line (\d+):|Raised from (.+?) \((\d+)\)|Raised from None')
-WITHIN = "resolving callee type: type(CPUDispatcher("
+WITHIN = "resolving callee type: type("
 """What Numba says where the fault is in a function that the loop calls, and not in how the loop calls it."""
 
 RETURNED = re.compile(r"setitem\(array\(.+?\), u?int64, (.+)\)$", re.MULTILINE)

@@ -198,3 +198,9 @@ def test_pools_grow_by_doubling_or_to_what_is_needed() -> None:
     assert slots.grow_pool.py_func(pool, 9)[:4].tolist() == [0, 1, 2, 3]
     rows = slots.grow_rows.py_func(pool)
     assert (len(rows), rows[:4].tolist()) == (8, [0, 1, 2, 3])
+
+
+def test_a_helper_can_be_called_from_python() -> None:
+    """As compiled: what loops use is made without a way to call it."""
+    assert slots.later(slots.LAST - 1, length=9) == slots.LAST
+    assert np.isinf(slots.helper(lambda x: 1 / x)(0.0))
