@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", "Record.* has been considered a subtype", NumbaExperimentalFeatureWarning)
 
 
-class Helper(CPUDispatcher):  # type: ignore[misc]
+class Helper(CPUDispatcher):
     """A small function that kernels share, compiled into the loops that call it. What Python would call it by is made
     when Python does: of a loop's functions it hardly ever does, and to make it takes a sixth of the compiler's time.
     """
@@ -165,9 +165,9 @@ def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
     slots = grow_pool(slots, start + capacity)
     for j in range(s.count):
         slots[start + j] = slots[nth_slot(s, j)]
-    memory = slots.view(np.uint8)
-    for j in range((start + s.count) * slots.itemsize, (start + capacity) * slots.itemsize):
-        memory[j] = 0
+    empty = np.zeros(1, slots.dtype)
+    for j in range(s.count, capacity):
+        slots[start + j] = empty[0]
     used[0] = start + capacity
     s.start = start
     s.capacity = capacity

@@ -24,8 +24,8 @@ def ignore(chunk: int) -> None:
     """Do nothing with a chunk."""
 
 
-def threads_of(chunks: int) -> set[int]:
-    """Return the threads that chunks are worked on by, each as long as it takes for another to come, if any can."""
+def threads_of(chunks: int, patience: float = 0.2) -> set[int]:
+    """Return the threads that chunks are worked on by, the first two until both are there or the patience has ended."""
     seen: set[int] = set()
     both = threading.Barrier(2)
 
@@ -33,7 +33,7 @@ def threads_of(chunks: int) -> set[int]:
         seen.add(threading.get_ident())
         if chunk < 2:
             with suppress(threading.BrokenBarrierError):
-                both.wait(timeout=0.2)
+                both.wait(patience)
 
     run_wavefront(chunks, [(False, step)])
     return seen
@@ -85,16 +85,16 @@ def test_a_step_with_state_waits_for_the_chunk_before_and_one_without_does_not()
 
 @several_threads
 def test_chunks_are_side_by_side_unless_somebody_else_keeps_the_cores_busy() -> None:
-    assert len(threads_of(2)) == 2
+    assert len(threads_of(2, PATIENCE)) == 2
     with one_thread():
         assert len(threads_of(5)) == 1
         with one_thread():
             assert len(threads_of(5)) == 1
         assert len(threads_of(5)) == 1
-    assert len(threads_of(2)) == 2
+    assert len(threads_of(2, PATIENCE)) == 2
     with pytest.raises(ZeroDivisionError), one_thread():
         raise ZeroDivisionError
-    assert len(threads_of(2)) == 2
+    assert len(threads_of(2, PATIENCE)) == 2
 
 
 def test_one_chunk_stays_on_the_thread_that_calls() -> None:

@@ -30,13 +30,25 @@ from tests.kernels import draw
 KERNELS = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
 SCANNED = {name: kernel for name, kernel in KERNELS.items() if kernel.tickwise}
 
-each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-each_scanned = pytest.mark.parametrize("kernel", SCANNED.values(), ids=SCANNED)
+GROUPS = 4
+"""Into how many the kernels are dealt out: what compiles a kernel keeps it, and all of them fill a process's memory."""
+
+GROUP = {name: pytest.mark.xdist_group(name=f"contract-{number % GROUPS}") for number, name in enumerate(KERNELS)}
+
+each_kernel = pytest.mark.parametrize(
+    "kernel", [pytest.param(kernel, id=name, marks=GROUP[name]) for name, kernel in KERNELS.items()]
+)
+each_scanned = pytest.mark.parametrize(
+    "kernel", [pytest.param(kernel, id=name, marks=GROUP[name]) for name, kernel in SCANNED.items()]
+)
 each_case = pytest.mark.parametrize(
     ("kernel", "case"),
     [
         pytest.param(
-            kernel.variant(case), case, id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}"
+            kernel.variant(case),
+            case,
+            id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}",
+            marks=GROUP[name],
         )
         for name, kernel in SCANNED.items()
         for case in kernel.cases
