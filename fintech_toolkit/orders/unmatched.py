@@ -129,7 +129,7 @@ class _Contras:
         self.times = times
 
     def other_than(self, participant: int) -> npt.NDArray[np.bool_]:
-        return (self.participant != participant) | (participant == NULL)
+        return np.asarray((self.participant != participant) | (participant == NULL))
 
     def crossed(
         self, which: npt.NDArray[np.bool_], begin: int, end: int, mids: npt.NDArray[np.float64], limit: float
