@@ -1,6 +1,7 @@
 """Orders at scale: from order states and trades to classified orders, a simulated dark pool and reports."""
 
 from fintech_toolkit.orders.classify import final_states
+from fintech_toolkit.orders.config import OrdersConfig
 from fintech_toolkit.orders.language import NULL, ORDERS, QUOTES, TRADES, canonical
 from fintech_toolkit.orders.matching import match_trades
 from fintech_toolkit.orders.settings import Market, Simulation
@@ -11,6 +12,7 @@ __all__ = [
     "QUOTES",
     "TRADES",
     "Market",
+    "OrdersConfig",
     "Simulation",
     "canonical",
     "final_states",
