@@ -17,8 +17,9 @@ from bokeh.resources import Resources
 
 import fintech_toolkit as ft
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
+from fintech_toolkit.engines.memory.whole_file import write_text
 from fintech_toolkit.enrichment.in_pandas import in_pandas
-from fintech_toolkit.enrichment.intake import Taken, write_text
+from fintech_toolkit.enrichment.intake import Taken
 from fintech_toolkit.enrichment.limits import spread_alerts, volume_alerts
 from fintech_toolkit.enrichment.per_dealer import FIGURES
 from fintech_toolkit.errors import DataError, ParameterError
