@@ -1,1 +1,18 @@
 """Orders at scale: from order states and trades to classified orders, a simulated dark pool and reports."""
+
+from fintech_toolkit.orders.classify import final_states
+from fintech_toolkit.orders.language import NULL, ORDERS, QUOTES, TRADES, canonical
+from fintech_toolkit.orders.matching import match_trades
+from fintech_toolkit.orders.settings import Market, Simulation
+
+__all__ = [
+    "NULL",
+    "ORDERS",
+    "QUOTES",
+    "TRADES",
+    "Market",
+    "Simulation",
+    "canonical",
+    "final_states",
+    "match_trades",
+]

@@ -27,8 +27,12 @@ class Market(Settings):
         Its name in reports.
     zone : str
         Time zone of the exchange: a day is its local day.
+    pre_opens : time
+        When orders for the opening auction are collected from, in local time.
     opens, closes : time
         Continuous trading, in local time; the opening auction ends when it begins.
+    ends : time
+        When the closing auction, which begins as continuous trading closes, is over.
     stale_seconds : float
         How old a best bid and offer may be.
     """
@@ -37,8 +41,10 @@ class Market(Settings):
     tick: int = Field(10, ge=1)
     currency: str = "AUD"
     zone: str = "Australia/Sydney"
+    pre_opens: time = time(7, 0)
     opens: time = time(10, 0)
     closes: time = time(16, 0)
+    ends: time = time(16, 12)
     stale_seconds: float = Field(60.0, gt=0)
 
 
