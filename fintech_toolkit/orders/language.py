@@ -109,7 +109,7 @@ class Column:
 ORDERS: dict[str, Column] = {
     "order_id": Column("int64"),
     "timestamp": Column("time"),
-    "sequence": Column("int64"),
+    "sequence": Column("int64", NULL),
     "security_code": Column("int64"),
     "side": Column("int8"),
     "price": Column("int64"),
@@ -135,7 +135,7 @@ ORDERS: dict[str, Column] = {
 TRADES: dict[str, Column] = {
     "order_id": Column("int64"),
     "timestamp": Column("time"),
-    "sequence": Column("int64"),
+    "sequence": Column("int64", NULL),
     "security_code": Column("int64"),
     "side": Column("int8"),
     "price": Column("int64"),

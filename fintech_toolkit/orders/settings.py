@@ -37,15 +37,15 @@ class Market(Settings):
         How old a best bid and offer may be.
     """
 
-    units_per_currency: int = Field(1000, ge=1)
-    tick: int = Field(10, ge=1)
+    units_per_currency: int = Field(default=1000, ge=1)
+    tick: int = Field(default=10, ge=1)
     currency: str = "AUD"
     zone: str = "Australia/Sydney"
     pre_opens: time = time(7, 0)
     opens: time = time(10, 0)
     closes: time = time(16, 0)
     ends: time = time(16, 12)
-    stale_seconds: float = Field(60.0, gt=0)
+    stale_seconds: float = Field(default=60.0, gt=0)
 
 
 class Simulation(Settings):
@@ -66,7 +66,7 @@ class Simulation(Settings):
     """
 
     mode: Literal["exchange", "legacy"] = "exchange"
-    impact_ticks: float = Field(0.5, ge=0)
-    latency_ns: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0)
+    impact_ticks: float = Field(default=0.5, ge=0)
+    latency_ns: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
     own_participant: bool = False

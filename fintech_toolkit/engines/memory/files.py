@@ -84,6 +84,10 @@ class Files:
         with self._told():
             return ds.dataset(self.paths, filesystem=system, format=self.format)
 
+    def open(self, path: str) -> Any:
+        """Return one of the files, to read its bytes."""
+        return self._system.open(path, "rb")
+
     @property
     def schema(self) -> pa.Schema:
         """The names and types of columns."""
