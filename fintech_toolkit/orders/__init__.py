@@ -3,6 +3,7 @@
 from fintech_toolkit.orders.classify import final_states
 from fintech_toolkit.orders.language import NULL, ORDERS, QUOTES, TRADES, canonical
 from fintech_toolkit.orders.matching import match_trades
+from fintech_toolkit.orders.nbbo import mid_at, national_best
 from fintech_toolkit.orders.settings import Market, Simulation
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "canonical",
     "final_states",
     "match_trades",
+    "mid_at",
+    "national_best",
 ]
