@@ -141,9 +141,9 @@ def measure(
 ) -> pd.DataFrame:
     """Measure what the fills of orders cost, against the market that they met.
 
-    With s = 1 for buys and -1 for sells, m the mid on arrival (by the bid and offer of the order's first record; where it
-    has none, by those that stood), fills of quantities q at prices p and times t, and the mid M and the spread S that
-    stood at each (weighted: by quantity), the columns are
+    With s = 1 for buys and -1 for sells, m the mid on arrival (by the bid and offer of the order's first record; where
+    it has none, by those that stood), fills of quantities q at prices p and times t, and the mid M and the spread S
+    that stood at each (weighted: by quantity), the columns are
 
     ======================== =========================================================================================
     ``fills``                how many
