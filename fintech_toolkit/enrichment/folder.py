@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.files import Files
+from fintech_toolkit.engines.memory.whole_file import write_text
 from fintech_toolkit.enrichment.checks import NOT_FIRM, Before, Known
 from fintech_toolkit.enrichment.intake import (
     NAMES,
@@ -34,7 +35,6 @@ from fintech_toolkit.enrichment.intake import (
     take_in,
     total,
     write_rows,
-    write_text,
 )
 from fintech_toolkit.enrichment.market import Enrichment
 from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed, flows_for

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fintech_toolkit.errors import DataError
+
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Have a file written aside, bring it to the disk, and put it in its place in one step."""
@@ -19,3 +21,17 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    try:
+        write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
