@@ -76,10 +76,10 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        A row for each scenario and order: what is known of the order (`ABOUT`), ``scenario``, ``to_fill``, ``quantity``
-        (in which both sides are measured; 0 where the pool filled nothing), ``arrival_mid``, ``arrival_spread_bps``,
-        each of `MEASURES` as ``real_…`` and as ``simulated_…``, and ``saving``: s·(real vwap - simulated vwap)·quantity
-        in price units, above 0 where the pool was cheaper.
+        A row for each scenario and order: what is known of the order (`ABOUT`), ``scenario``, ``to_fill``, ``filled``
+        (by the pool), ``quantity`` (in which both sides are measured; 0 where the pool filled nothing),
+        ``arrival_mid``, ``arrival_spread_bps``, each of `MEASURES` as ``real_…`` and as ``simulated_…``, and
+        ``saving``: s·(real vwap - simulated vwap)·quantity in price units, above 0 where the pool was cheaper.
 
     Raises
     ------
@@ -103,7 +103,8 @@ def compare(
             "real": (whole_real, measure(orders, part_of(real, none, both), nbbo, asked)),
             "simulated": (whole, measure(orders, part_of(fills, none, both), nbbo, asked)),
         }
-        part = orders[["order_id", *ABOUT]].assign(scenario=name, to_fill=asked.to_numpy(), quantity=both.to_numpy())
+        part = orders[["order_id", *ABOUT]].assign(scenario=name, to_fill=asked.to_numpy())
+        part = part.assign(filled=whole["filled"], quantity=both.to_numpy())
         part = part.join(whole_real[["arrival_mid", "arrival_spread_bps"]])
         for side, (every, equal) in sides.items():
             kept = equal.assign(**{measured: every[measured] for measured in WHOLE})[list(MEASURES)]

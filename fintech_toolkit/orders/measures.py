@@ -141,15 +141,16 @@ def measure(
 ) -> pd.DataFrame:
     """Measure what the fills of orders cost, against the market that they met.
 
-    With s = 1 for buys and -1 for sells, m the mid on arrival, fills of quantities q at prices p and times t, and the
-    mid M and the spread S that stood at each (weighted: by quantity), the columns are
+    With s = 1 for buys and -1 for sells, m the mid on arrival (by the bid and offer of the order's first record; where
+    it has none, by those that stood), fills of quantities q at prices p and times t, and the mid M and the spread S
+    that stood at each (weighted: by quantity), the columns are
 
     ======================== =========================================================================================
     ``fills``                how many
     ``filled``               sum of q
     ``fill_ratio``           filled / ordered; an error where it would be above 1
     ``vwap``                 sum of p·q / filled, in price units
-    ``arrival_mid``          m, in price units; NaN where bid or offer was absent
+    ``arrival_mid``          m, in price units; NaN where there was no bid and offer
     ``arrival_spread_bps``   (offer - bid) / m·1e4
     ``cost_bps``             execution cost against arrival: s·(vwap - m) / m·1e4
     ``weighted_cost_bps``    weighted mean of s·(p - M) / M·1e4
@@ -195,11 +196,12 @@ def measure(
     groups = _grouped(known)
     of = rows.get_indexer(groups.order)
     sign = np.where(final["side"].to_numpy() == Side.BUY, 1.0, -1.0)
-    bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
-    quoted = (bid != NULL) & (offer != NULL)
-    mid = np.where(quoted, (bid + np.where(quoted, offer, 0)) / 2, np.nan)
-    width = np.where(quoted, offer - np.where(quoted, bid, 0), np.nan)
     arrival = final["arrival"].to_numpy("datetime64[ns]").view("int64")
+    bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
+    told = (bid != NULL) & (offer != NULL)
+    mid, width = _prevailing(nbbo, arrival)
+    mid = np.where(told, (bid + np.where(told, offer, 0)) / 2, mid)
+    width = np.where(told, offer - np.where(told, bid, 0), width)
     limit = final["limit_price"].to_numpy()
     limit = np.where(limit > 0, limit, np.nan)  # neither the absent price nor that of a market order
     wanted = (final["quantity"] if ordered is None else ordered.reindex(rows)).to_numpy("int64")

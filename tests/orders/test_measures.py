@@ -45,12 +45,10 @@ def slow(orders: pd.DataFrame, done: pd.DataFrame, quotes: pd.DataFrame) -> pd.D
     rows = []
     for order in orders.itertuples():
         s = 1 if order.side == 1 else -1
-        m = (
-            np.nan
-            if NULL in (order.arrival_bid, order.arrival_offer)
-            else (order.arrival_bid + order.arrival_offer) / 2
-        )
-        width = order.arrival_offer - order.arrival_bid if not np.isnan(m) else np.nan
+        bid, offer = order.arrival_bid, order.arrival_offer
+        if NULL in (bid, offer):
+            bid, offer = quotes[quotes["timestamp"] <= order.arrival][["bid", "offer"]].iloc[-1]
+        m, width = (bid + offer) / 2, offer - bid
         row = {"cost_bps": np.nan, "weighted_cost_bps": np.nan, "drift_bps": np.nan, "spread_deviation_bps": np.nan}
         row |= {"vwap": np.nan, "improvement_bps": np.nan, "weighted_seconds": np.nan, "shortfall_bps": np.nan}
         row |= {"effective_to_quoted": np.nan, "spread_bps": np.nan, "duration_seconds": np.nan}
@@ -98,7 +96,7 @@ def test_many_orders_as_the_definitions_say(seed: int) -> None:
 def test_what_is_not_known_is_nan_and_never_a_crash() -> None:
     orders = final(
         [
-            {"order_id": 1, "arrival_bid": NULL},
+            {"order_id": 1, "arrival_bid": NULL, "since": -1},
             {"order_id": 2, "limit_price": NULL},
             {"order_id": 3, "arrival_bid": 1010},  # locked
             {"order_id": 4},

@@ -34,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        write_whole(path, lambda aside: aside.write_text(text))
+        write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
