@@ -10,7 +10,6 @@ import pandas as pd
 import fintech_toolkit as ft
 from fintech_toolkit.dashboards.page import LOOK, Page, bar
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
-from fintech_toolkit.engines.memory.whole_file import write_text
 from fintech_toolkit.enrichment.in_pandas import in_pandas
 from fintech_toolkit.enrichment.intake import Taken
 from fintech_toolkit.enrichment.limits import spread_alerts, volume_alerts

@@ -33,7 +33,7 @@ class Outcome:
     counts : dict of str to int
         Rows that came in, went out and were left out, by what they are.
     files : dict of str to dict
-        By the name of each file that it wrote, its ``bytes`` and ``sha256``.
+        By the path of each file that it wrote, seen from the output, its ``bytes`` and ``sha256``.
     cause : str
         Why it failed.
     """
@@ -52,15 +52,24 @@ class Outcome:
         """Such as ``110621/2024-09-05``."""
         return f"{self.security}/{self.day}"
 
+    def came_of(self, settings: str) -> bool:
+        """Whether it is done, under settings and of rows of this checksum."""
+        return self.state == "done" and self.settings == settings
+
 
 def folder_of(job: Job | Outcome) -> str:
     """Return where a job's files are, seen from the output."""
     return f"by_security/SEC_{job.security}/{job.day}"
 
 
+def summary_of(job: Job | Outcome) -> str:
+    """Return where what goes into the figures of all is, seen from the output."""
+    return f"{RECORDS}/SEC_{job.security}/{job.day}"
+
+
 def record_of(job: Job | Outcome, output: Path) -> Path:
     """Return where the record of a job is."""
-    return output / RECORDS / f"SEC_{job.security}" / f"{job.day}.json"
+    return output / f"{summary_of(job)}.json"
 
 
 def write_json(content: Any, path: Path) -> None:
@@ -83,10 +92,15 @@ def read_outcome(job: Job, output: Path) -> Outcome | None:
         return None
 
 
+def outcomes_of(jobs: Iterable[Job], output: Path) -> list[Outcome]:
+    """Return what became of those that ended."""
+    found = (read_outcome(job, output) for job in jobs)
+    return [outcome for outcome in found if outcome is not None]
+
+
 def still_there(outcome: Outcome, output: Path) -> bool:
     """Whether the files of a job are as they were written."""
-    folder = output / folder_of(outcome)
-    return all((folder / name).is_file() and stamp(folder / name) == told for name, told in outcome.files.items())
+    return all((output / name).is_file() and stamp(output / name) == told for name, told in outcome.files.items())
 
 
 def write_plan(jobs: Iterable[Job], output: Path) -> None:

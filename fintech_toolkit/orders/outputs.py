@@ -29,22 +29,22 @@ def as_table(frame: pd.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def write_frame(frame: pd.DataFrame, path: Path, formats: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Write a frame as CSV, gzipped if `path` ends in ``.gz``, as Parquet beside it, or both.
+def write_frame(frame: pd.DataFrame, output: Path, place: str, formats: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Write a frame below a folder as CSV, gzipped if `place` ends in ``.gz``, as Parquet beside it, or both.
 
     Times are UTC in ISO 8601 with nanoseconds.
 
     Returns
     -------
     dict
-        By the name of each file its ``bytes`` and ``sha256``.
+        By the path of each file, seen from the folder, its ``bytes`` and ``sha256``.
 
     Raises
     ------
     OSError
         If it cannot be written; nothing of the file is left then.
     """
-    table = as_table(frame)
+    table, path = as_table(frame), output / place
     path.parent.mkdir(parents=True, exist_ok=True)
     written = []
     if "csv" in formats:
@@ -54,7 +54,7 @@ def write_frame(frame: pd.DataFrame, path: Path, formats: Iterable[str]) -> dict
         beside = path.with_name(f"{path.name.split('.')[0]}.parquet")
         write_whole(beside, lambda aside: pq.write_table(table, aside))
         written.append(beside)
-    return {each.name: stamp(each) for each in written}
+    return {str(each.relative_to(output)): stamp(each) for each in written}
 
 
 def _write_csv(table: pa.Table, path: Path, *, zipped: bool) -> None:
