@@ -41,7 +41,8 @@ def plan(file: File, only: Only = None) -> None:
     from fintech_toolkit.orders.run import chosen, estimate, planned
 
     config = _config(file)
-    jobs = chosen(planned(config), only or ())
+    found, known = planned(config)
+    jobs = chosen(found, only or ())
     console = Console()
     days = sorted({job.day for job in jobs})
     matrix = Table("order states", *map(str, days), "all", box=None, pad_edge=False, header_style="bold")
@@ -53,6 +54,8 @@ def plan(file: File, only: Only = None) -> None:
             f"{sum(rows.values()):,}",
         )
     console.print(matrix)
+    if not known:
+        console.print("estimated from how the files begin; known when `run` has taken them in", highlight=False)
     done = sum(outcome.state == "done" for outcome in outcomes_of(jobs, config.output))
     rows, trades = (sum(getattr(job, name) for job in jobs) for name in ("order_rows", "trade_rows"))
     largest = max((job.memory for job in jobs), default=0)

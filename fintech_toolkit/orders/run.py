@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,9 @@ from fintech_toolkit.orders.manifest import (
     write_plan,
 )
 from fintech_toolkit.orders.outputs import write_frame
+from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
+from fintech_toolkit.orders.survey import survey
 
 BASE, PER_ORDER_ROW, PER_TRADE_ROW = 300_000_000, 1_500, 1_000
 """Bytes that a job needs, whatever its rows, and for each of them: what was measured, rounded up."""
@@ -57,23 +60,30 @@ def jobs_of(config: OrdersConfig) -> list[Job]:
             if one not in there:
                 raise ParameterError(f"{key}: there are no orders of {one}. {did_you_mean(str(one), map(str, there))}")
     return [
-        Job(
-            each.security,
-            each.day,
-            each.order_rows,
-            each.trade_rows,
-            each.bytes,
-            BASE + PER_ORDER_ROW * each.order_rows + PER_TRADE_ROW * each.trade_rows,
-        )
+        _job(each.security, each.day, each.order_rows, each.trade_rows, each.bytes)
         for each in days
-        if (config.securities == "all" or each.security in config.securities)
-        and (config.dates == "all" or each.day in config.dates)
+        if _is_wanted(each.security, each.day, config)
     ]
 
 
-def planned(config: OrdersConfig) -> list[Job]:
-    """Return the jobs that a run would have: those of what was taken in."""
-    return jobs_of(config)
+def _job(security: int, day: date, order_rows: int, trade_rows: int, size: int) -> Job:
+    memory = BASE + PER_ORDER_ROW * order_rows + PER_TRADE_ROW * trade_rows
+    return Job(security, day, order_rows, trade_rows, size, memory)
+
+
+def _is_wanted(security: int, day: date, config: OrdersConfig) -> bool:
+    return (config.securities == "all" or security in config.securities) and (
+        config.dates == "all" or day in config.dates
+    )
+
+
+def planned(config: OrdersConfig) -> tuple[list[Job], bool]:
+    """Return the jobs that a run has, and whether they are known: before files are taken in they are estimated."""
+    if (config.stored / STORED).is_file():
+        return jobs_of(config), True
+    orders, trades = survey(config)
+    jobs = [_job(*place, orders[place], trades[place], 0) for place in sorted({*orders, *trades})]
+    return [job for job in jobs if _is_wanted(job.security, job.day, config)], False
 
 
 def estimate(jobs: Iterable[Job], config: OrdersConfig) -> float:
