@@ -9,42 +9,9 @@ import pandas as pd
 
 from fintech_toolkit.orders.language import Side
 from fintech_toolkit.orders.measures import ABOUT, MEASURES, measure, part_of
-from fintech_toolkit.orders.settings import Market, Simulation
 
 WHOLE = ("fill_ratio", "shortfall_bps")
 """Measures in which what was not filled counts: of all fills on both sides, not of equal quantities."""
-
-
-def scenarios(
-    matches: pd.DataFrame, sweeps: pd.DataFrame, simulation: Simulation, market: Market
-) -> dict[str, pd.DataFrame]:
-    """Return the simulated fills of each scenario: at the mid, half of the size, half of it with an impact.
-
-    The first units that the pool filled make up the half; the impact moves the price against the trader: up for a
-    buyer, down for a seller.
-
-    Parameters
-    ----------
-    matches, sweeps : pandas.DataFrame
-        As `simulate` gives them; `sweeps` with a side.
-    simulation, market : Simulation, Market
-        For the impact, in ticks.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        By scenario, fills as `measure` reads them.
-    """
-    by_order = sweeps.set_index("order_id")
-    fills = matches[["order_id", "timestamp", "quantity", "price"]]
-    found = {"mid": fills}
-    for name in ("half", "impact"):
-        filled = by_order[f"filled_{name}"]
-        found[name] = part_of(fills, filled * 0, filled[filled > 0])
-    buys = by_order["side"].reindex(found["impact"]["order_id"]).to_numpy() == Side.BUY
-    step = simulation.impact_ticks * market.tick
-    found["impact"] = found["impact"].assign(price=lambda frame: frame["price"] + np.where(buys, step, -step))
-    return found
 
 
 def compare(

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.orders.comparison import compare, scenarios
+from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.language import NULL
 from fintech_toolkit.orders.measures import measure, part_of
-from fintech_toolkit.orders.settings import Market, Simulation
-from tests.orders.measured import at, drawn, fills, final, nbbo
+from tests.orders.measured import drawn, fills, final, nbbo
 
 QUOTES = nbbo([(0, 990, 1010), (10, 1000, 1020), (20, 1010, 1040)])
 
@@ -155,16 +154,6 @@ def test_real_and_simulated_are_compared_over_equal_quantities() -> None:
     assert none["saving"].tolist() == [0, 0]
     assert none["quantity"].tolist() == [0, 0]
     assert none[["real_cost_bps", "simulated_cost_bps"]].isna().all(axis=None)
-
-
-def test_scenarios_take_half_and_move_the_price_against_either_side() -> None:
-    matches = fills([(1, 1, 30, 1000), (1, 2, 50, 1005), (2, 1, 11, 1000)]).assign(contra_order_id=9)
-    sweeps = pd.DataFrame({"order_id": [1, 2], "side": [1, 2], "filled_half": [50, 5], "filled_impact": [50, 5]})
-    found = scenarios(matches, sweeps, Simulation(impact_ticks=0.5), Market())
-    assert found["mid"]["quantity"].tolist() == [30, 50, 11]
-    assert found["half"][["quantity", "price"]].values.tolist() == [[30, 1000], [20, 1005], [5, 1000]]
-    assert found["impact"]["price"].tolist() == [1005, 1010, 995]
-    assert found["half"]["timestamp"].tolist() == at([1.0, 2.0, 1.0]).tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))
