@@ -119,10 +119,10 @@ def final_states(orders: pd.DataFrame, market: Market) -> pd.DataFrame:
     >>> from fintech_toolkit import orders
     >>> common = {"order_id": 7, "timestamp": pd.Timestamp("2024-09-05T01:00:00Z"), "security_code": 110621, "side": 1,
     ...           "price": 3340, "quantity": 300, "exchangeordertype": 2048, "orderstatus": 1}
-    >>> states = orders.canonical([
+    >>> states = orders.canonical(pd.DataFrame([
     ...     common | {"sequence": 1, "leavesquantity": 300, "totalmatchedquantity": 0, "orderstatus": 2},
     ...     common | {"sequence": 2, "leavesquantity": 200, "totalmatchedquantity": 100},
-    ... ], orders.ORDERS)
+    ... ]), orders.ORDERS)
     >>> orders.final_states(states, orders.Market())[["order_id", "order_type", "state", "size", "phase"]]
        order_id order_type  state   size       phase
     0         7      sweep      2  small  continuous

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any
@@ -169,12 +169,12 @@ OTHER_NAMES: dict[str, str] = {
 """Names that files have for columns, in lower case."""
 
 
-def canonical(rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
-    """Return rows as a canonical frame: all columns, with what stands for those that are missing, of their dtypes.
+def canonical(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return a frame as a canonical one: all columns, with what stands for those that are missing, of their dtypes.
 
     Parameters
     ----------
-    rows : DataFrame or iterable of mappings
+    frame : DataFrame
         With canonical names; times are datetimes in UTC or int64 nanoseconds.
     columns : mapping
         `ORDERS`, `TRADES` or `QUOTES`.
@@ -191,13 +191,12 @@ def canonical(rows: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Mapping
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from fintech_toolkit import orders
     >>> quote = {"timestamp": 1725494400000000000, "security_code": 7, "national_bid": 3330, "national_offer": 3340}
-    >>> orders.canonical([quote], orders.QUOTES)["timestamp"][0]
+    >>> orders.canonical(pd.DataFrame([quote]), orders.QUOTES)["timestamp"][0]
     Timestamp('2024-09-05 00:00:00+0000', tz='UTC')
     """
-    # Of numbers read from rows one by one pandas would make floats where one is missing.
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     made: dict[str, pd.Series] = {}
     for name, column in columns.items():
         dtype: Any = "datetime64[ns, UTC]" if column.dtype == "time" else column.dtype

@@ -55,14 +55,14 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     >>> from fintech_toolkit import orders
     >>> common = {"order_id": 7, "timestamp": pd.Timestamp("2024-09-05T01:00:00Z"), "security_code": 110621, "side": 1,
     ...           "price": 3340, "quantity": 300}
-    >>> states = orders.canonical([
+    >>> states = orders.canonical(pd.DataFrame([
     ...     common | {"sequence": 1, "leavesquantity": 300, "totalmatchedquantity": 0, "orderstatus": 2,
     ...               "exchangeordertype": 2048},
     ...     common | {"sequence": 2, "leavesquantity": 0, "totalmatchedquantity": 300, "orderstatus": 2,
     ...               "exchangeordertype": 2048},
-    ... ], orders.ORDERS)
+    ... ]), orders.ORDERS)
     >>> trades = orders.canonical(
-    ...     [common | {"sequence": 1, "dealsource": 47, "matchgroupid": 1}], orders.TRADES
+    ...     pd.DataFrame([common | {"sequence": 1, "dealsource": 47, "matchgroupid": 1}]), orders.TRADES
     ... )
     >>> matched = orders.match_trades(orders.final_states(states, orders.Market()), trades)
     >>> matched[["order_id", "traded", "trade_vwap", "dark_share", "qualifies"]]

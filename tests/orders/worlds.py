@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from fintech_toolkit import orders
+from fintech_toolkit.orders.reading import read_orders, read_trades
 
 SECURITY = 110621
 OPEN = pd.Timestamp("2024-09-05T00:00:00Z").value
@@ -18,14 +19,12 @@ SWEEP, CENTRE_POINT, BLOCK, LIT = 2048, 64, 4096, 0
 BUY, SELL = 1, 2
 ON, OFF = 1, 2
 NEW, TRADED, UPDATE, CANCELLED = 6, 3, 5, 1
-DRR = {
-    "orderid": "order_id",
-    "securitycode": "security_code",
-    "tradetime": "timestamp",
-    "tradeprice": "price",
-    "nationalbidpricesnapshot": "national_bid",
-    "nationalofferpricesnapshot": "national_offer",
-}
+
+
+def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Any]) -> pd.DataFrame:
+    absent = {name: column.missing for name, column in columns.items() if column.missing is not None}
+    records = [{**absent, "sequence": i, **row} for i, row in enumerate(rows)]
+    return orders.canonical(pd.DataFrame(records), columns)
 
 
 def state(order_id: int, at: int, **fields: Any) -> dict[str, Any]:
@@ -46,7 +45,7 @@ def state(order_id: int, at: int, **fields: Any) -> dict[str, Any]:
 
 def states(*records: dict[str, Any]) -> pd.DataFrame:
     """Return the records as a frame; their sequence is the order in which they are written."""
-    return orders.canonical(({"sequence": i, **record} for i, record in enumerate(records)), orders.ORDERS)
+    return frame(records, orders.ORDERS)
 
 
 def trade(match: int, at: int, buyer: int, seller: int, quantity: int, price: int, deal: int) -> list[dict[str, Any]]:
@@ -63,8 +62,7 @@ def trade(match: int, at: int, buyer: int, seller: int, quantity: int, price: in
 
 
 def trades(*matches: list[dict[str, Any]]) -> pd.DataFrame:
-    sides: Iterable[dict[str, Any]] = (side for match in matches for side in match)
-    return orders.canonical(({"sequence": i, **side} for i, side in enumerate(sides)), orders.TRADES)
+    return frame([side for match in matches for side in match], orders.TRADES)
 
 
 def local_days(frame: pd.DataFrame) -> pd.Series:
@@ -76,12 +74,11 @@ def recorded(folder: Path, day: str = "2024-09-05") -> tuple[pd.DataFrame, pd.Da
 
     What the states lack and no record of an order changes, such as its minimum quantity, comes from the final states.
     """
-    states = pd.read_parquet(folder / "asx_day" / "orders.parquet")
-    states["price"] = states["price"].astype("int64")
+    records = read_orders(folder / "asx_day" / "orders.parquet")
     final = pd.read_parquet(folder / "asx_day" / "orders_final.parquet").drop_duplicates("order_id", keep="last")
-    kept = ["order_id", "midtick", "minimumquantity", "singlefillminimumquantity", "crossingkey"]
-    states = orders.canonical(states.merge(final[kept], on="order_id"), orders.ORDERS)
-    sides = pd.read_csv(folder / "asx_day" / "trades.csv.gz").rename(columns=DRR)
-    sides = orders.canonical(sides, orders.TRADES)
-    of_day = [frame[local_days(frame) == day].reset_index(drop=True) for frame in (states, sides)]
+    terms = final.set_index("order_id").loc[records["order_id"]]
+    for name in ("midtick", "minimumquantity", "singlefillminimumquantity"):
+        records[name] = terms[name].to_numpy().astype(records[name].dtype)
+    sides = read_trades(folder / "asx_day" / "trades.csv.gz")
+    of_day = [frame[local_days(frame) == day].reset_index(drop=True) for frame in (records, sides)]
     return of_day[0], of_day[1]
