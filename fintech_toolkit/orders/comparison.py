@@ -9,6 +9,7 @@ import pandas as pd
 
 from fintech_toolkit.orders.language import Side
 from fintech_toolkit.orders.measures import ABOUT, MEASURES, measure, part_of
+from fintech_toolkit.orders.settings import Market
 
 WHOLE = ("fill_ratio", "shortfall_bps")
 """Measures in which what was not filled counts: of all fills on both sides, not of equal quantities."""
@@ -19,6 +20,7 @@ def compare(
     trades: pd.DataFrame,
     simulated: Mapping[str, pd.DataFrame],
     nbbo: pd.DataFrame,
+    market: Market,
     to_fill: pd.Series,
 ) -> pd.DataFrame:
     """Measure real and simulated fills of the same orders, over equal quantities.
@@ -37,6 +39,8 @@ def compare(
         By scenario, simulated fills.
     nbbo : pandas.DataFrame
         Best bid and offer over time.
+    market : Market
+        As of `measure`.
     to_fill : pandas.Series of int64
         By order id, the quantity that was still to fill after arrival. Orders without, or with nothing, are left out.
 
@@ -60,15 +64,15 @@ def compare(
     traded = trades[trades["order_id"].isin(rows)].groupby("order_id")["quantity"].sum().reindex(rows, fill_value=0)
     on_arrival = (traded - asked).clip(lower=0)
     real = part_of(trades, on_arrival, traded)
-    whole_real = measure(orders, real, nbbo, asked)
+    whole_real = measure(orders, real, nbbo, market, asked)
     parts = []
     for name, fills in simulated.items():
-        whole = measure(orders, fills, nbbo, asked)
+        whole = measure(orders, fills, nbbo, market, asked)
         both = pd.Series(np.minimum(whole["filled"].to_numpy(), whole_real["filled"].to_numpy()), index=rows)
         none = both * 0
         sides = {
-            "real": (whole_real, measure(orders, part_of(real, none, both), nbbo, asked)),
-            "simulated": (whole, measure(orders, part_of(fills, none, both), nbbo, asked)),
+            "real": (whole_real, measure(orders, part_of(real, none, both), nbbo, market, asked)),
+            "simulated": (whole, measure(orders, part_of(fills, none, both), nbbo, market, asked)),
         }
         part = orders[["order_id", *ABOUT]].assign(scenario=name, to_fill=asked.to_numpy())
         part = part.assign(filled=whole["filled"], quantity=both.to_numpy())

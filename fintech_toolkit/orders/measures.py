@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.orders.language import NULL, Side
+from fintech_toolkit.orders.language import Side
+from fintech_toolkit.orders.nbbo import mid_at
+from fintech_toolkit.orders.settings import Market
 
 MEASURES = (
     "fills",
@@ -123,21 +125,15 @@ def part_of(fills: pd.DataFrame, first: pd.Series, many: pd.Series) -> pd.DataFr
     return found
 
 
-def _prevailing(nbbo: pd.DataFrame, at: Whole) -> tuple[Floats, Floats]:
-    """Return mid and spread that stood at times; NaN where none did."""
-    times = nbbo["timestamp"].to_numpy("datetime64[ns]").view("int64")
-    place = np.searchsorted(times, at, side="right") - 1
-    found = place >= 0
-
-    def taken(values: Floats) -> Floats:
-        return np.where(found, values[place], np.nan) if len(values) else np.full(len(at), np.nan)
-
-    bid, offer, mid = (nbbo[name].to_numpy("float64") for name in ("bid", "offer", "mid"))
-    return taken(mid), taken(np.where(np.isnan(mid), np.nan, offer - bid))
+def _prevailing(nbbo: pd.DataFrame, at: Whole, market: Market) -> tuple[Floats, Floats]:
+    """Return mid and spread that stood at times; NaN where none did, or bid and offer were crossed."""
+    stood = mid_at(pd.Series(pd.DatetimeIndex(at.view("datetime64[ns]"), tz="UTC")), nbbo, market)
+    mid = stood["mid"].where(~stood["crossed"]).to_numpy("float64")
+    return mid, np.where(np.isnan(mid), np.nan, (stood["offer"] - stood["bid"]).to_numpy("float64"))
 
 
 def measure(
-    final: pd.DataFrame, fills: pd.DataFrame, nbbo: pd.DataFrame, ordered: pd.Series | None = None
+    final: pd.DataFrame, fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market, ordered: pd.Series | None = None
 ) -> pd.DataFrame:
     """Measure what the fills of orders cost, against the market that they met.
 
@@ -177,7 +173,10 @@ def measure(
         ``order_id``, ``timestamp``, ``quantity``, ``price``; real ones (trades) or simulated ones. Those of orders that
         are not in `final` are passed over.
     nbbo : pandas.DataFrame
-        Best bid and offer over time, as `national_best` gives it; what stands at a fill's own time counts.
+        Best bid and offer over time, as `national_best` gives it; what stands at a fill's own time counts, unless bid
+        and offer are crossed.
+    market : Market
+        For `mid_at`.
     ordered : pandas.Series of int64, optional
         By order id, what there was to fill; default: the order's quantity.
 
@@ -198,10 +197,10 @@ def measure(
     sign = np.where(final["side"].to_numpy() == Side.BUY, 1.0, -1.0)
     arrival = final["arrival"].to_numpy("datetime64[ns]").view("int64")
     bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
-    told = (bid != NULL) & (offer != NULL)
-    mid, width = _prevailing(nbbo, arrival)
-    mid = np.where(told, (bid + np.where(told, offer, 0)) / 2, mid)
-    width = np.where(told, offer - np.where(told, bid, 0), width)
+    told = (bid > 0) & (offer >= bid)
+    mid, width = _prevailing(nbbo, arrival, market)
+    mid = np.where(told, (np.where(told, bid, 0) + np.where(told, offer, 0)) / 2, mid)
+    width = np.where(told, np.where(told, offer, 0) - np.where(told, bid, 0), width)
     limit = final["limit_price"].to_numpy()
     limit = np.where(limit > 0, limit, np.nan)  # neither the absent price nor that of a market order
     wanted = (final["quantity"] if ordered is None else ordered.reindex(rows)).to_numpy("int64")
@@ -223,7 +222,7 @@ def measure(
     weights = groups.quantity.astype("float64")
     total = groups.sums(weights)
     side, start = groups.spread(sign[of]), groups.spread(arrival[of])
-    at_fill, spread = _prevailing(nbbo, groups.time)
+    at_fill, spread = _prevailing(nbbo, groups.time, market)
     relative = spread / at_fill * 1e4
 
     def weighted(values: Floats) -> Floats:
@@ -234,7 +233,7 @@ def measure(
     variance = weighted((relative - groups.spread(mean_spread)) ** 2)
     vwap = per_order(weighted(groups.price))
     cost = sign * (vwap - mid) / mid * 1e4
-    at_end, _ = _prevailing(nbbo, final["last"].to_numpy("datetime64[ns]").view("int64"))
+    at_end, _ = _prevailing(nbbo, final["last"].to_numpy("datetime64[ns]").view("int64"), market)
     missed = np.where(filled < wanted, (wanted - filled) * sign * (at_end - mid) / mid * 1e4, 0.0)
     effective = 2 * np.abs(vwap - mid)
     first, last = groups.time[groups.begin], groups.time[groups.end]

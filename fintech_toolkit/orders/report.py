@@ -216,6 +216,7 @@ def _fill_rates(table: pd.DataFrame, key: str, by: str, scenarios: list[str]) ->
         y="rate",
         by="of",
         title=f"Filled of all orders, and by the pool of the sweeps, by {by}",
+        xlabel=by,
         ylabel="share of the quantity",
         color=[LINES[2], LINES[0]],
         legend="right",

@@ -32,7 +32,7 @@ def day(number: int) -> Day:
     final["state"] = np.where(np.arange(len(final)) % 5 == 0, 2, 1)
     final["qualifies"] = True
     to_fill = final.set_index("order_id")["quantity"]
-    metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], to_fill)
+    metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], Market(), to_fill)
     filled = simulated.groupby("order_id")["quantity"].sum().reindex(ids, fill_value=0).to_numpy()
     sweeps = pd.DataFrame({"order_id": ids, "quantity_to_fill": final["quantity"], "filled_mid": filled})
     return final, metrics, unmatched(final, sweeps, market["nbbo"])
