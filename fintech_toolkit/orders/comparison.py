@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.orders.language import Side
-from fintech_toolkit.orders.measures import ABOUT, MEASURES, measure, part_of
+from fintech_toolkit.orders.measures import ABOUT, MEASURES, Met, beside_market, measured, part_of
 from fintech_toolkit.orders.settings import Market
 
 WHOLE = ("fill_ratio", "shortfall_bps")
@@ -63,22 +63,24 @@ def compare(
     asked = asked.reindex(rows)
     traded = trades[trades["order_id"].isin(rows)].groupby("order_id")["quantity"].sum().reindex(rows, fill_value=0)
     on_arrival = (traded - asked).clip(lower=0)
-    real = part_of(trades, on_arrival, traded)
-    whole_real = measure(orders, real, nbbo, market, asked)
+    met = Met.by(orders, nbbo, market)
+    real = beside_market(part_of(trades, on_arrival, traded), nbbo, market)
+    whole_real = measured(met, real, asked)
     parts = []
-    for name, fills in simulated.items():
-        whole = measure(orders, fills, nbbo, market, asked)
+    for scenario, fills in simulated.items():
+        known = beside_market(fills, nbbo, market)
+        whole = measured(met, known, asked)
         both = pd.Series(np.minimum(whole["filled"].to_numpy(), whole_real["filled"].to_numpy()), index=rows)
         none = both * 0
         sides = {
-            "real": (whole_real, measure(orders, part_of(real, none, both), nbbo, market, asked)),
-            "simulated": (whole, measure(orders, part_of(fills, none, both), nbbo, market, asked)),
+            "real": (whole_real, measured(met, part_of(real, none, both), asked)),
+            "simulated": (whole, measured(met, part_of(known, none, both), asked)),
         }
-        part = orders[["order_id", *ABOUT]].assign(scenario=name, to_fill=asked.to_numpy())
+        part = orders[["order_id", *ABOUT]].assign(scenario=scenario, to_fill=asked.to_numpy())
         part = part.assign(filled=whole["filled"], quantity=both.to_numpy())
         part = part.join(whole_real[["arrival_mid", "arrival_spread_bps"]])
         for side, (every, equal) in sides.items():
-            kept = equal.assign(**{measured: every[measured] for measured in WHOLE})[list(MEASURES)]
+            kept = equal.assign(**{name: every[name] for name in WHOLE})[list(MEASURES)]
             part = part.join(kept.add_prefix(f"{side}_"))
         sign = np.where(part["side"] == Side.BUY, 1, -1)
         part["saving"] = (sign * (part["real_vwap"] - part["simulated_vwap"]) * part["quantity"]).fillna(0.0)

@@ -52,6 +52,8 @@ class Report(Page):
     """
 
     def __init__(self, aggregates: Aggregates) -> None:
+        import hvplot.pandas  # noqa: F401 - loads what draws
+
         tables = aggregates.tables()
         sample, market = aggregates.sample, aggregates.market
         scenarios = aggregates.scenarios
@@ -99,10 +101,11 @@ def _lead(tables: dict[str, pd.DataFrame], sample: pd.DataFrame, scenarios: list
         per_order = _saving(sample, scenario)
         unit = orders / market.units_per_currency
         low, high = per_order.low * unit, per_order.high * unit
-        words = "less" if saved >= 0 else "more"
-        answer = f"{_money(abs(saved), market)} {words} ({abs(total[f'{scenario}_saving_bps']):.2f} basis points)"
+        bps = abs(total[f"{scenario}_saving_bps"])
+        words = "less" if saved > 0 else "more"
+        answer = f"{_money(abs(saved), market)} {words} ({bps:.2f} basis points)" if saved else "the same"
         if np.isnan(low):
-            sure = f"no interval: {per_order.note}"
+            sure = "there is no interval, as " + per_order.note.removesuffix(": t is undefined")
         elif low <= 0 <= high:
             sure = f"95 % interval of the saving {_money(low, market)} to {_money(high, market)}: it may be chance"
         else:
@@ -229,8 +232,6 @@ def _by_day(tables: dict[str, pd.DataFrame], scenarios: list[str], market: Marke
     days = tables["by_date"]
     if len(days) < 2 or not scenarios:
         return None
-    import hvplot.pandas  # noqa: F401 - gives frames their hvplot
-
     figure = f"{scenarios[0]}_saving"
     points = pd.DataFrame({"day": pd.to_datetime(days["day"]), "saving": days[figure]})
     drawn = points.hvplot.scatter(x="day", y="saving", color=LINES[0], size=60, label="a day")

@@ -52,10 +52,11 @@ def final(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         "size": "tiny",
         "volume_quartile": 1,
         "state": 1,
+        "since": 0.0,
+        "until": 100.0,
     }
     frame = pd.DataFrame([usual | row for row in rows])
-    frame["arrival"] = at(frame.pop("since").tolist() if "since" in frame else [0.0] * len(frame))
-    frame["last"] = at(frame.pop("until").tolist() if "until" in frame else [100.0] * len(frame))
+    frame["arrival"], frame["last"] = (at(frame.pop(name).tolist()) for name in ("since", "until"))
     return frame
 
 
