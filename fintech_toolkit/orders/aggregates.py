@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -55,15 +56,20 @@ class Summary:
         Orders that the pool did not wholly fill, by `KEYS` and reason.
     sample : pandas.DataFrame
         What tests are made over: rows of `compare`, of at most 100,000 orders, those whose hashes are the smallest.
+    left_out : pandas.DataFrame
+        ``reason`` and ``orders``: sweeps that were not simulated.
     """
 
     orders: pd.DataFrame
     scenarios: pd.DataFrame
     reasons: pd.DataFrame
     sample: pd.DataFrame
+    left_out: pd.DataFrame
 
 
-def summarise(classified: pd.DataFrame, metrics: pd.DataFrame, missed: pd.DataFrame) -> Summary:
+def summarise(
+    classified: pd.DataFrame, metrics: pd.DataFrame, missed: pd.DataFrame, left_out: Mapping[str, int]
+) -> Summary:
     """Sum up a security and day, or several.
 
     Parameters
@@ -74,6 +80,8 @@ def summarise(classified: pd.DataFrame, metrics: pd.DataFrame, missed: pd.DataFr
         As `compare` gives it.
     missed : pandas.DataFrame
         As `unmatched` gives it.
+    left_out : mapping of str to int
+        How many sweeps were not simulated, by reason, as `simulate` counts them.
 
     Returns
     -------
@@ -106,6 +114,7 @@ def summarise(classified: pd.DataFrame, metrics: pd.DataFrame, missed: pd.DataFr
         _sums(scenarios, (*KEYS, "scenario")),
         _sums(reasons.drop(columns="order_id").assign(orders=1), (*KEYS, "reason")),
         _smallest(sample),
+        pd.DataFrame({"reason": list(left_out), "orders": list(left_out.values())}).astype({"reason": "str"}),
     )
 
 
@@ -146,7 +155,7 @@ class Aggregates:
     def __init__(self, market: Market | None = None) -> None:
         self.market = market or Market()
         self.sample = pd.DataFrame(columns=list(_SAMPLED))
-        self._scenarios: list[str] = []
+        self._left_out: Counter[str] = Counter()
         self._sums: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], np.ndarray[Any, Any]]] = {}
         self._figures: dict[str, list[str]] = {}
 
@@ -166,6 +175,7 @@ class Aggregates:
                 # Of Python's whole numbers, which do not overflow over a year of a whole exchange.
                 for label, row in zip(labels, grouped.to_numpy().astype(object), strict=True):
                     held[label] = held[label] + row if label in held else row
+        self._left_out.update(dict(zip(summary.left_out["reason"], map(int, summary.left_out["orders"]), strict=True)))
         if len(summary.sample):
             self.sample = _smallest(pd.concat([self.sample, summary.sample]) if len(self.sample) else summary.sample)
 
@@ -174,12 +184,6 @@ class Aggregates:
         """The scenarios that there are: those of the simulation first, in its order."""
         found = {key[-1] for key in self._sums.get(("scenarios", ()), {})}
         return sorted(found, key=lambda name: (_place(name, ("mid", "half", "impact")), name))
-
-    @property
-    def compared(self) -> dict[str, int]:
-        """How many orders were compared in each scenario."""
-        place = self._figures["scenarios"].index("compared") if self._figures else 0
-        return {key[-1]: int(row[place]) for key, row in self._sums.get(("scenarios", ()), {}).items()}
 
     def frame(self, kind: str, by: tuple[str, ...]) -> pd.DataFrame:
         """Return sums by keys, sorted: of ``orders``, or of ``scenarios`` or ``reasons``, which then are a key too."""
@@ -234,13 +238,16 @@ class Aggregates:
               Prices and savings are in the currency.
             - ``time_series_analysis``: of each figure of a day, for each security and for all, its `Trend`; ``q``:
               p-values adjusted over all rows.
-            - ``unmatched``: ``reason``, ``orders``, ``missing``.
+            - ``unmatched``: orders that the pool did not wholly fill: ``reason``, ``orders``, ``missing``.
+            - ``left_out``: sweeps that were not simulated: ``reason``, ``orders``.
             - ``paired_tests``, ``anova_tests``: over the orders that were compared, a sample of 100,000 if they are
               more.
         """
         made = {name: self.table(by) for name, by in BY.items()}
         made["time_series_analysis"] = self._trends()
         made["unmatched"] = self.frame("reasons", ())
+        left_out = sorted(self._left_out.items(), key=lambda item: (-item[1], item[0]))
+        made["left_out"] = pd.DataFrame(left_out, columns=["reason", "orders"])
         made["paired_tests"] = paired_tests(self.sample)
         made["anova_tests"] = anova_tests(self.sample)
         return made

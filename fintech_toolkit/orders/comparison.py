@@ -8,43 +8,11 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.orders.language import Side
-from fintech_toolkit.orders.measures import ABOUT, MEASURES, measure, part_of
-from fintech_toolkit.orders.settings import Market, Simulation
+from fintech_toolkit.orders.measures import ABOUT, MEASURES, Met, beside_market, measured, part_of
+from fintech_toolkit.orders.settings import Market
 
 WHOLE = ("fill_ratio", "shortfall_bps")
 """Measures in which what was not filled counts: of all fills on both sides, not of equal quantities."""
-
-
-def scenarios(
-    matches: pd.DataFrame, sweeps: pd.DataFrame, simulation: Simulation, market: Market
-) -> dict[str, pd.DataFrame]:
-    """Return the simulated fills of each scenario: at the mid, half of the size, half of it with an impact.
-
-    The first units that the pool filled make up the half; the impact moves the price against the trader: up for a
-    buyer, down for a seller.
-
-    Parameters
-    ----------
-    matches, sweeps : pandas.DataFrame
-        As `simulate` gives them; `sweeps` with a side.
-    simulation, market : Simulation, Market
-        For the impact, in ticks.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        By scenario, fills as `measure` reads them.
-    """
-    by_order = sweeps.set_index("order_id")
-    fills = matches[["order_id", "timestamp", "quantity", "price"]]
-    found = {"mid": fills}
-    for name in ("half", "impact"):
-        filled = by_order[f"filled_{name}"]
-        found[name] = part_of(fills, filled * 0, filled[filled > 0])
-    buys = by_order["side"].reindex(found["impact"]["order_id"]).to_numpy() == Side.BUY
-    step = simulation.impact_ticks * market.tick
-    found["impact"] = found["impact"].assign(price=lambda frame: frame["price"] + np.where(buys, step, -step))
-    return found
 
 
 def compare(
@@ -52,6 +20,7 @@ def compare(
     trades: pd.DataFrame,
     simulated: Mapping[str, pd.DataFrame],
     nbbo: pd.DataFrame,
+    market: Market,
     to_fill: pd.Series,
 ) -> pd.DataFrame:
     """Measure real and simulated fills of the same orders, over equal quantities.
@@ -70,6 +39,8 @@ def compare(
         By scenario, simulated fills.
     nbbo : pandas.DataFrame
         Best bid and offer over time.
+    market : Market
+        As of `measure`.
     to_fill : pandas.Series of int64
         By order id, the quantity that was still to fill after arrival. Orders without, or with nothing, are left out.
 
@@ -92,22 +63,24 @@ def compare(
     asked = asked.reindex(rows)
     traded = trades[trades["order_id"].isin(rows)].groupby("order_id")["quantity"].sum().reindex(rows, fill_value=0)
     on_arrival = (traded - asked).clip(lower=0)
-    real = part_of(trades, on_arrival, traded)
-    whole_real = measure(orders, real, nbbo, asked)
+    met = Met.by(orders, nbbo, market)
+    real = beside_market(part_of(trades, on_arrival, traded), nbbo, market)
+    whole_real = measured(met, real, asked)
     parts = []
-    for name, fills in simulated.items():
-        whole = measure(orders, fills, nbbo, asked)
+    for scenario, fills in simulated.items():
+        known = beside_market(fills, nbbo, market)
+        whole = measured(met, known, asked)
         both = pd.Series(np.minimum(whole["filled"].to_numpy(), whole_real["filled"].to_numpy()), index=rows)
         none = both * 0
         sides = {
-            "real": (whole_real, measure(orders, part_of(real, none, both), nbbo, asked)),
-            "simulated": (whole, measure(orders, part_of(fills, none, both), nbbo, asked)),
+            "real": (whole_real, measured(met, part_of(real, none, both), asked)),
+            "simulated": (whole, measured(met, part_of(known, none, both), asked)),
         }
-        part = orders[["order_id", *ABOUT]].assign(scenario=name, to_fill=asked.to_numpy())
+        part = orders[["order_id", *ABOUT]].assign(scenario=scenario, to_fill=asked.to_numpy())
         part = part.assign(filled=whole["filled"], quantity=both.to_numpy())
         part = part.join(whole_real[["arrival_mid", "arrival_spread_bps"]])
         for side, (every, equal) in sides.items():
-            kept = equal.assign(**{measured: every[measured] for measured in WHOLE})[list(MEASURES)]
+            kept = equal.assign(**{name: every[name] for name in WHOLE})[list(MEASURES)]
             part = part.join(kept.add_prefix(f"{side}_"))
         sign = np.where(part["side"] == Side.BUY, 1, -1)
         part["saving"] = (sign * (part["real_vwap"] - part["simulated_vwap"]) * part["quantity"]).fillna(0.0)

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.orders.language import NULL, Side
+from fintech_toolkit.orders.language import Side
+from fintech_toolkit.orders.nbbo import mid_at
+from fintech_toolkit.orders.settings import Market
 
 MEASURES = (
     "fills",
@@ -55,6 +57,8 @@ class _Fills:
     time: Whole
     quantity: Whole
     price: Floats
+    mid: Floats
+    wide: Floats
 
     def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.add.reduceat(values, self.begin) if len(self.begin) else values[:0]
@@ -92,7 +96,7 @@ def _grouped(fills: pd.DataFrame) -> _Fills:
         begin,
         fills["timestamp"].to_numpy("datetime64[ns]").view("int64"),
         fills["quantity"].to_numpy("int64"),
-        fills["price"].to_numpy("float64"),
+        *(fills[name].to_numpy("float64") for name in ("price", "mid", "wide")),
     )
 
 
@@ -123,21 +127,52 @@ def part_of(fills: pd.DataFrame, first: pd.Series, many: pd.Series) -> pd.DataFr
     return found
 
 
-def _prevailing(nbbo: pd.DataFrame, at: Whole) -> tuple[Floats, Floats]:
-    """Return mid and spread that stood at times; NaN where none did."""
-    times = nbbo["timestamp"].to_numpy("datetime64[ns]").view("int64")
-    place = np.searchsorted(times, at, side="right") - 1
-    found = place >= 0
+def _prevailing(times: pd.Series, nbbo: pd.DataFrame, market: Market) -> tuple[Floats, Floats]:
+    """Return mid and spread that stood at times; NaN where none did, or bid and offer were crossed."""
+    stood = mid_at(times, nbbo, market)
+    mid = stood["mid"].where(~stood["crossed"]).to_numpy("float64")
+    return mid, np.where(np.isnan(mid), np.nan, (stood["offer"] - stood["bid"]).to_numpy("float64"))
 
-    def taken(values: Floats) -> Floats:
-        return np.where(found, values[place], np.nan) if len(values) else np.full(len(at), np.nan)
 
-    bid, offer, mid = (nbbo[name].to_numpy("float64") for name in ("bid", "offer", "mid"))
-    return taken(mid), taken(np.where(np.isnan(mid), np.nan, offer - bid))
+def beside_market(fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> pd.DataFrame:
+    """Return fills with the ``mid`` and the spread (``wide``) that stood at each: what `measured` reads of them."""
+    mid, wide = _prevailing(fills["timestamp"], nbbo, market)
+    return fills.assign(mid=mid, wide=wide)
+
+
+@dataclass(frozen=True)
+class Met:
+    """What orders wanted and which market they met: what `measured` reads of them, a value for each order."""
+
+    order: pd.Index
+    sign: Floats
+    arrival: Whole
+    mid: Floats
+    width: Floats
+    mid_at_end: Floats
+    limit: Floats
+
+    @classmethod
+    def by(cls, final: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> Met:
+        """Look it up for final states."""
+        bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
+        told = (bid > 0) & (offer >= bid)
+        bid, offer = np.where(told, bid, 0), np.where(told, offer, 0)
+        mid, width = _prevailing(final["arrival"], nbbo, market)
+        limit = final["limit_price"].to_numpy()
+        return cls(
+            pd.Index(final["order_id"]),
+            np.where(final["side"].to_numpy() == Side.BUY, 1.0, -1.0),
+            final["arrival"].to_numpy("datetime64[ns]").view("int64"),
+            np.where(told, (bid + offer) / 2, mid),
+            np.where(told, offer - bid, width),
+            _prevailing(final["last"], nbbo, market)[0],
+            np.where(limit > 0, limit, np.nan),  # neither the absent price nor that of a market order
+        )
 
 
 def measure(
-    final: pd.DataFrame, fills: pd.DataFrame, nbbo: pd.DataFrame, ordered: pd.Series | None = None
+    final: pd.DataFrame, fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market, ordered: pd.Series | None = None
 ) -> pd.DataFrame:
     """Measure what the fills of orders cost, against the market that they met.
 
@@ -177,7 +212,10 @@ def measure(
         ``order_id``, ``timestamp``, ``quantity``, ``price``; real ones (trades) or simulated ones. Those of orders that
         are not in `final` are passed over.
     nbbo : pandas.DataFrame
-        Best bid and offer over time, as `national_best` gives it; what stands at a fill's own time counts.
+        Best bid and offer over time, as `national_best` gives it; what stands at a fill's own time counts, unless bid
+        and offer are crossed.
+    market : Market
+        For `mid_at`.
     ordered : pandas.Series of int64, optional
         By order id, what there was to fill; default: the order's quantity.
 
@@ -191,20 +229,16 @@ def measure(
     DataError
         If a fill has no quantity, or fills of an order come to more than was ordered.
     """
-    rows = pd.Index(final["order_id"])
-    known = _in_order(fills[fills["order_id"].isin(rows)])
-    groups = _grouped(known)
-    of = rows.get_indexer(groups.order)
-    sign = np.where(final["side"].to_numpy() == Side.BUY, 1.0, -1.0)
-    arrival = final["arrival"].to_numpy("datetime64[ns]").view("int64")
-    bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
-    told = (bid != NULL) & (offer != NULL)
-    mid, width = _prevailing(nbbo, arrival)
-    mid = np.where(told, (bid + np.where(told, offer, 0)) / 2, mid)
-    width = np.where(told, offer - np.where(told, bid, 0), width)
-    limit = final["limit_price"].to_numpy()
-    limit = np.where(limit > 0, limit, np.nan)  # neither the absent price nor that of a market order
-    wanted = (final["quantity"] if ordered is None else ordered.reindex(rows)).to_numpy("int64")
+    wanted = final.set_index("order_id")["quantity"] if ordered is None else ordered
+    return measured(Met.by(final, nbbo, market), beside_market(fills, nbbo, market), wanted)
+
+
+def measured(met: Met, fills: pd.DataFrame, ordered: pd.Series) -> pd.DataFrame:
+    """Measure fills whose market is known already: see `measure`."""
+    rows, sign, mid = met.order, met.sign, met.mid
+    groups = _grouped(_in_order(fills[fills["order_id"].isin(rows)]))
+    of = rows.get_indexer(pd.Index(groups.order))
+    wanted = ordered.reindex(rows).to_numpy("int64")
 
     def per_order(values: npt.NDArray[Any], absent: float = np.nan) -> Floats:
         whole = np.full(len(rows), absent)
@@ -222,9 +256,8 @@ def measure(
         )
     weights = groups.quantity.astype("float64")
     total = groups.sums(weights)
-    side, start = groups.spread(sign[of]), groups.spread(arrival[of])
-    at_fill, spread = _prevailing(nbbo, groups.time)
-    relative = spread / at_fill * 1e4
+    side, start, at_fill = groups.spread(sign[of]), groups.spread(met.arrival[of]), groups.mid
+    relative = groups.wide / at_fill * 1e4
 
     def weighted(values: Floats) -> Floats:
         made: Floats = groups.sums(values * weights) / total
@@ -234,31 +267,30 @@ def measure(
     variance = weighted((relative - groups.spread(mean_spread)) ** 2)
     vwap = per_order(weighted(groups.price))
     cost = sign * (vwap - mid) / mid * 1e4
-    at_end, _ = _prevailing(nbbo, final["last"].to_numpy("datetime64[ns]").view("int64"))
-    missed = np.where(filled < wanted, (wanted - filled) * sign * (at_end - mid) / mid * 1e4, 0.0)
+    missed = np.where(filled < wanted, (wanted - filled) * sign * (met.mid_at_end - mid) / mid * 1e4, 0.0)
     effective = 2 * np.abs(vwap - mid)
     first, last = groups.time[groups.begin], groups.time[groups.end]
     with np.errstate(divide="ignore", invalid="ignore"):
-        measured = {
+        found = {
             "order_id": rows.to_numpy(),
             "ordered": wanted,
             "filled": filled,
             "arrival_mid": mid,
-            "arrival_spread_bps": width / mid * 1e4,
+            "arrival_spread_bps": met.width / mid * 1e4,
             "fills": per_order(groups.lengths, 0).astype("int64"),
             "fill_ratio": filled / np.where(wanted > 0, wanted, np.nan),
             "vwap": vwap,
             "cost_bps": cost,
             "weighted_cost_bps": per_order(weighted(side * (groups.price - at_fill) / at_fill * 1e4)),
             "effective_spread_bps": effective / mid * 1e4,
-            "effective_to_quoted": effective / np.where(width > 0, width, np.nan),
-            "improvement_bps": sign * (limit - vwap) / limit * 1e4,
+            "effective_to_quoted": effective / np.where(met.width > 0, met.width, np.nan),
+            "improvement_bps": sign * (met.limit - vwap) / met.limit * 1e4,
             "shortfall_bps": (np.where(filled > 0, filled * cost, 0.0) + missed) / np.where(wanted > 0, wanted, np.nan),
-            "first_fill_seconds": per_order((first - arrival[of]) / 1e9),
+            "first_fill_seconds": per_order((first - met.arrival[of]) / 1e9),
             "duration_seconds": per_order((last - first) / 1e9),
             "weighted_seconds": per_order(weighted((groups.time - start) / 1e9)),
             "drift_bps": sign * (per_order(at_fill[groups.end]) - mid) / mid * 1e4,
             "spread_bps": per_order(mean_spread),
             "spread_deviation_bps": per_order(np.sqrt(variance)),
         }
-    return pd.DataFrame(measured)
+    return pd.DataFrame(found)

@@ -22,8 +22,11 @@ def at(seconds: float | Sequence[float]) -> Any:
 def nbbo(rows: Sequence[tuple[float, float, float]]) -> pd.DataFrame:
     """Return best bids and offers: seconds, bid, offer."""
     seconds, bid, offer = (list(column) for column in zip(*rows, strict=True))
-    frame = pd.DataFrame({"timestamp": at(seconds), "bid": bid, "offer": offer}).astype({"bid": float, "offer": float})
-    return frame.assign(mid=(frame["bid"] + frame["offer"]) / 2, stale=False, locked=False, crossed=False)
+    frame = pd.DataFrame({"timestamp": at(seconds), "bid": bid, "offer": offer}).astype(
+        {"bid": "int64", "offer": "int64"}
+    )
+    locked, crossed = frame["bid"] == frame["offer"], frame["bid"] > frame["offer"]
+    return frame.assign(mid=(frame["bid"] + frame["offer"]) / 2, locked=locked, crossed=crossed)
 
 
 def fills(rows: Sequence[tuple[int, float, int, float]]) -> pd.DataFrame:
@@ -49,10 +52,11 @@ def final(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         "size": "tiny",
         "volume_quartile": 1,
         "state": 1,
+        "since": 0.0,
+        "until": 100.0,
     }
     frame = pd.DataFrame([usual | row for row in rows])
-    frame["arrival"] = at(frame.pop("since").tolist() if "since" in frame else [0.0] * len(frame))
-    frame["last"] = at(frame.pop("until").tolist() if "until" in frame else [100.0] * len(frame))
+    frame["arrival"], frame["last"] = (at(frame.pop(name).tolist()) for name in ("since", "until"))
     return frame
 
 

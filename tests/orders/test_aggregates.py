@@ -15,6 +15,7 @@ from fintech_toolkit.orders.unmatched import unmatched
 from tests.orders.measured import drawn
 
 Day = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+LEFT_OUT = {"filled on arrival": 2, "without trades": 3}
 
 
 def day(number: int) -> Day:
@@ -31,7 +32,7 @@ def day(number: int) -> Day:
     final["state"] = np.where(np.arange(len(final)) % 5 == 0, 2, 1)
     final["qualifies"] = True
     to_fill = final.set_index("order_id")["quantity"]
-    metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], to_fill)
+    metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], Market(), to_fill)
     filled = simulated.groupby("order_id")["quantity"].sum().reindex(ids, fill_value=0).to_numpy()
     sweeps = pd.DataFrame({"order_id": ids, "quantity_to_fill": final["quantity"], "filled_mid": filled})
     return final, metrics, unmatched(final, sweeps, market["nbbo"])
@@ -54,7 +55,7 @@ def in_bytes(made: Aggregates) -> dict[str, bytes]:
 
 
 def test_as_pandas_finds_them_in_all_rows(days: list[Day]) -> None:
-    tables = added([summarise(*each) for each in days]).tables()
+    tables = added([summarise(*each, LEFT_OUT) for each in days]).tables()
     final, metrics, missed = (pd.concat(parts, ignore_index=True) for parts in zip(*days, strict=True))
     for name, key in {"by_security": "security_code", "by_date": "day", "by_participant": "participantid"}.items():
         found = tables[name].set_index(key)
@@ -79,10 +80,11 @@ def test_as_pandas_finds_them_in_all_rows(days: list[Day]) -> None:
     reasons = tables["unmatched"].set_index("reason")
     assert reasons["orders"].to_dict() == missed["reason"].value_counts().to_dict()
     assert reasons["missing"].sum() == missed["missing"].sum()
+    assert tables["left_out"].values.tolist() == [["without trades", 36], ["filled on arrival", 24]]
 
 
 def test_tests_and_trends_are_those_of_all_rows(days: list[Day]) -> None:
-    tables = added([summarise(*each) for each in days]).tables()
+    tables = added([summarise(*each, LEFT_OUT) for each in days]).tables()
     metrics = pd.concat([each[1] for each in days])
     mid = metrics[(metrics["scenario"] == "mid") & (metrics["quantity"] > 0)]
     row = tables["paired_tests"].set_index(["scenario", "measure", "by", "group"]).loc[("mid", "cost_bps", "all", "")]
@@ -102,19 +104,22 @@ def test_tests_and_trends_are_those_of_all_rows(days: list[Day]) -> None:
 
 def test_any_order_and_any_parts_give_the_same_bytes(days: list[Day], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregates, "_DRAWN", 150)  # so that it is a sample
-    summaries = [summarise(*each) for each in days]
+    summaries = [summarise(*each, LEFT_OUT) for each in days]
     expected = added(summaries)
     assert expected.sample.groupby(["order_id", "day"]).ngroups == 150
     mixed = np.random.default_rng(0).permutation(len(days))
     whole = in_bytes(expected)
     assert in_bytes(added([summaries[number] for number in mixed])) == whole
-    pairs = [summarise(*(pd.concat(parts) for parts in zip(*days[n : n + 2], strict=True))) for n in range(0, 12, 2)]
+    twice = {reason: 2 * many for reason, many in LEFT_OUT.items()}
+    pairs = [
+        summarise(*(pd.concat(parts) for parts in zip(*days[n : n + 2], strict=True)), twice) for n in range(0, 12, 2)
+    ]
     assert in_bytes(added(pairs[::-1])) == whole
 
 
 def test_sums_do_not_overflow(days: list[Day]) -> None:
     final, metrics, missed = days[0]
-    large = summarise(final, metrics, missed)
+    large = summarise(final, metrics, missed, LEFT_OUT)
     large.orders["value"] = 2**56
     total = added([large] * 4).frame("orders", ())
     assert total["value"].iloc[0] == 4 * len(large.orders) * 2**56
@@ -122,11 +127,13 @@ def test_sums_do_not_overflow(days: list[Day]) -> None:
 
 def test_a_day_without_orders_or_without_a_simulated_one(days: list[Day]) -> None:
     final, metrics, missed = days[0]
-    nothing = summarise(final.iloc[:0], metrics.iloc[:0], missed.iloc[:0])
-    assert in_bytes(added([nothing, summarise(*days[0])])) == in_bytes(added([summarise(*days[0]), nothing]))
+    nothing = summarise(final.iloc[:0], metrics.iloc[:0], missed.iloc[:0], {})
+    assert in_bytes(added([nothing, summarise(*days[0], LEFT_OUT)])) == in_bytes(
+        added([summarise(*days[0], LEFT_OUT), nothing])
+    )
     empty = added([nothing]).tables()
     assert empty["global_summary"]["orders"].tolist() == [0]
     assert len(empty["paired_tests"]) == len(empty["by_date"]) == 0
-    unsimulated = added([summarise(final, metrics.iloc[:0], missed.iloc[:0])]).tables()
+    unsimulated = added([summarise(final, metrics.iloc[:0], missed.iloc[:0], {})]).tables()
     assert unsimulated["global_summary"]["orders"].tolist() == [len(final)]
     assert "mid_orders" not in unsimulated["by_size"]

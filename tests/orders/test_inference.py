@@ -15,6 +15,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.inference import adjusted, anova, anova_tests, paired, paired_tests, trend
+from fintech_toolkit.orders.settings import Market
 from tests.orders.measured import drawn
 
 # Student (1908): hours of sleep that ten patients gained by two drugs; t = -4.0621, p = 0.002833, and of R's manual
@@ -70,7 +71,7 @@ def test_what_cannot_be_tested_says_why() -> None:
     equal = paired([1000.1, 1000.2, 1000.3], [1000.0, 1000.1, 1000.2])  # but for rounding
     assert equal.note == "all differences are equal: t is undefined"
     assert np.isnan([equal.t, equal.p_t, equal.low, equal.high, equal.d_pairs, equal.d_pooled]).all()
-    assert equal.p_wilcoxon == 0.25  # two of the eight ways of signs are as one-sided
+    assert equal.wilcoxon == 0  # no rank is below
     same = paired([1.0, 2.0], [1.0, 2.0])
     assert (same.mean_difference, same.note) == (0.0, "all differences are equal: t is undefined")
     assert np.isnan([same.t, same.p_wilcoxon]).all()
@@ -114,7 +115,7 @@ def test_a_trend_by_counting_pairs_of_days() -> None:
 def test_tables_of_tests() -> None:
     market = drawn(1)
     to_fill = market["final"].set_index("order_id")["quantity"]
-    metrics = compare(market["final"], market["real"], {"mid": market["simulated"]}, market["nbbo"], to_fill)
+    metrics = compare(market["final"], market["real"], {"mid": market["simulated"]}, market["nbbo"], Market(), to_fill)
     metrics.loc[[4, 5], "real_cost_bps"] = np.nan
     table = paired_tests(metrics, ["size", "participantid"], ["cost_bps", "weighted_seconds"])
     assert len(table) == 2 * (1 + 3 + 4)

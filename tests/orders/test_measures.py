@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.orders.comparison import compare, scenarios
+from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.language import NULL
 from fintech_toolkit.orders.measures import measure, part_of
-from fintech_toolkit.orders.settings import Market, Simulation
-from tests.orders.measured import at, drawn, fills, final, nbbo
+from fintech_toolkit.orders.settings import Market
+from tests.orders.measured import drawn, fills, final, nbbo
 
 QUOTES = nbbo([(0, 990, 1010), (10, 1000, 1020), (20, 1010, 1040)])
 
@@ -20,7 +20,7 @@ QUOTES = nbbo([(0, 990, 1010), (10, 1000, 1020), (20, 1010, 1040)])
 def test_two_fills_by_hand(side: int, sign: int) -> None:
     """Mid 1000 on arrival; 60 at 1010 while the mid is 1010, 20 at 1030 while it is 1025; 20 of 100 are not filled."""
     orders = final([{"order_id": 1, "side": side, "limit_price": 1040, "until": 30}])
-    row = measure(orders, fills([(1, 12, 60, 1010), (1, 20, 20, 1030)]), QUOTES).iloc[0]
+    row = measure(orders, fills([(1, 12, 60, 1010), (1, 20, 20, 1030)]), QUOTES, Market()).iloc[0]
     assert (row["ordered"], row["filled"], row["fills"], row["fill_ratio"]) == (100, 80, 2, 0.8)
     assert (row["vwap"], row["arrival_mid"], row["arrival_spread_bps"]) == (1015.0, 1000.0, 200.0)
     by_hand = {
@@ -85,7 +85,7 @@ def test_many_orders_as_the_definitions_say(seed: int) -> None:
     market = drawn(seed)
     for kind in ("real", "simulated"):
         done = market[kind].sample(frac=1, random_state=seed)  # in whatever order they come
-        found = measure(market["final"], done, market["nbbo"])
+        found = measure(market["final"], done, market["nbbo"], Market())
         expected = slow(market["final"], market[kind], market["nbbo"])
         assert found["order_id"].tolist() == market["final"]["order_id"].tolist()
         for name in expected:
@@ -103,26 +103,26 @@ def test_what_is_not_known_is_nan_and_never_a_crash() -> None:
         ]
     )
     done = fills([(1, 5, 100, 1000), (2, 5, 100, 1000), (3, 5, 100, 1000), (9, 5, 1, 1000)])
-    found = measure(orders, done, QUOTES).set_index("order_id")
+    found = measure(orders, done, QUOTES, Market()).set_index("order_id")
     assert found.loc[1, ["cost_bps", "drift_bps", "effective_to_quoted"]].isna().all()
     assert found.loc[1, "weighted_cost_bps"] == 0
     assert np.isnan(found.loc[2, "improvement_bps"])
     assert np.isnan(found.loc[3, "effective_to_quoted"])
     assert found.loc[4, ["vwap", "cost_bps", "first_fill_seconds"]].isna().all()
     assert found.loc[4, ["fill_ratio", "fills", "shortfall_bps"]].tolist() == [0, 0, 250.0]
-    before = measure(orders.iloc[3:], fills([(4, 5, 100, 1000)]), QUOTES.iloc[2:])
+    before = measure(orders.iloc[3:], fills([(4, 5, 100, 1000)]), QUOTES.iloc[2:], Market())
     assert before[["weighted_cost_bps", "spread_bps", "drift_bps"]].isna().all(axis=None)
-    assert len(measure(orders.iloc[:0], done, QUOTES)) == 0
-    nothing = measure(orders, done.iloc[:0], QUOTES.iloc[:0])
+    assert len(measure(orders.iloc[:0], done, QUOTES, Market())) == 0
+    nothing = measure(orders, done.iloc[:0], QUOTES.iloc[:0], Market())
     assert nothing["fills"].tolist() == [0] * 4
 
 
 def test_more_than_was_ordered_is_an_error_that_names_the_order() -> None:
     orders = final([{"order_id": 7_904_794_000_124_046_635}])
     with pytest.raises(DataError, match="Order 7904794000124046635: its fills come to 101, above the 100"):
-        measure(orders, fills([(7_904_794_000_124_046_635, 1, 101, 1000)]), QUOTES)
+        measure(orders, fills([(7_904_794_000_124_046_635, 1, 101, 1000)]), QUOTES, Market())
     with pytest.raises(DataError, match="Column 'quantity', row 0: a fill of order 7904794000124046635 of 0"):
-        measure(orders, fills([(7_904_794_000_124_046_635, 1, 0, 1000)]), QUOTES)
+        measure(orders, fills([(7_904_794_000_124_046_635, 1, 0, 1000)]), QUOTES, Market())
 
 
 def test_a_part_is_cut_where_it_begins_and_ends() -> None:
@@ -137,7 +137,9 @@ def test_real_and_simulated_are_compared_over_equal_quantities() -> None:
     orders = final([{"order_id": 1, "quantity": 120}, {"order_id": 2, "quantity": 10, "side": 2}, {"order_id": 3}])
     trades = fills([(1, 0, 20, 1010), (1, 1, 30, 1010), (1, 2, 70, 1020), (2, 1, 10, 990), (3, 0, 100, 1010)])
     pool = fills([(1, 1, 50, 1000), (2, 5, 10, 1000)])
-    found = compare(orders, trades, {"mid": pool, "none": pool.iloc[:0]}, QUOTES, pd.Series({1: 100, 2: 10, 3: 0}))
+    found = compare(
+        orders, trades, {"mid": pool, "none": pool.iloc[:0]}, QUOTES, Market(), pd.Series({1: 100, 2: 10, 3: 0})
+    )
     assert found["order_id"].tolist() == [1, 2, 1, 2]
     mid = found[found["scenario"] == "mid"].set_index("order_id")
     assert mid["quantity"].tolist() == [50, 10]
@@ -157,21 +159,11 @@ def test_real_and_simulated_are_compared_over_equal_quantities() -> None:
     assert none[["real_cost_bps", "simulated_cost_bps"]].isna().all(axis=None)
 
 
-def test_scenarios_take_half_and_move_the_price_against_either_side() -> None:
-    matches = fills([(1, 1, 30, 1000), (1, 2, 50, 1005), (2, 1, 11, 1000)]).assign(contra_order_id=9)
-    sweeps = pd.DataFrame({"order_id": [1, 2], "side": [1, 2], "filled_half": [50, 5], "filled_impact": [50, 5]})
-    found = scenarios(matches, sweeps, Simulation(impact_ticks=0.5), Market())
-    assert found["mid"]["quantity"].tolist() == [30, 50, 11]
-    assert found["half"][["quantity", "price"]].values.tolist() == [[30, 1000], [20, 1005], [5, 1000]]
-    assert found["impact"]["price"].tolist() == [1005, 1010, 995]
-    assert found["half"]["timestamp"].tolist() == at([1.0, 2.0, 1.0]).tolist()
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_a_saving_is_what_equal_quantities_really_cost_more(seed: int) -> None:
     market = drawn(seed)
     to_fill = market["final"].set_index("order_id")["quantity"]
-    found = compare(market["final"], market["real"], {"mid": market["simulated"]}, market["nbbo"], to_fill)
+    found = compare(market["final"], market["real"], {"mid": market["simulated"]}, market["nbbo"], Market(), to_fill)
     for row in found.itertuples():
         sides = []
         for kind in ("real", "simulated"):
