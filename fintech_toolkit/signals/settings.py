@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from fintech_toolkit.schema import nanoseconds
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class SignalSettings(BaseModel):
@@ -43,15 +45,15 @@ class SignalSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: float = Field(0.5, gt=0, allow_inf_nan=False)
-    reference: float = Field(15.0, gt=0, allow_inf_nan=False)
+    base: Positive = 0.5
+    reference: Positive = 15.0
     beta: Literal["ew_beta", "rolling_beta", "ratio_beta"] = "ew_beta"
-    halflife: float = Field(240.0, gt=0, allow_inf_nan=False)
-    window: int = Field(240, ge=2)
-    limit: float = Field(3.0, gt=0, allow_inf_nan=False)
+    halflife: Positive = 240.0
+    window: Annotated[int, Field(ge=2)] = 240
+    limit: Positive = 3.0
     max_age: str = "2h"
-    cost_bp: float = Field(0.0, ge=0, allow_inf_nan=False)
-    periods_per_year: int = Field(2016, gt=0)
+    cost_bp: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    periods_per_year: PositiveInt = 2016
 
     @field_validator("max_age")
     @classmethod
