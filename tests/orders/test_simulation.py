@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tests.orders.worlds import (
     SWEEP,
     TRADED,
     frame,
+    recorded,
     state,
     states,
     trade,
@@ -484,3 +486,29 @@ def test_random_small_markets_are_simulated_as_the_slow_way_does_and_nothing_com
         assert (
             final["side"].reindex(found["order_id"]).to_numpy() != final["side"].reindex(found["contra_order_id"])
         ).all()
+
+
+def test_the_recorded_day_in_both_modes(real_data: Path) -> None:
+    records, sides = recorded(real_data)
+    final = orders.match_trades(orders.final_states(records, MARKET), sides)
+    nbbo = orders.national_best(records, sides, pd.DataFrame())
+    exchange, legacy = (
+        orders.simulate(records, final, sides, nbbo, Simulation(mode=mode), MARKET) for mode in ("exchange", "legacy")
+    )
+    quotes = nbbo.rename(columns={"bid": "national_bid", "offer": "national_offer"})
+    told = records.assign(changereason=reasons(records))
+    assert matches(exchange) == slow_simulator.exchange(told, sides, quotes, MARKET, False)
+    for simulated in (exchange, legacy):
+        assert (simulated.sweeps["quantity_to_fill"] > 0).sum() == 996
+        assert simulated.sweeps["quantity_to_fill"].sum() == 649_344
+        assert simulated.left_out["filled on arrival"] == 582
+        assert (simulated.sweeps["filled_mid"] <= simulated.sweeps["quantity_to_fill"]).all()
+        assert simulated.matches["quantity"].sum() == simulated.sweeps["filled_mid"].sum() > 0
+    assert (exchange.sweeps["filled_mid"] > 0).sum() < (legacy.sweeps["filled_mid"] > 0).sum()
+
+
+def reasons(records: pd.DataFrame) -> np.ndarray:
+    """Return what the recorded states lack and the slow simulator asks for: new at first, and traded at last."""
+    first, last = ~records["order_id"].duplicated(), ~records["order_id"].duplicated(keep="last")
+    new = first & (records["orderstatus"] == OFF) & (records["totalmatchedquantity"] == 0)
+    return np.select([last & (records["leavesquantity"] == 0), new], [TRADED, NEW], default=5)
