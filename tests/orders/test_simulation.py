@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from tests.orders.worlds import (
     SWEEP,
     TRADED,
     frame,
+    recorded,
     state,
     states,
     trade,
@@ -90,11 +93,14 @@ class World:
         ]
         return states(*self.records), trades(*self.trades), frame(quotes, orders.QUOTES)
 
-    def simulated(self, **how: Any) -> Simulated:
+    @cached_property
+    def read(self) -> tuple[pd.DataFrame, ...]:
         records, sides, quotes = self.frames()
         final = orders.match_trades(orders.final_states(records, MARKET), sides)
-        nbbo = orders.national_best(records, sides, quotes)
-        return orders.simulate(records, final, sides, nbbo, Simulation(**how), MARKET)
+        return records, final, sides, orders.national_best(records, sides, quotes)
+
+    def simulated(self, **how: Any) -> Simulated:
+        return orders.simulate(*self.read, Simulation(**how), MARKET)
 
     def matched(self, **how: Any) -> list[tuple[int, int, int, int, float]]:
         """Return the matches, times counted from the opening; both simulators must say the same."""
@@ -448,7 +454,7 @@ class Drawn(World):
         self.write(order, changereason=CANCELLED, orderstatus=OFF)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(actions=ACTIONS, own=st.booleans())
 def test_random_small_markets_are_simulated_as_the_slow_way_does_and_nothing_comes_from_nowhere(
     actions: list[tuple[str, int, int, int, int]], own: bool
@@ -456,14 +462,14 @@ def test_random_small_markets_are_simulated_as_the_slow_way_does_and_nothing_com
     world = Drawn(actions)
     if not world.records:
         return
-    world.matched(own_participant=own)
-    records, sides, _ = world.frames()
-    legacy = world.simulated(mode="legacy")
+    records, sides, quotes = world.frames()
+    exchange, legacy = world.simulated(own_participant=own), world.simulated(mode="legacy")
+    assert matches(exchange) == slow_simulator.exchange(records, sides, quotes, MARKET, own)
     assert matches(legacy) == slow_simulator.legacy(records, sides)
 
-    final = orders.final_states(records, MARKET).set_index("order_id")
+    final = world.read[1].set_index("order_id")
     known = slow_simulator.read(records, sides)
-    for simulated in (world.simulated(own_participant=own), legacy):
+    for simulated in (exchange, legacy):
         sweeps, found = simulated.sweeps, simulated.matches
         assert (sweeps["filled_mid"] <= sweeps["quantity_to_fill"]).all()
         assert (sweeps["quantity_to_fill"] <= final["matched"].reindex(sweeps["order_id"]).to_numpy()).all()
@@ -480,3 +486,29 @@ def test_random_small_markets_are_simulated_as_the_slow_way_does_and_nothing_com
         assert (
             final["side"].reindex(found["order_id"]).to_numpy() != final["side"].reindex(found["contra_order_id"])
         ).all()
+
+
+def test_the_recorded_day_in_both_modes(real_data: Path) -> None:
+    records, sides = recorded(real_data)
+    final = orders.match_trades(orders.final_states(records, MARKET), sides)
+    nbbo = orders.national_best(records, sides, pd.DataFrame())
+    exchange, legacy = (
+        orders.simulate(records, final, sides, nbbo, Simulation(mode=mode), MARKET) for mode in ("exchange", "legacy")
+    )
+    quotes = nbbo.rename(columns={"bid": "national_bid", "offer": "national_offer"})
+    told = records.assign(changereason=reasons(records))
+    assert matches(exchange) == slow_simulator.exchange(told, sides, quotes, MARKET, False)
+    for simulated in (exchange, legacy):
+        assert (simulated.sweeps["quantity_to_fill"] > 0).sum() == 996
+        assert simulated.sweeps["quantity_to_fill"].sum() == 649_344
+        assert simulated.left_out["filled on arrival"] == 582
+        assert (simulated.sweeps["filled_mid"] <= simulated.sweeps["quantity_to_fill"]).all()
+        assert simulated.matches["quantity"].sum() == simulated.sweeps["filled_mid"].sum() > 0
+    assert (exchange.sweeps["filled_mid"] > 0).sum() < (legacy.sweeps["filled_mid"] > 0).sum()
+
+
+def reasons(records: pd.DataFrame) -> np.ndarray:
+    """Return what the recorded states lack and the slow simulator asks for: new at first, and traded at last."""
+    first, last = ~records["order_id"].duplicated(), ~records["order_id"].duplicated(keep="last")
+    new = first & (records["orderstatus"] == OFF) & (records["totalmatchedquantity"] == 0)
+    return np.select([last & (records["leavesquantity"] == 0), new], [TRADED, NEW], default=5)
