@@ -1,5 +1,6 @@
 """Orders at scale: from order states and trades to classified orders, a simulated dark pool and reports."""
 
+from fintech_toolkit.orders.book import book, depth
 from fintech_toolkit.orders.classify import final_states
 from fintech_toolkit.orders.language import NULL, ORDERS, QUOTES, TRADES, canonical
 from fintech_toolkit.orders.matching import match_trades
@@ -16,7 +17,9 @@ __all__ = [
     "Market",
     "Simulated",
     "Simulation",
+    "book",
     "canonical",
+    "depth",
     "final_states",
     "match_trades",
     "mid_at",
