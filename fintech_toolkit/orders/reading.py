@@ -7,15 +7,15 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fintech_toolkit.engines.memory.files import ENDINGS, Files
+from fintech_toolkit.engines.memory.files import ENDINGS
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders.checks import KEYS, Checked, canonical_names, check, check_types, schema_of
 from fintech_toolkit.orders.csv_rows import Header, rows_of
@@ -114,26 +114,93 @@ def told(path: str) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {reason}") from error
 
 
+def _stored(path: str) -> Any:
+    """Open a file of any file system, to read its bytes."""
+    import fsspec
+
+    system, place = fsspec.core.url_to_fs(path)
+    return system.open(place, "rb")
+
+
+def stamp_of(source: Source) -> list[str]:
+    """Return what tells a file from what it was before a change: its size, and the time or tag that its store keeps."""
+    import fsspec
+
+    with told(source.path):
+        system, place = fsspec.core.url_to_fs(source.path)
+        about = system.info(place)
+    return [str(about["size"]), str(about.get("mtime", about.get("ETag", about.get("LastModified"))))]
+
+
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[BinaryIO, bytes]]:
+def _opened(source: Source) -> Iterator[tuple[Any, Header]]:
     """Open a file of CSV, and return it behind its header, and the header."""
-    with Files(source.path).open(source.path) as stored:
+    with _stored(source.path) as stored:
         file: Any = gzip.GzipFile(fileobj=stored) if source.path.endswith(".gz") else stored
-        header = file.readline(MOST_RECORD)
-        yield file, header
+        yield file, Header.of(file.readline(MOST_RECORD), source.kind, source.path)
+
+
+@contextmanager
+def _parquet(source: Source) -> Iterator[tuple[pq.ParquetFile, dict[str, str]]]:
+    """Open a file of Parquet, and return it and the canonical names of the columns that are read."""
+    with _stored(source.path) as stored, pq.ParquetFile(stored) as file:
+        names = file.schema_arrow.names
+        canonical = zip(names, canonical_names(names, source.kind, source.path), strict=True)
+        read = {name: mapped for name, mapped in canonical if mapped}
+        schema = pa.schema([file.schema_arrow.field(name).with_name(mapped) for name, mapped in read.items()])
+        check_types(schema, source.path)
+        yield file, read
+
+
+def look_at(source: Source) -> None:
+    """Raise `ColumnError` or `DataError` if a file has not the columns that it must have, or is not of its format."""
+    with told(source.path), (_opened if source.is_csv else _parquet)(source):
+        pass
+
+
+def parts_of(source: Source, size: int) -> list[Source]:
+    """Cut a file into parts of about so many bytes, each from the beginning of a record; what is packed stays whole."""
+    if source.path.endswith(".gz") or int(stamp_of(source)[0]) <= size:
+        return [source]
+    with told(source.path):
+        return list((_parts_of_csv if source.is_csv else _parts_of_parquet)(source, size)) or [source]
+
+
+def _parts_of_csv(source: Source, size: int) -> Iterator[Source]:
+    with _opened(source) as (file, _):
+        begin = end = file.tell()
+        line = 2
+        for block in blocks(file.read, line, min(size, BLOCK)):
+            if end - begin >= size:
+                yield replace(source, begin=begin, end=end, line=line)
+                begin, line = end, block.line
+            end += len(block.data)
+        yield replace(source, begin=begin, end=end, line=line)
+
+
+def _parts_of_parquet(source: Source, size: int) -> Iterator[Source]:
+    with _parquet(source) as (file, _):
+        begin, line, held, rows = 0, 1, 0, 1
+        for group in range(file.num_row_groups):
+            about = file.metadata.row_group(group)
+            if held and held + about.total_byte_size > size:
+                yield replace(source, begin=begin, end=group, line=line)
+                begin, line, held = group, rows, 0
+            held += about.total_byte_size
+            rows += about.num_rows
+        if held:
+            yield replace(source, begin=begin, end=file.num_row_groups, line=line)
 
 
 def _of_csv(source: Source, zone: str) -> Iterator[Piece]:
-    with opened(source) as (file, first):
-        header = Header.of(first, source.kind, source.path)
-        left = None
-        if source.begin is not None and source.end is not None:
+    with _opened(source) as (file, header):
+        if source.begin is not None:
             file.seek(source.begin)
-            left = source.end - source.begin
+        left = None if source.begin is None or source.end is None else source.end - source.begin
 
         def read(size: int) -> bytes:
             nonlocal left
-            data = file.read(size if left is None else min(size, left))
+            data: bytes = file.read(size if left is None else min(size, left))
             left = None if left is None else left - len(data)
             return data
 
@@ -161,15 +228,11 @@ def _why(checked: Checked) -> list[str]:
 
 
 def _of_parquet(source: Source, zone: str) -> Iterator[Piece]:
-    with Files(source.path).open(source.path) as stored, pq.ParquetFile(stored) as file:
-        names = file.schema_arrow.names
-        canonical = dict(zip(names, canonical_names(names, source.kind, source.path), strict=True))
-        read = [name for name in names if canonical[name]]
-        check_types(pa.schema([file.schema_arrow.field(name).with_name(canonical[name]) for name in read]), source.path)
-        groups = range(file.num_row_groups)[source.begin : source.end]
+    with _parquet(source) as (file, read):
+        groups = list(range(file.num_row_groups))[source.begin : source.end]
         line = source.line
-        for batch in file.iter_batches(BATCH, row_groups=list(groups), columns=read, use_threads=False):
-            table = pa.table(batch).rename_columns([canonical[name] for name in batch.schema.names])
+        for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(read), use_threads=False):
+            table = pa.table(batch).rename_columns([read[name] for name in batch.schema.names])
             checked = check(table, source.kind, zone)
             lines = line + np.arange(len(batch))
             texts = batch.filter(pa.array(~checked.kept)).to_pylist()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from fintech_toolkit.errors import did_you_mean
 
 
 class Settings(BaseModel):
@@ -46,6 +49,20 @@ class Market(Settings):
     closes: time = time(16, 0)
     ends: time = time(16, 12)
     stale_seconds: float = Field(default=60.0, gt=0)
+
+    @field_validator("opens", "closes", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if isinstance(value, int):  # 10:00 is 600 in YAML, and 600 would be ten minutes past midnight
+            raise ValueError(f'write times of day in quotes, such as "10:00"; YAML reads 10:00 as {10 * 60}')
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"there is no such time zone; {did_you_mean(value, available_timezones())}")
+        return value
 
 
 class Simulation(Settings):

@@ -89,6 +89,11 @@ class Files:
         return self._system.open(path, "rb")
 
     @property
+    def urls(self) -> list[str]:
+        """The files as fsspec finds them again, whatever their file system; local ones as they are."""
+        return [self._system.unstrip_protocol(path).removeprefix("file://") for path in self.paths]
+
+    @property
     def schema(self) -> pa.Schema:
         """The names and types of columns."""
         return self._dataset.schema
