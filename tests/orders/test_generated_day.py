@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from data_generators.orders import write_orders
 from fintech_toolkit import orders
 from tests.orders import slow_simulator
-from tests.orders.test_simulation import matches
+from tests.orders.markets import matches
 from tests.orders.worlds import local_days
 
 DAY = "2024-09-02"
