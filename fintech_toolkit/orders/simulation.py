@@ -20,7 +20,7 @@ from fintech_toolkit.orders.simulation_inputs import (
     quantity_to_fill,
     session,
 )
-from fintech_toolkit.orders.simulation_loop import LEGACY, MATCH, ORDER, run_exchange, run_legacy
+from fintech_toolkit.orders.simulation_loop import LEGACY, LEVEL, MATCH, ORDER, run_exchange, run_legacy
 
 SCENARIOS = ("mid", "half", "impact")
 
@@ -203,7 +203,7 @@ def _exchange(
         closes,
         simulation.own_participant,
         entered,
-        np.empty((4, width), np.int64),
+        np.empty((4, width), LEVEL),
         np.zeros(4, np.int64),
         np.empty((4, width), np.int64),
         matches,
