@@ -63,7 +63,7 @@ def analyse(orders: pd.DataFrame, trades: pd.DataFrame, quotes: pd.DataFrame, co
         told = final[final["participantid"].isin(config.participants)].reset_index(drop=True)
     sweeps = simulated.sweeps[simulated.sweeps["order_id"].isin(told["order_id"])].reset_index(drop=True)
     to_fill = sweeps.set_index("order_id")["quantity_to_fill"]
-    metrics = compare(told, trades, simulated.fills, nbbo, to_fill)
+    metrics = compare(told, trades, simulated.fills, nbbo, config.market, to_fill)
     missed = unmatched(final, sweeps, nbbo, config.simulation)
     frames = {
         "orders": orders,
@@ -76,4 +76,4 @@ def analyse(orders: pd.DataFrame, trades: pd.DataFrame, quotes: pd.DataFrame, co
     counts = {name: len(frame) for name, frame in frames.items()}
     counts |= {"trades": len(trades), "quotes": len(quotes)}
     counts |= {f"left out: {reason}": count for reason, count in simulated.left_out.items()}
-    return Day(frames, summarise(told, metrics, missed), counts)
+    return Day(frames, summarise(told, metrics, missed, simulated.left_out), counts)

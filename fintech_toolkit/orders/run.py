@@ -35,6 +35,7 @@ from fintech_toolkit.orders.manifest import (
     write_plan,
 )
 from fintech_toolkit.orders.outputs import write_frame
+from fintech_toolkit.orders.report import Report
 from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
@@ -284,5 +285,6 @@ def put_together(outcomes: Iterable[Outcome], config: OrdersConfig) -> dict[str,
     written: dict[str, Any] = {}
     for name, table in tables.items():
         written |= write_frame(table, config.output, f"aggregated/{name}.csv", config.formats)
+    Report(aggregates).save(config.output / "report.html")
     write_manifest(done, written, config.output)
     return tables
