@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 import tenacity
 
+import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.whole_file import alone
-from fintech_toolkit.errors import ParameterError, did_you_mean
+from fintech_toolkit.errors import DataError, ParameterError, did_you_mean
 from fintech_toolkit.orders.aggregates import Aggregates, Summary
 from fintech_toolkit.orders.config import OrdersConfig
 from fintech_toolkit.orders.day import analyse
@@ -35,7 +36,6 @@ from fintech_toolkit.orders.manifest import (
     write_plan,
 )
 from fintech_toolkit.orders.outputs import write_frame
-from fintech_toolkit.orders.report import Report
 from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
@@ -154,11 +154,12 @@ def _checksum(job: Job, config: OrdersConfig) -> str:
     """Return what tells whether a job would come out the same: its rows, and the settings that matter to it."""
     told = config.model_dump(mode="json", include={"market", "simulation", "participants", "formats"})
     rows = [job.order_rows, job.trade_rows, job.bytes]
-    return hashlib.sha256(json.dumps([told, rows], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([ft.__version__, told, rows], sort_keys=True).encode()).hexdigest()
 
 
 PER_JOB, ROWS_PER_SECOND = 0.3, 60_000
 """Seconds that a job takes whatever its rows, and order states that a core analyses and writes in one."""
+REPORT = "report.html"
 READ_BY_EYE = ("metrics", "unmatched")
 """What of a job's CSV is not gzipped."""
 WANTED_BY = {
@@ -268,23 +269,23 @@ def _run_jobs(jobs: Sequence[Job], config: OrdersConfig, client: Any, progress: 
         progress("analyse", done, total)
 
 
-def put_together(outcomes: Iterable[Outcome], config: OrdersConfig) -> dict[str, Any]:
-    """Write the aggregated tables of what finished jobs found, the report and the manifest; return the tables."""
+def put_together(outcomes: Iterable[Outcome], config: OrdersConfig) -> None:
+    """Write the aggregated tables of what finished jobs found, the report and the manifest."""
+    from fintech_toolkit.orders.report import Report
+
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     aggregates = Aggregates(config.market)
     for outcome in done:
         folder = config.output / summary_of(outcome)
-        aggregates.add(
-            Summary(**{each.name: pd.read_parquet(folder / f"{each.name}.parquet") for each in fields(Summary)})
-        )
-    tables = {
-        name: table
-        for name, table in aggregates.tables().items()
-        if WANTED_BY.get(name) in (None, *config.aggregate_by)
-    }
+        try:
+            parts = {each.name: pd.read_parquet(folder / f"{each.name}.parquet") for each in fields(Summary)}
+        except FileNotFoundError as error:
+            raise DataError(f"{error} is missing: `fintech-toolkit orders resume` makes it again.") from None
+        aggregates.add(Summary(**parts))
+    wanted = (None, *config.aggregate_by)
     written: dict[str, Any] = {}
-    for name, table in tables.items():
-        written |= write_frame(table, config.output, f"aggregated/{name}.csv", config.formats)
-    Report(aggregates).save(config.output / "report.html")
+    for name, table in aggregates.tables().items():
+        if WANTED_BY.get(name) in wanted:
+            written |= write_frame(table, config.output, f"aggregated/{name}.csv", config.formats)
+    Report(aggregates).save(config.output / REPORT)
     write_manifest(done, written, config.output)
-    return tables
