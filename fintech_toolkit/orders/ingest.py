@@ -104,6 +104,17 @@ def ingest(
     FintechToolkitError
         If a file cannot be read, a column is missing or lost values, `store` holds something else or is written to by
         another run, or the disk is full. The other files are finished first.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from data_generators.orders import write_orders
+    >>> from fintech_toolkit.orders import ingest
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = write_orders(folder, securities=2, days=1, states=1_000)
+    >>> ingested = ingest(f"{folder}/orders", f"{folder}/trades", f"{folder}/store")
+    >>> [file.kind for file in ingested.files], [sum(file.rejected.values()) for file in ingested.files]
+    (['orders', 'trades'], [0, 0])
     """
     if chunk_bytes < 1:
         raise ParameterError(f"chunk_bytes={chunk_bytes!r} must be at least 1.")
