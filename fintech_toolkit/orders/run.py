@@ -15,7 +15,7 @@ import pandas as pd
 import tenacity
 
 import fintech_toolkit as ft
-from fintech_toolkit.engines.memory.whole_file import alone
+from fintech_toolkit.engines.memory.whole_file import alone, remove_unfinished
 from fintech_toolkit.errors import DataError, ParameterError, did_you_mean
 from fintech_toolkit.orders.aggregates import Aggregates, Summary
 from fintech_toolkit.orders.config import OrdersConfig
@@ -125,9 +125,11 @@ def run_job(job: Job, config: OrdersConfig) -> Outcome:
     before = read_outcome(job, config.output)
     if before is not None and before.came_of(settings) and still_there(before, config.output):
         return before
+    for folder in (folder_of(job), summary_of(job)):
+        remove_unfinished(config.output / folder)
     counts, files = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(config.attempts),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=60),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=60),
         retry=tenacity.retry_if_exception_type(OSError),
         reraise=True,
     )(_analysed, job, config)
@@ -284,8 +286,15 @@ def put_together(outcomes: Iterable[Outcome], config: OrdersConfig) -> None:
         aggregates.add(Summary(**parts))
     wanted = (None, *config.aggregate_by)
     written: dict[str, Any] = {}
-    for name, table in aggregates.tables().items():
-        if WANTED_BY.get(name) in wanted:
-            written |= write_frame(table, config.output, f"aggregated/{name}.csv", config.formats)
-    Report(aggregates).save(config.output / REPORT)
-    write_manifest(done, written, config.output)
+    remove_unfinished(config.output / "aggregated")
+    try:
+        for name, table in aggregates.tables().items():
+            if WANTED_BY.get(name) in wanted:
+                written |= write_frame(table, config.output, f"aggregated/{name}.csv", config.formats)
+        Report(aggregates).save(config.output / REPORT)
+        write_manifest(done, written, config.output)
+    except OSError as error:
+        raise DataError(
+            f"{config.output} cannot be written: {error.strerror or error}. Finished jobs are kept: make room, and run "
+            "`fintech-toolkit orders resume`."
+        ) from error

@@ -50,6 +50,19 @@ class Store:
     ----------
     root : str or path
         The folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from data_generators.orders import write_orders
+    >>> from fintech_toolkit.orders import Store, ingest
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = write_orders(folder, securities=1, days=1, states=1_000)
+    >>> _ = ingest(f"{folder}/orders", f"{folder}/trades", f"{folder}/store")
+    >>> store = Store(f"{folder}/store")
+    >>> evening, day = store.days()
+    >>> len(store.orders(day.security, day.day)) == day.order_rows
+    True
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
