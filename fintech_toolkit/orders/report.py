@@ -131,6 +131,7 @@ def _lead(tables: dict[str, pd.DataFrame], sample: pd.DataFrame, scenarios: list
     rest = " ".join(answers[1:])
     drawn = sample.loc[sample["scenario"] == scenarios[0], "order_id"].size
     how = "Costs are compared order by order over equal quantities, the first units of each. "
+    how += "A cost below 0 was earned: what is left of an order waits at its limit. "
     how += "An interval takes orders as independent of each other."
     if drawn < int(total[f"{scenarios[0]}_orders"]):
         how += f" Intervals and tests are made over a sample of {drawn:,} orders."
@@ -197,6 +198,7 @@ def _cost(sample: pd.DataFrame, scenarios: list[str]) -> Any:
 
 def _saving_by_hour(tests: pd.DataFrame, scenario: str) -> Any:
     of = tests[(tests["scenario"] == scenario) & (tests["measure"] == "cost_bps") & (tests["by"] == "arrival_hour")]
+    of = of[of["mean_difference"].notna()]
     hours = of["group"].astype("int64")
     points = pd.DataFrame(
         {"place": hours, "of": "saving", "mean": of["mean_difference"], "half": (of["high"] - of["low"]) / 2}
@@ -238,7 +240,8 @@ def _fill_rates(table: pd.DataFrame, key: str, by: str, scenarios: list[str]) ->
 def _by_day(tables: dict[str, pd.DataFrame], scenarios: list[str], market: Market) -> Any:
     """Draw savings of days, and the trend where there is one."""
     days = tables["by_date"]
-    if len(days) < 2 or not scenarios:
+    days = days[days[f"{scenarios[0]}_orders"] > 0] if scenarios else days.iloc[:0]
+    if len(days) < 2:
         return None
     figure = f"{scenarios[0]}_saving"
     points = pd.DataFrame({"day": pd.to_datetime(days["day"]), "saving": days[figure]})
