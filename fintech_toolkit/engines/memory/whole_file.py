@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,13 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         aside.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote files of a folder have left there."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{32}", path.name):
+            path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text whole or not at all.
 
@@ -34,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        write_whole(path, lambda aside: aside.write_text(text))
+        write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
