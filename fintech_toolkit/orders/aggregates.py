@@ -30,6 +30,14 @@ _DRAWN = 100_000
 """Orders that tests are made over; of more than these it is a sample."""
 _FIXED = 1_000
 """Sums are of whole numbers, in thousandths: only these come to the same in any order."""
+_ORDERS = ("orders", "filled", "partly_filled", "not_executed", "qualifying", "quantity", "traded", "value")
+_FIGURES = {
+    "orders": _ORDERS,
+    "scenarios": ("asked", "compared", "to_fill", "filled", "quantity", "real_value", "simulated_value", "saving"),
+    "reasons": ("orders", "missing"),
+}
+_EXTRA: dict[str, tuple[str, ...]] = {"orders": (), "scenarios": ("scenario",), "reasons": ("reason",)}
+"""What sums are by, besides the keys."""
 _SAMPLED = (
     "order_id",
     "scenario",
@@ -157,19 +165,15 @@ class Aggregates:
         self.sample = pd.DataFrame(columns=list(_SAMPLED))
         self._left_out: Counter[str] = Counter()
         self._sums: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], np.ndarray[Any, Any]]] = {}
-        self._figures: dict[str, list[str]] = {}
 
     def add(self, summary: Summary) -> None:
         """Take in a security and day, each once."""
-        for kind, extra in (("orders", ()), ("scenarios", ("scenario",)), ("reasons", ("reason",))):
-            cells: pd.DataFrame = getattr(summary, kind)
-            figures = [str(name) for name in cells if name not in (*KEYS, *extra)]
-            self._figures[kind] = figures
+        for kind, figures in _FIGURES.items():
+            cells, extra = getattr(summary, kind), _EXTRA[kind]
             for by in {*BY.values(), DAYS}:
                 keys = [*by, *extra]
-                grouped = (
-                    cells.groupby(keys, observed=True)[figures].sum() if keys else cells[figures].sum().to_frame().T
-                )
+                sums = cells.groupby(keys, observed=True)[list(figures)].sum() if keys else cells[list(figures)].sum()
+                grouped = sums if keys else sums.to_frame().T
                 held = self._sums.setdefault((kind, by), {})
                 labels = grouped.index.to_frame().itertuples(index=False, name=None) if keys else [()]
                 # Of Python's whole numbers, which do not overflow over a year of a whole exchange.
@@ -187,11 +191,11 @@ class Aggregates:
 
     def frame(self, kind: str, by: tuple[str, ...]) -> pd.DataFrame:
         """Return sums by keys, sorted: of ``orders``, or of ``scenarios`` or ``reasons``, which then are a key too."""
-        extra = {"orders": (), "scenarios": ("scenario",), "reasons": ("reason",)}[kind]
-        keys = [*by, *extra]
+        keys = [*by, *_EXTRA[kind]]
         held = self._sums.get((kind, by), {})
         rows = [[*key, *row] for key, row in held.items()]
-        made = pd.DataFrame(rows, columns=[*keys, *self._figures.get(kind, [])])
+        made = pd.DataFrame(rows, columns=[*keys, *_FIGURES[kind]])
+        made = made if len(made) else made.astype(dict.fromkeys(_FIGURES[kind], "int64"))
         for name in keys:
             made[name] = made[name].infer_objects()
         order = {"size": lambda column: column.map(lambda size: _place(size, _SIZES))}
@@ -215,6 +219,7 @@ class Aggregates:
             mine = every[every["scenario"] == name].drop(columns="scenario")
             part = orders[list(by)].merge(mine, on=list(by), how="left") if by else mine.reset_index(drop=True)
             prefix = f"{name}_"
+            made[f"{prefix}asked"] = part["asked"].fillna(0).astype("int64")
             made[f"{prefix}orders"] = part["compared"].fillna(0).astype("int64")
             made[f"{prefix}quantity"] = part["quantity"].fillna(0).astype("int64")
             made[f"{prefix}fill_rate"] = _ratio(part, "filled", "to_fill")
@@ -232,10 +237,11 @@ class Aggregates:
         dict of str to pandas.DataFrame
             - ``global_summary``, ``by_security``, ``by_date``, ``by_participant``, ``by_hour``, ``by_size``: counts of
               ``orders``, ``filled``, ``partly_filled``, ``not_executed`` and ``qualifying`` ones; ``quantity``,
-              ``traded`` and ``fill_rate`` = traded / quantity; ``average_price``. Of each scenario ``…_orders`` (that
-              were compared), ``…_quantity`` (equal on both sides), ``…_fill_rate`` (of what was to fill),
-              ``…_real_price``, ``…_simulated_price``, ``…_saving`` and ``…_saving_bps`` (of what it really cost).
-              Prices and savings are in the currency.
+              ``traded`` and ``fill_rate`` = traded / quantity; ``average_price``. Of each scenario ``…_asked`` (orders
+              that had something left to fill), ``…_orders`` (that found some of it, and were compared), ``…_quantity``
+              (equal on both sides), ``…_fill_rate`` (of what was left to fill), ``…_real_price``,
+              ``…_simulated_price``, ``…_saving`` and ``…_saving_bps`` (of what it really cost). Prices and savings are
+              in the currency.
             - ``time_series_analysis``: of each figure of a day, for each security and for all, its `Trend`; ``q``:
               p-values adjusted over all rows.
             - ``unmatched``: orders that the pool did not wholly fill: ``reason``, ``orders``, ``missing``.
@@ -264,9 +270,6 @@ class Aggregates:
                 rows.append({"security": security, "figure": figure, **asdict(found)})
         table = pd.DataFrame(rows)
         return table.assign(q=adjusted(table["p"]))
-
-
-_ORDERS = ("orders", "filled", "partly_filled", "not_executed", "qualifying", "quantity", "traded", "value")
 
 
 def _place(name: str, known: tuple[str, ...]) -> int:

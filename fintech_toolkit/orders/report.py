@@ -112,20 +112,19 @@ def _lead(tables: dict[str, pd.DataFrame], sample: pd.DataFrame, scenarios: list
             sure = f"95 % interval of the saving {_money(low, market)} to {_money(high, market)}"
         if not answers:
             answers.append(
-                f"{question} {orders:,} orders traded {_money(really, market)} in the part that the pool would have "
-                f"filled. In the pool, {_name(scenario)}, this would have cost {answer}; {sure}."
+                f"{question} {orders:,} of the {int(total[f'{scenario}_asked']):,} orders that had something left to "
+                f"fill after their arrival would have found some of it there. What they really traded for "
+                f"{_money(really, market)} would, {_name(scenario)}, have cost {answer}; {sure}."
             )
         else:
             answers.append(f"{_name(scenario).capitalize()}: {answer}; {sure}.")
     filled = float(total[f"{scenarios[0]}_fill_rate"])
     first = answers[0]
-    pool = f"The pool would have filled {filled:.1%} of what these orders had still to fill after their arrival."
+    pool = f"The pool would have filled {filled:.1%} of the quantity that was left to fill."
     rest = " ".join(answers[1:])
     drawn = sample.loc[sample["scenario"] == scenarios[0], "order_id"].size
-    how = (
-        "Costs are compared order by order over equal quantities, the first units of each; an interval takes orders as "
-    )
-    how += "independent of each other."
+    how = "Costs are compared order by order over equal quantities, the first units of each. "
+    how += "An interval takes orders as independent of each other."
     if drawn < int(total[f"{scenarios[0]}_orders"]):
         how += f" Intervals and tests are made over a sample of {drawn:,} orders."
     return [first, *([rest] if rest else []), f"{pool} {how}", *_left_out(tables)]
@@ -213,7 +212,9 @@ def _fill_rates(table: pd.DataFrame, key: str, by: str, scenarios: list[str]) ->
     sides = {_REAL: "fill_rate"} | ({_POOL: f"{scenarios[0]}_fill_rate"} if scenarios else {})
     parts = [pd.DataFrame({by: kept[key].astype("str"), "of": of, "rate": kept[name]}) for of, name in sides.items()]
     rates = pd.concat(parts).dropna()
-    return bar(
+    if not len(rates):
+        return None
+    drawn = bar(
         rates,
         x=by,
         y="rate",
@@ -223,8 +224,8 @@ def _fill_rates(table: pd.DataFrame, key: str, by: str, scenarios: list[str]) ->
         ylabel="share of the quantity",
         color=[LINES[2], LINES[0]],
         legend="right",
-        rot=60 if key == "participantid" else 0,
     )
+    return drawn.opts(multi_level=False)
 
 
 def _by_day(tables: dict[str, pd.DataFrame], scenarios: list[str], market: Market) -> Any:

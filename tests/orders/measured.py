@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.orders.aggregates import Aggregates, Summary
+from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.language import NULL
+from fintech_toolkit.orders.settings import Market
+from fintech_toolkit.orders.unmatched import unmatched
 
 START = pd.Timestamp("2024-09-05 10:00", tz="Australia/Sydney").tz_convert("UTC").as_unit("ns")
 DAY = pd.Timestamp("2024-09-05").date()
@@ -95,3 +99,35 @@ def drawn(seed: int, orders: int = 60) -> dict[str, pd.DataFrame]:
                 found.append((order_id, float(next(times)), many, price + 5 * int(rng.integers(-6, 7))))
                 left -= many
     return {"final": final(states), "real": fills(real), "simulated": fills(simulated), "nbbo": quotes}
+
+
+Day = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+LEFT_OUT = {"filled on arrival": 2, "without trades": 3}
+
+
+def analysed(number: int) -> Day:
+    """Return what one of three securities shows on one of four days."""
+    market = drawn(number)
+    about = {"security_code": 100 + number % 3, "day": f"2024-09-{2 + number // 3:02}"}
+    shift = number * 1000
+    final = market["final"].assign(**about, order_id=market["final"]["order_id"] + shift)
+    real, simulated = (market[kind].assign(order_id=market[kind]["order_id"] + shift) for kind in ("real", "simulated"))
+    ids = final["order_id"]
+    value = (real["price"] * real["quantity"]).groupby(real["order_id"]).sum()
+    final["traded"] = real.groupby("order_id")["quantity"].sum().reindex(ids).to_numpy()
+    final["trade_vwap"] = value.reindex(ids).to_numpy() / final["traded"]
+    final["state"] = np.where(np.arange(len(final)) % 5 == 0, 2, 1)
+    final["qualifies"] = True
+    to_fill = final.set_index("order_id")["quantity"]
+    metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], Market(), to_fill)
+    filled = simulated.groupby("order_id")["quantity"].sum().reindex(ids, fill_value=0).to_numpy()
+    sweeps = pd.DataFrame({"order_id": ids, "quantity_to_fill": final["quantity"], "filled_mid": filled})
+    return final, metrics, unmatched(final, sweeps, market["nbbo"])
+
+
+def added(summaries: list[Summary]) -> Aggregates:
+    """Return the aggregates of them all."""
+    made = Aggregates(Market(units_per_currency=1000))
+    for summary in summaries:
+        made.add(summary)
+    return made
