@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,9 +116,9 @@ def making(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise DataError(
-            f"{path} cannot be written: {error.strerror or error}. What is finished is kept: make room and run the "
-            "same again to go on."
+            f"{path} cannot be written: {reason}. What is finished is kept: make room and run the same again to go on."
         ) from error
 
 
