@@ -76,7 +76,8 @@ def simulate(
     - *Limits*. A buy takes part where the mid is at or below its limit, a sell where it is at or above. A ``midtick``
       of 1, 4 or 6 moves the limit half a tick towards the other side. An order without a price above 0 has no limit.
     - *Price*. The mid of the national best bid and offer at the match, half ticks kept. Of an instant's quotes and
-      orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched.
+      orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched. Best prices
+      hold until others are told, however old: `mid_at` tells which were stale.
     - *Priority*. Price, then time: the better limit first, then who has had its place for longer. An order keeps its
       place while neither its limit nor its minimum changes and its quantity does not rise. Those of one nanosecond
       have the order of their records.
