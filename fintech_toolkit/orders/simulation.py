@@ -86,7 +86,7 @@ def simulate(
       one that arrives is a single contra. An order of which less than its minimum is left has none.
     - *Participants*. One does not trade with itself, unless `own_participant` says so.
     - *When*. An order looks for contras when it arrives, when it is amended and loses its place, and comes back to the
-      book; a resting sweep also whenever the mid is told anew, sweeps that buy first, the best first. Contras that are
+      book; a resting sweep also whenever the mid changes, sweeps that buy first, the best first. Contras that are
       not simulated meet sweeps only. All within continuous trading: before it orders rest, and look when it opens.
     - *Latency*. A sweep's records, but not the last, reach the pool later, by a random time of the given mean.
 
