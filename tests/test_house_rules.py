@@ -41,7 +41,7 @@ ROOMS = (
     {"checking"},
     {"dashboards"},
     {"__init__"},
-    {"enrichment", "orders"},
+    {"enrichment", "orders", "recipes"},
     {"doctor", "demo"},
     {"cli"},
     {"__main__"},

@@ -1,6 +1,7 @@
 """Orders at scale: from order states and trades to classified orders, a simulated dark pool and reports."""
 
 from fintech_toolkit.orders.aggregates import Aggregates, Summary, summarise
+from fintech_toolkit.orders.book import book, depth
 from fintech_toolkit.orders.classify import final_states
 from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.config import OrdersConfig
@@ -51,8 +52,10 @@ __all__ = [
     "adjusted",
     "anova",
     "anova_tests",
+    "book",
     "canonical",
     "compare",
+    "depth",
     "final_states",
     "ingest",
     "match_trades",

@@ -223,7 +223,7 @@ def _whole(column: pa.ChunkedArray, name: str, about: Column, checks: Checks) ->
         values, wrong = _whole_of_float(values)
         checks.reject(wrong, f"{name} is not a whole number")
     elif values.type == pa.uint64():
-        wrong = pc.greater(values, 2**63 - 1).fill_null(False).to_numpy(zero_copy_only=False)
+        wrong = pc.greater(values, pa.scalar(2**63 - 1, pa.uint64())).fill_null(False).to_numpy(zero_copy_only=False)
         checks.reject(wrong, f"{name} is not a whole number of 64 bits")
         values = pc.if_else(pa.array(wrong), pa.scalar(None, pa.uint64()), values).cast(pa.int64())
     else:
@@ -312,9 +312,8 @@ def _check_values(values: Mapping[str, Array], kind: str, checks: Checks) -> Non
     if "exchangeordertype" in values:
         each = values["exchangeordertype"]
         checks.reject((each & _BITS) != 0, f"exchangeordertype has an unknown bit; known: {_listed(OrderType)}")
-    for name in ("quantity",):
-        if name in values:
-            checks.reject(values[name] <= 0, f"{name} is not above 0")
+    if "quantity" in values:
+        checks.reject(values["quantity"] <= 0, "quantity is not above 0")
     for name in ("leavesquantity", "totalmatchedquantity", "minimumquantity", "singlefillminimumquantity"):
         if name in values:
             checks.reject(values[name] < 0, f"{name} is below 0")

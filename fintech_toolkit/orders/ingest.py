@@ -35,6 +35,8 @@ from fintech_toolkit.orders.settings import Market
 from fintech_toolkit.orders.store import MANIFEST, SecurityDay, Store
 
 PLAN, CUTS = "_plan.json", "cuts-"
+_ASIDE = re.compile(r"\..+\.([0-9a-f]{32}|parquet)")
+"""What files are called that a killed process had not finished."""
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Progress = Callable[[str, int, int], None]
@@ -208,7 +210,7 @@ def _mark(source: Source, *others: Any) -> str:
 
 def _prepared(root: Path, plan: dict[str, Any]) -> Ingested | None:
     """Look at what a folder holds: return what is whole already, and remove what came of other files."""
-    names = {path.name for path in root.iterdir()}
+    names = {path.name for path in root.iterdir() if not _ASIDE.fullmatch(path.name)}
     if MANIFEST in names:
         held = json.loads((root / MANIFEST).read_text())
         if held["plan"] != plan:
@@ -217,7 +219,7 @@ def _prepared(root: Path, plan: dict[str, Any]) -> Ingested | None:
     if names and PLAN not in names:
         raise DataError(f"{root} holds other data ({min(names)}); choose another store.")
     for path in root.rglob(".*"):
-        if re.fullmatch(r"\..+\.([0-9a-f]{32}|parquet)", path.name):  # what a killed process had not finished
+        if _ASIDE.fullmatch(path.name):
             path.unlink()
     if names and json.loads((root / PLAN).read_text()) != plan:
         for path in [*root.glob("security=*"), *root.glob(f"{REJECTED}/{TWICE}*")]:

@@ -36,13 +36,18 @@ ORDER = np.dtype(
         ("limit", "i8"),
         ("minimum", "i8"),
         ("place", "i8"),
+        ("ahead", "i8"),
+        ("behind", "i8"),
         ("single", "b1"),
         ("buy", "b1"),
         ("simulated", "b1"),
         ("resting", "b1"),
     ]
 )
-"""An order in the pool: its terms, its place in the queue, and what it may trade and has traded."""
+"""An order in the pool: what it may trade and has traded, its terms, and its place in the queue of its limit."""
+
+LEVEL = np.dtype([("limit", "i8"), ("first", "i8"), ("last", "i8")])
+"""The queue of the orders of one limit."""
 
 MID = np.dtype([("time", "i8"), ("mid", "i8")])
 """The bid and the offer together, that is the mid in half units; 0 where there is none."""
@@ -76,12 +81,12 @@ def _book(simulated, buy):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _find(orders, book, count, order):  # type: ignore[no-untyped-def]
-    """Return where in a book an order stands or belongs."""
+def _find(levels, count, limit):  # type: ignore[no-untyped-def]
+    """Return where in a book a limit stands or belongs."""
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2
-        if _before(orders[book[middle]], orders[order]):
+        if levels[middle].limit < limit:
             low = middle + 1
         else:
             high = middle
@@ -90,24 +95,60 @@ def _find(orders, book, count, order):  # type: ignore[no-untyped-def]
 
 @compile_cached
 def _rest(orders, books, counts, order):  # type: ignore[no-untyped-def]
-    b = _book(orders[order].simulated, orders[order].buy)
-    book = books[b]
-    at = _find(orders, book, counts[b], order)
+    """Put an order in the book, behind all of its limit: its place is the last that was given."""
+    o = orders[order]
+    b = _book(o.simulated, o.buy)
+    levels = books[b]
+    at = _find(levels, counts[b], o.limit)
+    o.behind = -1
+    o.resting = True
+    if at < counts[b] and levels[at].limit == o.limit:
+        o.ahead = levels[at].last
+        orders[o.ahead].behind = order
+        levels[at].last = order
+        return
     for i in range(counts[b], at, -1):
-        book[i] = book[i - 1]
-    book[at] = order
+        levels[i].limit, levels[i].first, levels[i].last = levels[i - 1].limit, levels[i - 1].first, levels[i - 1].last
+    o.ahead = -1
+    levels[at].limit, levels[at].first, levels[at].last = o.limit, order, order
     counts[b] += 1
-    orders[order].resting = True
 
 
 @compile_cached
 def _leave(orders, books, counts, order):  # type: ignore[no-untyped-def]
-    b = _book(orders[order].simulated, orders[order].buy)
-    book = books[b]
+    o = orders[order]
+    b = _book(o.simulated, o.buy)
+    levels = books[b]
+    at = _find(levels, counts[b], o.limit)
+    o.resting = False
+    if o.ahead >= 0:
+        orders[o.ahead].behind = o.behind
+    else:
+        levels[at].first = o.behind
+    if o.behind >= 0:
+        orders[o.behind].ahead = o.ahead
+    else:
+        levels[at].last = o.ahead
+    if levels[at].first >= 0:
+        return
     counts[b] -= 1
-    for i in range(_find(orders, book, counts[b] + 1, order), counts[b]):
-        book[i] = book[i + 1]
-    orders[order].resting = False
+    for i in range(at, counts[b]):
+        levels[i].limit, levels[i].first, levels[i].last = levels[i + 1].limit, levels[i + 1].first, levels[i + 1].last
+
+
+@helper
+def _first(levels, count):  # type: ignore[no-untyped-def]
+    return levels[0].first if count else -1
+
+
+@helper
+def _next(orders, levels, count, level, order):  # type: ignore[no-untyped-def]
+    """Return the level and the order that come after an order of a level, or -1 as the order."""
+    behind = orders[order].behind
+    if behind >= 0:
+        return level, behind
+    level += 1
+    return level, levels[level].first if level < count else -1
 
 
 @helper
@@ -130,15 +171,16 @@ def _look(time, mid, order, own, orders, books, counts, found, quantities, match
     wanted, least = remaining, _least(o, remaining)
     simulated, others = _book(True, not o.buy), _book(False, not o.buy)
     # Two orders whose trades are what they were do not meet here.
-    many, rest = counts[simulated], counts[others] if o.simulated else 0
+    rest = counts[others] if o.simulated else 0
     i, j, n = 0, 0, 0
-    while remaining > 0 and (i < many or j < rest):
-        if j == rest or (i < many and _before(orders[books[simulated, i]], orders[books[others, j]])):
-            contra = books[simulated, i]
-            i += 1
+    a, b = _first(books[simulated], counts[simulated]), _first(books[others], rest)
+    while remaining > 0 and (a >= 0 or b >= 0):
+        if b < 0 or (a >= 0 and _before(orders[a], orders[b])):
+            contra = a
+            i, a = _next(orders, books[simulated], counts[simulated], i, a)
         else:
-            contra = books[others, j]
-            j += 1
+            contra = b
+            j, b = _next(orders, books[others], rest, j, b)
         c = orders[contra]
         if c.limit > signed:
             break
@@ -178,16 +220,17 @@ def _look_all(time, mid, own, orders, books, counts, found, quantities, waiting,
         anyone = False
         for simulated in (True, False):
             b = _book(simulated, not buy)
-            anyone |= counts[b] > 0 and orders[books[b, 0]].limit <= signed
+            anyone |= counts[b] > 0 and books[b, 0].limit <= signed
         if not anyone:
             continue
         b = _book(True, buy)
-        many = counts[b]
+        many, level = 0, 0
+        order = _first(books[b], counts[b])
+        while order >= 0 and orders[order].limit <= -signed:
+            waiting[many] = order
+            many += 1
+            level, order = _next(orders, books[b], counts[b], level, order)
         for i in range(many):
-            waiting[i] = books[b, i]
-        for i in range(many):
-            if orders[waiting[i]].limit > -signed:
-                break
             made = _look(time, mid, waiting[i], own, orders, books, counts, found, quantities, matches, made)
     return made
 
@@ -196,8 +239,8 @@ def _look_all(time, mid, own, orders, books, counts, found, quantities, waiting,
 def run_exchange(events, mids, opens, closes, own, orders, books, counts, scratch, matches):  # type: ignore[no-untyped-def]
     """Run the pool over a day; return how many matches were made.
 
-    `books` has a row for the resting orders of each side, simulated and others, `scratch` four rows, of as many
-    columns as there are orders; there is room for as many matches as there are orders and events.
+    `books` has a row of levels for each side, simulated orders and others, `scratch` four rows, of as many columns as
+    there are orders; there is room for as many matches as there are orders and events.
     """
     found, quantities, waiting, leaving = scratch[0], scratch[1], scratch[2], scratch[3]
     made, k, mid, places, leave = 0, 0, 0, 0, 0
