@@ -25,6 +25,7 @@ BY: dict[str, tuple[str, ...]] = {
 }
 """The aggregated tables, and what each has a row for."""
 DAYS = ("security_code", "day")
+_SAVED = ("saving", "saving_bps")
 _SIZES = ("tiny", "small", "medium", "large")
 _DRAWN = 100_000
 """Orders that tests are made over; of more than these it is a sample."""
@@ -259,14 +260,16 @@ class Aggregates:
         return made
 
     def _trends(self) -> pd.DataFrame:
-        figures = ["orders", "fill_rate", "average_price"]
-        figures += [f"{name}_{figure}" for name in self.scenarios for figure in ("fill_rate", "saving", "saving_bps")]
+        # A day of which nothing was compared saves nothing, but says nothing of a trend either.
+        counted = {"orders": "orders", "fill_rate": "orders", "average_price": "traded"}
+        counted |= {f"{name}_fill_rate": f"{name}_asked" for name in self.scenarios}
+        counted |= {f"{name}_{figure}": f"{name}_orders" for name in self.scenarios for figure in _SAVED}
         rows: list[Mapping[str, Any]] = []
         of_all, of_each = self.table(("day",)), self.table(DAYS)
         groups = [("all", of_all), *((str(key), part) for key, part in of_each.groupby("security_code"))]
         for security, part in groups:
-            for figure in figures:
-                found = trend(part["day"], part[figure].astype("float64"))
+            for figure, count in counted.items():
+                found = trend(part["day"], part[figure].astype("float64").where(part[count] > 0))
                 rows.append({"security": security, "figure": figure, **asdict(found)})
         table = pd.DataFrame(rows)
         return table.assign(q=adjusted(table["p"]))

@@ -146,7 +146,7 @@ def _one_by_one(block: Block, header: Header) -> Rows:
         elif fields == header.names:
             broken.append((number, "the header again"))
         elif len({*map(canonical_name, fields)} & {*header.places}) > len(header.places) // 2:
-            line = int(block.lines(np.array([start]))[0])
+            line = int(block.lines(np.array([number]))[0])
             raise DataError(f"line {line} is another header; cut the file there into two.")
         elif fields and len(fields) != len(header.names):
             broken.append((number, _wrong_count(len(fields), header)))

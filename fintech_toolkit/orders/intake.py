@@ -30,6 +30,8 @@ REPEATED = "the order, time and sequence of a row before"
 
 _REJECTED = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
 _LINE = pa.field("_line", pa.int64())
+_DISTINCT = {"order_id", "timestamp", "sequence", "quantity", "leavesquantity", "totalmatchedquantity", "matchgroupid"}
+"""Columns of which a dictionary would save nothing."""
 EPOCH = date(1970, 1, 1)
 
 
@@ -228,7 +230,9 @@ def put_together(
         path.parent.mkdir(parents=True, exist_ok=True)
         if len(twice):
             write_table(_told(twice, files), repeats)
-        write_table(rows.drop_columns(["_line", "_file"]), path)
+        rows = rows.drop_columns(["_line", "_file"])
+        repeating = [name for name in rows.column_names if name not in _DISTINCT]
+        write_whole(path, lambda aside: pq.write_table(rows, aside, use_dictionary=repeating))
     return len(rows), dict(Counter(files[number] for number in twice["_file"].to_pylist()))
 
 

@@ -24,7 +24,7 @@ from fintech_toolkit.orders.records import MOST_RECORD, Block, blocks
 from fintech_toolkit.orders.settings import Market
 from fintech_toolkit.schema import Array
 
-BLOCK = 16 << 20
+BLOCK = 8 << 20
 """Bytes of CSV that are read at once."""
 BATCH = 100_000
 """Rows of Parquet that are read at once."""
@@ -211,16 +211,14 @@ def _of_csv(source: Source, zone: str) -> Iterator[Piece]:
 def _piece(block: Block, header: Header, kind: str, zone: str) -> Piece:
     rows = rows_of(block, header)
     checked = check(rows.table, kind, zone)
-    starts = block.starts()
-    lines = block.lines(starts)
     why = [*rows.broken, *zip(rows.records[~checked.kept].tolist(), _why(checked), strict=True)]
-    ends = np.append(starts[1:], len(block.data))
+    numbers = np.array([number for number, _ in why], np.int64)
     rejected = [
-        (int(lines[n]), reason, block.data[starts[n] : ends[n]].decode("utf-8", "backslashreplace").rstrip("\r\n"))
-        for n, reason in sorted(why)
+        (line, reason, text.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+        for line, (_, reason), text in zip(block.lines(numbers).tolist(), why, block.texts(numbers), strict=True)
     ]
     count = rows.table.num_rows + len(rows.broken)
-    return Piece(count, checked.taken, lines[rows.records[checked.kept]], rejected, checked.notes)
+    return Piece(count, checked.taken, block.lines(rows.records[checked.kept]), sorted(rejected), checked.notes)
 
 
 def _why(checked: Checked) -> list[str]:

@@ -44,10 +44,20 @@ class Block:
         ends = np.zeros(1, np.int64) if self.broken else np.append(0, _ends(self.data))
         return ends[:-1] if len(ends) > 1 and ends[-1] == len(self.data) else ends
 
-    def lines(self, starts: Array) -> Array:
-        """Return the line on which each record begins."""
+    def lines(self, records: Array) -> Array:
+        """Return the line on which each of some records begins."""
+        if b'"' not in self.data:
+            return self.line + records
         breaks = np.flatnonzero(np.frombuffer(self.data, np.uint8) == _BREAK)
-        return self.line + np.searchsorted(breaks, starts)
+        return self.line + np.searchsorted(breaks, self.starts()[records])
+
+    def texts(self, records: Array) -> list[bytes]:
+        """Return some records as they stand there."""
+        if not len(records):
+            return []
+        starts = self.starts()
+        ends = np.append(starts[1:], len(self.data))
+        return [self.data[start:end] for start, end in zip(starts[records], ends[records], strict=True)]
 
 
 def blocks(read: Callable[[int], bytes], line: int, size: int) -> Iterator[Block]:

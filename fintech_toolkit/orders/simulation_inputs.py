@@ -58,15 +58,16 @@ def session(pool: pd.DataFrame, market: Market) -> tuple[int, int]:
 
 
 def mids(nbbo: pd.DataFrame, opens: int) -> np.ndarray:
-    """Return the mids over time; what stands when continuous trading begins is told anew then."""
+    """Return the changes of the mid over time; what stands when continuous trading begins is told anew then."""
     usable = nbbo["mid"].notna().to_numpy() & ~nbbo["crossed"].to_numpy()
-    mids = np.zeros(len(nbbo), MID)
-    mids["time"] = nanoseconds(nbbo["timestamp"])
-    mids["mid"][usable] = nbbo["bid"].to_numpy()[usable] + nbbo["offer"].to_numpy()[usable]
-    at = int(np.searchsorted(mids["time"], opens, side="right"))
-    if at == 0 or mids["time"][at - 1] == opens:
-        return mids
-    return np.insert(mids, at, np.array((opens, mids["mid"][at - 1]), MID))
+    every = np.zeros(len(nbbo), MID)
+    every["time"] = nanoseconds(nbbo["timestamp"])
+    every["mid"][usable] = nbbo["bid"].to_numpy()[usable] + nbbo["offer"].to_numpy()[usable]
+    changes: np.ndarray = every[np.diff(every["mid"], prepend=-1) != 0]
+    at = int(np.searchsorted(changes["time"], opens, side="right"))
+    if at == 0 or changes["time"][at - 1] == opens:
+        return changes
+    return np.insert(changes, at, np.array((opens, changes["mid"][at - 1]), MID))
 
 
 def events(orders: pd.DataFrame, pool: pd.DataFrame, market: Market) -> np.ndarray:

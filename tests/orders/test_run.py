@@ -189,7 +189,7 @@ def test_a_full_disk_fails_jobs_alone_and_the_run_goes_on(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, limits[1]))
     try:
-        with pytest.raises(DataError, match="cannot be written: .*File too large"):  # the report is larger
+        with pytest.raises(DataError, match=r"cannot be written: .*File too large"):  # the report is larger
             run(config, threads)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
