@@ -75,7 +75,8 @@ def read_exact(paths: Iterable[Path]) -> pd.DataFrame:
     for path in paths:
         with pq.ParquetFile(path) as file:
             tables.append(file.read())
-    return pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return frame
 
 
 def _place(output: Path, place: str) -> Path:
