@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from data_generators.datasets import DATASETS, find_dataset, make_market
 from data_generators.errors import GeneratorError
 from data_generators.faults import Faults
+from data_generators.hourly import write_hourly
 from data_generators.orders import write_orders
 from data_generators.writing import Report, write
 
@@ -168,6 +169,21 @@ def trades(
     with _errors():
         faults = Faults(late, out_of_order, duplicate, 0.0, malformed, sentinel, null_text, zero_size)
         _write(["trades"], [out], [rows], seed, symbols, profile, format, partitions, workers, faults, overwrite)
+
+
+@app.command()
+def hourly(
+    out: Out,
+    contracts: Annotated[int, typer.Option(parser=_count, metavar="N", help="Contracts.")] = 10,
+    days: Annotated[int, typer.Option(parser=_count, metavar="N", help="Trading days of eight stamps.")] = 252,
+    seed: Seed = 0,
+    start: Annotated[str, typer.Option(metavar="DATE", help="The first day.")] = "2011-01-03",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write hourly prices of contracts, the S&P 500, the VIX, and the betas that were planted."""
+    with _errors():
+        for part, path in write_hourly(out, contracts, days, seed, start, overwrite).items():
+            typer.echo(f"wrote {part}: {path} ({path.stat().st_size / 1e6:,.1f} MB)")
 
 
 class OrderFormat(StrEnum):

@@ -25,6 +25,7 @@ BY: dict[str, tuple[str, ...]] = {
 }
 """The aggregated tables, and what each has a row for."""
 DAYS = ("security_code", "day")
+_SAVED = ("saving", "saving_bps")
 _SIZES = ("tiny", "small", "medium", "large")
 _DRAWN = 100_000
 """Orders that tests are made over; of more than these it is a sample."""
@@ -164,10 +165,11 @@ class Aggregates:
         self.market = market or Market()
         self.sample = pd.DataFrame(columns=list(_SAMPLED))
         self._left_out: Counter[str] = Counter()
+        self._tables: dict[str, pd.DataFrame] | None = None
         self._sums: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], np.ndarray[Any, Any]]] = {}
 
     def add(self, summary: Summary) -> None:
-        """Take in a security and day, each once."""
+        """Take in a security and day, each once, or what of several was put one after the other."""
         for kind, figures in _FIGURES.items():
             cells, extra = getattr(summary, kind), _EXTRA[kind]
             for by in {*BY.values(), DAYS}:
@@ -179,7 +181,9 @@ class Aggregates:
                 # Of Python's whole numbers, which do not overflow over a year of a whole exchange.
                 for label, row in zip(labels, grouped.to_numpy().astype(object), strict=True):
                     held[label] = held[label] + row if label in held else row
-        self._left_out.update(dict(zip(summary.left_out["reason"], map(int, summary.left_out["orders"]), strict=True)))
+        for reason, orders in zip(summary.left_out["reason"], summary.left_out["orders"], strict=True):
+            self._left_out[reason] += int(orders)
+        self._tables = None
         if len(summary.sample):
             self.sample = _smallest(pd.concat([self.sample, summary.sample]) if len(self.sample) else summary.sample)
 
@@ -249,6 +253,11 @@ class Aggregates:
             - ``paired_tests``, ``anova_tests``: over the orders that were compared, a sample of 100,000 if they are
               more.
         """
+        if self._tables is None:  # a run writes them, and its report shows them
+            self._tables = self._made()
+        return self._tables
+
+    def _made(self) -> dict[str, pd.DataFrame]:
         made = {name: self.table(by) for name, by in BY.items()}
         made["time_series_analysis"] = self._trends()
         made["unmatched"] = self.frame("reasons", ())
@@ -259,14 +268,16 @@ class Aggregates:
         return made
 
     def _trends(self) -> pd.DataFrame:
-        figures = ["orders", "fill_rate", "average_price"]
-        figures += [f"{name}_{figure}" for name in self.scenarios for figure in ("fill_rate", "saving", "saving_bps")]
+        # A day of which nothing was compared saves nothing, but says nothing of a trend either.
+        counted = {"orders": "orders", "fill_rate": "orders", "average_price": "traded"}
+        counted |= {f"{name}_fill_rate": f"{name}_asked" for name in self.scenarios}
+        counted |= {f"{name}_{figure}": f"{name}_orders" for name in self.scenarios for figure in _SAVED}
         rows: list[Mapping[str, Any]] = []
         of_all, of_each = self.table(("day",)), self.table(DAYS)
         groups = [("all", of_all), *((str(key), part) for key, part in of_each.groupby("security_code"))]
         for security, part in groups:
-            for figure in figures:
-                found = trend(part["day"], part[figure].astype("float64"))
+            for figure, count in counted.items():
+                found = trend(part["day"], part[figure].astype("float64").where(part[count] > 0))
                 rows.append({"security": security, "figure": figure, **asdict(found)})
         table = pd.DataFrame(rows)
         return table.assign(q=adjusted(table["p"]))

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from dask.utils import parse_bytes
 from pydantic import BaseModel, BeforeValidator, Field, PositiveInt, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 
 from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.orders.settings import Market, Settings, Simulation
@@ -184,7 +183,7 @@ def _override(found: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[s
     return variables
 
 
-def _sentence(error: ErrorDetails, path: Path, variables: Mapping[tuple[str, ...], str]) -> str:
+def _sentence(error: Mapping[str, Any], path: Path, variables: Mapping[tuple[str, ...], str]) -> str:
     """Return what is wrong with a key, who set it, and which key may be meant."""
     place = tuple(str(part) for part in error["loc"])
     origin = next((variables[place[:n]] for n in range(len(place), 0, -1) if place[:n] in variables), str(path))

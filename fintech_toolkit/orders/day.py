@@ -64,7 +64,7 @@ def analyse(orders: pd.DataFrame, trades: pd.DataFrame, quotes: pd.DataFrame, co
     sweeps = simulated.sweeps[simulated.sweeps["order_id"].isin(told["order_id"])].reset_index(drop=True)
     to_fill = sweeps.set_index("order_id")["quantity_to_fill"]
     metrics = compare(told, trades, simulated.fills, nbbo, config.market, to_fill)
-    missed = unmatched(final, sweeps, nbbo, config.simulation)
+    missed = unmatched(final, sweeps, nbbo, config.simulation, config.market)
     frames = {
         "orders": orders,
         "classified": told,

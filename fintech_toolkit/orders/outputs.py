@@ -44,8 +44,7 @@ def write_frame(frame: pd.DataFrame, output: Path, place: str, formats: Iterable
     OSError
         If it cannot be written; nothing of the file is left then.
     """
-    table, path = as_table(frame), output / place
-    path.parent.mkdir(parents=True, exist_ok=True)
+    table, path = as_table(frame), _place(output, place)
     written = []
     if "csv" in formats:
         write_whole(path, lambda aside: _write_csv(table, aside, zipped=path.suffix == ".gz"))
@@ -55,6 +54,34 @@ def write_frame(frame: pd.DataFrame, output: Path, place: str, formats: Iterable
         write_whole(beside, lambda aside: pq.write_table(table, aside))
         written.append(beside)
     return {str(each.relative_to(output)): stamp(each) for each in written}
+
+
+def write_exact(frame: pd.DataFrame, output: Path, place: str) -> dict[str, dict[str, Any]]:
+    """Write a frame below a folder as Parquet that gives the same frame again: what stands for nothing stays.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing of the file is left then.
+    """
+    path = _place(output, place)
+    write_whole(path, lambda aside: pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), aside))
+    return {place: stamp(path)}
+
+
+def read_exact(paths: Iterable[Path]) -> pd.DataFrame:
+    """Return the frames of several files of `write_exact`, one after the other."""
+    tables = []
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            tables.append(file.read())
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return frame
+
+
+def _place(output: Path, place: str) -> Path:
+    (output / place).parent.mkdir(parents=True, exist_ok=True)
+    return output / place
 
 
 def _write_csv(table: pa.Table, path: Path, *, zipped: bool) -> None:

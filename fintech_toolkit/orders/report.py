@@ -78,6 +78,15 @@ def _money(value: float, market: Market) -> str:
     return f"{market.currency} {value:,.{digits}f}"
 
 
+def _interval(low: float, high: float, market: Market) -> str:
+    """Say between which savings the truth may lie."""
+    if low > 0:
+        return f"{_money(low, market)} to {_money(high, market)} less"
+    if high < 0:
+        return f"{_money(-high, market)} to {_money(-low, market)} more"
+    return f"from {_money(-low, market)} more to {_money(high, market)} less: it may be chance"
+
+
 def _name(scenario: str) -> str:
     return SCENARIOS.get(scenario, scenario)
 
@@ -106,10 +115,8 @@ def _lead(tables: dict[str, pd.DataFrame], sample: pd.DataFrame, scenarios: list
         answer = f"{_money(abs(saved), market)} {words} ({bps:.2f} basis points)" if saved else "the same"
         if np.isnan(low):
             sure = "there is no interval, as " + per_order.note.removesuffix(": t is undefined")
-        elif low <= 0 <= high:
-            sure = f"95 % interval of the saving {_money(low, market)} to {_money(high, market)}: it may be chance"
         else:
-            sure = f"95 % interval of the saving {_money(low, market)} to {_money(high, market)}"
+            sure = f"95 % interval {_interval(low, high, market)}"
         if not answers:
             answers.append(
                 f"{question} {orders:,} of the {int(total[f'{scenario}_asked']):,} orders that had something left to "
@@ -124,6 +131,7 @@ def _lead(tables: dict[str, pd.DataFrame], sample: pd.DataFrame, scenarios: list
     rest = " ".join(answers[1:])
     drawn = sample.loc[sample["scenario"] == scenarios[0], "order_id"].size
     how = "Costs are compared order by order over equal quantities, the first units of each. "
+    how += "A cost below 0 was earned: what is left of an order waits at its limit. "
     how += "An interval takes orders as independent of each other."
     if drawn < int(total[f"{scenarios[0]}_orders"]):
         how += f" Intervals and tests are made over a sample of {drawn:,} orders."
@@ -190,6 +198,7 @@ def _cost(sample: pd.DataFrame, scenarios: list[str]) -> Any:
 
 def _saving_by_hour(tests: pd.DataFrame, scenario: str) -> Any:
     of = tests[(tests["scenario"] == scenario) & (tests["measure"] == "cost_bps") & (tests["by"] == "arrival_hour")]
+    of = of[of["mean_difference"].notna()]
     hours = of["group"].astype("int64")
     points = pd.DataFrame(
         {"place": hours, "of": "saving", "mean": of["mean_difference"], "half": (of["high"] - of["low"]) / 2}
@@ -231,23 +240,22 @@ def _fill_rates(table: pd.DataFrame, key: str, by: str, scenarios: list[str]) ->
 def _by_day(tables: dict[str, pd.DataFrame], scenarios: list[str], market: Market) -> Any:
     """Draw savings of days, and the trend where there is one."""
     days = tables["by_date"]
-    if len(days) < 2 or not scenarios:
+    days = days[days[f"{scenarios[0]}_orders"] > 0] if scenarios else days.iloc[:0]
+    if len(days) < 2:
         return None
     figure = f"{scenarios[0]}_saving"
     points = pd.DataFrame({"day": pd.to_datetime(days["day"]), "saving": days[figure]})
-    drawn = points.hvplot.scatter(x="day", y="saving", color=LINES[0], size=60, label="a day")
+    look = {**LOOK, "x": "day", "ylabel": market.currency}
+    drawn = points.hvplot.scatter(**look, y="saving", color=LINES[0], size=60, label="a day")
     trends = tables["time_series_analysis"]
     line = trends[(trends["security"] == "all") & (trends["figure"] == figure)].iloc[0]
     title = f"Saving a day, {_name(scenarios[0])}"
     if not np.isnan(line["p"]):
         since = (points["day"] - points["day"].median()).dt.total_seconds() / 86_400
         fitted = points.assign(trend=points["saving"].median() + line["slope"] * since)
-        drawn *= fitted.hvplot.line(x="day", y="trend", color=BELOW, label="Theil-Sen trend")
+        drawn *= fitted.hvplot.line(**look, y="trend", color=BELOW, label="Theil-Sen trend")
         title += f": {line['slope']:+,.2f} {market.currency} a day (Mann-Kendall p = {line['p']:.2g})"
-    return drawn.opts(
-        hv.opts.Overlay(title=title, ylabel=market.currency, legend_position="right", show_grid=True),
-        *([] if isinstance(drawn, hv.Overlay) else [hv.opts.Scatter(title=title, ylabel=market.currency)]),
-    ).opts(height=LOOK["height"], responsive=True, toolbar=None)
+    return drawn.opts(title=title, toolbar=None, shared_axes=False)
 
 
 def _why(missed: pd.DataFrame) -> Any:

@@ -11,7 +11,6 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import tenacity
 
 import fintech_toolkit as ft
@@ -35,7 +34,7 @@ from fintech_toolkit.orders.manifest import (
     write_manifest,
     write_plan,
 )
-from fintech_toolkit.orders.outputs import write_frame
+from fintech_toolkit.orders.outputs import read_exact, write_exact, write_frame
 from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
@@ -148,7 +147,7 @@ def _analysed(job: Job, config: OrdersConfig) -> tuple[dict[str, int], dict[str,
         ending = "csv" if name in READ_BY_EYE else "csv.gz"
         files |= write_frame(frame, config.output, f"{folder_of(job)}/{name}.{ending}", config.formats)
     for name, cells in vars(day.summary).items():
-        files |= write_frame(cells, config.output, f"{summary_of(job)}/{name}.csv", ["parquet"])
+        files |= write_exact(cells, config.output, f"{summary_of(job)}/{name}.parquet")
     return day.counts, files
 
 
@@ -161,6 +160,8 @@ def _checksum(job: Job, config: OrdersConfig) -> str:
 
 PER_JOB, ROWS_PER_SECOND = 0.3, 60_000
 """Seconds that a job takes whatever its rows, and order states that a core analyses and writes in one."""
+ADDED_AT_ONCE = 100
+"""How many jobs are added to the figures together: what is held of them is small, and each addition takes its time."""
 REPORT = "report.html"
 READ_BY_EYE = ("metrics", "unmatched")
 """What of a job's CSV is not gzipped."""
@@ -199,7 +200,7 @@ class Ran:
         return [outcome for outcome in self.outcomes if outcome.state == "failed"]
 
 
-def run(
+def run_orders(
     config: OrdersConfig,
     client: Any,
     *,
@@ -277,12 +278,13 @@ def put_together(outcomes: Iterable[Outcome], config: OrdersConfig) -> None:
 
     done = [outcome for outcome in outcomes if outcome.state == "done"]
     aggregates = Aggregates(config.market)
-    for outcome in done:
-        folder = config.output / summary_of(outcome)
+    for start in range(0, len(done), ADDED_AT_ONCE):
+        folders = [config.output / summary_of(outcome) for outcome in done[start : start + ADDED_AT_ONCE]]
+        names = [each.name for each in fields(Summary)]
         try:
-            parts = {each.name: pd.read_parquet(folder / f"{each.name}.parquet") for each in fields(Summary)}
+            parts = {name: read_exact(folder / f"{name}.parquet" for folder in folders) for name in names}
         except FileNotFoundError as error:
-            raise DataError(f"{error} is missing: `fintech-toolkit orders resume` makes it again.") from None
+            raise DataError(f"{error.filename} is missing: `fintech-toolkit orders resume` makes it again.") from None
         aggregates.add(Summary(**parts))
     wanted = (None, *config.aggregate_by)
     written: dict[str, Any] = {}

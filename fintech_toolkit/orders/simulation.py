@@ -76,7 +76,8 @@ def simulate(
     - *Limits*. A buy takes part where the mid is at or below its limit, a sell where it is at or above. A ``midtick``
       of 1, 4 or 6 moves the limit half a tick towards the other side. An order without a price above 0 has no limit.
     - *Price*. The mid of the national best bid and offer at the match, half ticks kept. Of an instant's quotes and
-      orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched.
+      orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched. Best prices
+      hold until others are told, however old: `mid_at` tells which were stale.
     - *Priority*. Price, then time: the better limit first, then who has had its place for longer. An order keeps its
       place while neither its limit nor its minimum changes and its quantity does not rise. Those of one nanosecond
       have the order of their records.
@@ -85,7 +86,7 @@ def simulate(
       one that arrives is a single contra. An order of which less than its minimum is left has none.
     - *Participants*. One does not trade with itself, unless `own_participant` says so.
     - *When*. An order looks for contras when it arrives, when it is amended and loses its place, and comes back to the
-      book; a resting sweep also whenever the mid is told anew, sweeps that buy first, the best first. Contras that are
+      book; a resting sweep also whenever the mid changes, sweeps that buy first, the best first. Contras that are
       not simulated meet sweeps only. All within continuous trading: before it orders rest, and look when it opens.
     - *Latency*. A sweep's records, but not the last, reach the pool later, by a random time of the given mean.
 

@@ -9,13 +9,22 @@ import pandas as pd
 
 from fintech_toolkit.orders.language import Side, Status
 from fintech_toolkit.orders.settings import Market, Simulation
-from fintech_toolkit.orders.simulation_loop import EVENT, MID
+from fintech_toolkit.orders.simulation_loop import EVENT, MID, last_states
 
 MIDTICKS = (1, 4, 6)
 """Codes of ``midtick`` that make a limit half a tick better for the other side."""
 SINGLE_FILL = 1
 """The code of ``singlefillminimumquantity`` by which one contra must bring the minimum."""
 UNLIMITED = 2**62
+TERMS = (
+    "price",
+    "midtick",
+    "leavesquantity",
+    "totalmatchedquantity",
+    "minimumquantity",
+    "singlefillminimumquantity",
+    "orderstatus",
+)
 
 
 def nanoseconds(times: pd.Series) -> np.ndarray:
@@ -58,38 +67,35 @@ def session(pool: pd.DataFrame, market: Market) -> tuple[int, int]:
 
 
 def mids(nbbo: pd.DataFrame, opens: int) -> np.ndarray:
-    """Return the mids over time; what stands when continuous trading begins is told anew then."""
+    """Return the changes of the mid over time; what stands when continuous trading begins is told anew then."""
     usable = nbbo["mid"].notna().to_numpy() & ~nbbo["crossed"].to_numpy()
-    mids = np.zeros(len(nbbo), MID)
-    mids["time"] = nanoseconds(nbbo["timestamp"])
-    mids["mid"][usable] = nbbo["bid"].to_numpy()[usable] + nbbo["offer"].to_numpy()[usable]
-    at = int(np.searchsorted(mids["time"], opens, side="right"))
-    if at == 0 or mids["time"][at - 1] == opens:
-        return mids
-    return np.insert(mids, at, np.array((opens, mids["mid"][at - 1]), MID))
+    every = np.zeros(len(nbbo), MID)
+    every["time"] = nanoseconds(nbbo["timestamp"])
+    every["mid"][usable] = nbbo["bid"].to_numpy()[usable] + nbbo["offer"].to_numpy()[usable]
+    changes: np.ndarray = every[np.diff(every["mid"], prepend=-1) != 0]
+    at = int(np.searchsorted(changes["time"], opens, side="right"))
+    if at == 0 or changes["time"][at - 1] == opens:
+        return changes
+    return np.insert(changes, at, np.array((opens, changes["mid"][at - 1]), MID))
 
 
 def events(orders: pd.DataFrame, pool: pd.DataFrame, market: Market) -> np.ndarray:
     """Return the last state of each order at each time; those of one time in the order of their first records."""
     at = pd.Index(pool["order_id"]).get_indexer(orders["order_id"])
     rows = np.flatnonzero(at >= 0)
-    order, time = at[rows], nanoseconds(orders["timestamp"])[rows]
-    by_order = np.argsort(order, kind="stable")
-    same = (np.diff(order[by_order]) == 0) & (np.diff(time[by_order]) == 0)
-    first, last = by_order[np.r_[True, ~same]], by_order[np.r_[~same, True]]
-    placed = np.argsort(first)
-    first, last = first[placed], last[placed]
-    taken = orders.iloc[rows[last]]
-    order, time = order[last], time[last]
+    of, when = at[rows], nanoseconds(orders["timestamp"])[rows]
+    last = np.empty(len(rows), np.int64)
+    last = last[: last_states(of, when, np.full(len(pool), -1), last)]
+    order, time, rows = of[last], when[last], rows[last]
+    taken = {name: orders[name].to_numpy()[rows] for name in TERMS}
     buy = (pool["side"] == Side.BUY).to_numpy()[order]
-    price = taken["price"].to_numpy()
-    towards = np.where(np.isin(taken["midtick"].to_numpy(), MIDTICKS), market.tick, 0)
+    towards = np.where(np.isin(taken["midtick"], MIDTICKS), market.tick, 0)
     # On either side the smaller is the better: the limits of buys are negative, and half a tick more.
-    limit = np.where(buy, -2 * price, 2 * price) - towards
+    limit = np.where(buy, -2 * taken["price"], 2 * taken["price"]) - towards
     made = np.zeros(len(order), EVENT)
     made["time"], made["order"] = time, order
-    made["size"] = taken["totalmatchedquantity"].to_numpy() + taken["leavesquantity"].to_numpy()
-    made["limit"] = np.where(price > 0, limit, -UNLIMITED)
+    made["size"] = taken["totalmatchedquantity"] + taken["leavesquantity"]
+    made["limit"] = np.where(taken["price"] > 0, limit, -UNLIMITED)
     made["minimum"] = taken["minimumquantity"]
     made["single"] = taken["singlefillminimumquantity"] == SINGLE_FILL
     made["on_book"] = taken["orderstatus"] == Status.ON_BOOK

@@ -236,6 +236,24 @@ def _look_all(time, mid, own, orders, books, counts, found, quantities, waiting,
 
 
 @compile_cached
+def last_states(order, time, event, last):  # type: ignore[no-untyped-def]
+    """Write for each time of each order the row of its last state; return how many there are.
+
+    Rows are in time order; `event` has -1 for each order.
+    """
+    many = 0
+    for i in range(len(order)):
+        known = event[order[i]]
+        if known >= 0 and time[last[known]] == time[i]:
+            last[known] = i
+        else:
+            event[order[i]] = many
+            last[many] = i
+            many += 1
+    return many
+
+
+@compile_cached
 def run_exchange(events, mids, opens, closes, own, orders, books, counts, scratch, matches):  # type: ignore[no-untyped-def]
     """Run the pool over a day; return how many matches were made.
 

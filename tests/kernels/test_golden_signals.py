@@ -35,7 +35,8 @@ def test_trades_on_consecutive_rows_and_across_gaps() -> None:
 
 
 def test_thresholds_are_strict() -> None:
-    upper, lower = ft.vix_threshold([15.0, 30.0, nan, -1.0, 0.0])
+    upper, lower, multiplier = ft.vix_threshold([15.0, 30.0, nan, -1.0, 0.0])
+    assert_array_equal(multiplier, [1.0, 2.0, nan, nan, 0.0])
     assert_array_equal(upper, [0.5, 1.0, nan, nan, 0.0])
     assert_array_equal(lower, -upper)
     x = [0.5, -1.0001, 0.0, 1.0, 1e-9]
@@ -52,4 +53,6 @@ def test_betas_find_what_was_planted(window: int | str) -> None:
     assert_allclose(ft.rolling_beta(stock, index, window=window, ts=ts, min_periods=3)[4:], 1.5, rtol=1e-9)
     assert_allclose(ft.ew_beta(stock, index, halflife=20)[2:], 1.5, rtol=1e-9)
     assert_allclose(ft.ratio_beta([0.03, -5.0, 5.0, 1.0], [0.02, 0.1, 1e-3, 0.0]), [1.5, -10, 10, nan])
+    of_a_row = ft.ratio_beta([0.0, 1.0, -1.0, nan, 8.0], [0.0, 0.0, -0.0, 1.0, 2.0], limit=3, least_move=0, or_one=True)
+    assert_array_equal(of_a_row, [1, 3, -3, 1, 3])
     assert_array_equal(ft.rolling_beta([5.0] * 4, [1.0, 2, 2, 2], window=3), [nan, nan, 0, nan])

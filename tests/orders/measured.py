@@ -11,11 +11,11 @@ import pandas as pd
 from fintech_toolkit.orders.aggregates import Aggregates, Summary
 from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.language import NULL
-from fintech_toolkit.orders.settings import Market
+from fintech_toolkit.orders.settings import Market, Simulation
 from fintech_toolkit.orders.unmatched import unmatched
 
 START = pd.Timestamp("2024-09-05 10:00", tz="Australia/Sydney").tz_convert("UTC").as_unit("ns")
-DAY = pd.Timestamp("2024-09-05").date()
+DAY = "2024-09-05"
 
 
 def at(seconds: float | Sequence[float]) -> Any:
@@ -122,7 +122,7 @@ def analysed(number: int) -> Day:
     metrics = compare(final, real, {"mid": simulated, "half": simulated.iloc[::2]}, market["nbbo"], Market(), to_fill)
     filled = simulated.groupby("order_id")["quantity"].sum().reindex(ids, fill_value=0).to_numpy()
     sweeps = pd.DataFrame({"order_id": ids, "quantity_to_fill": final["quantity"], "filled_mid": filled})
-    return final, metrics, unmatched(final, sweeps, market["nbbo"])
+    return final, metrics, unmatched(final, sweeps, market["nbbo"], Simulation(), Market())
 
 
 def added(summaries: list[Summary]) -> Aggregates:

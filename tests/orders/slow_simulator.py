@@ -169,9 +169,9 @@ def exchange(
         resting[:] = [one for one in resting if one.left() > 0]
 
     for now in sorted({*mids, *changes, opens}):
-        if now in mids:
-            mid = mids[now]
-        if now in mids or now == opens:
+        changed = now in mids and mids[now] != mid
+        mid = mids.get(now, mid)
+        if changed or now == opens:
             for buys in (True, False):
                 waiting = [order for order in resting if order.simulated and order.buys == buys]
                 for order in sorted(waiting, key=lambda order: order.rank(market.tick)):

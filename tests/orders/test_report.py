@@ -34,14 +34,17 @@ def test_the_first_lines_answer_the_question(days: list[Day], report: Report) ->
     interval = stats.ttest_1samp(saving, 0).confidence_interval()
     paid = (compared["real_vwap"] * compared["quantity"]).sum() / 1000
     words = "less" if saving.sum() > 0 else "more"
-    low, high = (f"AUD {bound * len(saving):,.{0 if abs(bound * len(saving)) >= 1000 else 2}f}" for bound in interval)
+    low, high = (
+        f"AUD {abs(bound) * len(saving):,.{0 if abs(bound) * len(saving) >= 1000 else 2}f}" for bound in interval
+    )
     assert report.lead[0] == (
         f"What would our fills have cost in the dark pool? {len(compared)} of the {len(mid)} orders that had something "
         f"left to fill after their arrival would have found some of it there. What they really traded for "
         f"AUD {paid:,.0f} would, all at the mid, have cost AUD {abs(saving.sum()):,.2f} {words} "
-        f"({abs(saving.sum() / paid * 1e4):.2f} basis points); 95 % interval of the saving {low} to {high}"
-        f"{': it may be chance' if interval[0] < 0 < interval[1] else ''}."
+        f"({abs(saving.sum() / paid * 1e4):.2f} basis points); 95 % interval from {low} more to {high} less: "
+        "it may be chance."
     )
+    assert interval[0] < 0 < interval[1]
     assert report.lead[1].startswith("Half of the size at the mid: AUD ")
     assert f"filled {mid['filled'].sum() / mid['to_fill'].sum():.1%} of the quantity" in report.lead[2]
     assert report.lead[3] == "20 sweeps were left out: 12 without trades, 8 filled on arrival."

@@ -183,7 +183,7 @@ def test_an_order_is_there_to_the_end_of_its_last_nanosecond() -> None:
     assert World().sweeps(1, 0, 100, until=9).rests(2, 10, 30).matched() == []
 
 
-def test_a_sweep_looks_again_when_the_mid_is_told_anew() -> None:
+def test_a_sweep_looks_again_when_the_mid_changes() -> None:
     world = World((-9, 3340, 3350), (50, 3330, 3340)).rests(2, 0, 30).sweeps(1, 5, 100)
     assert world.matched() == [(1, 2, 50, 30, 3335.0)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Number, tick_kernel, window_kernel
+from fintech_toolkit.authoring import Flag, Number, tick_kernel, window_kernel
 from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, over_windows, slope
 from fintech_toolkit.kernels.statistics.exponential import ADJUST, CASES, DECAY, IGNORE_NA, MIN_PERIODS, age_weights
 from fintech_toolkit.kernels.statistics.exponential_pairs import STATE, enter_pair
@@ -18,15 +18,17 @@ from fintech_toolkit.kernels.statistics.exponential_pairs import STATE, enter_pa
     parameters=[
         Number("limit", "greatest size of the result", 10.0, above=0),
         Number("least_move", "size of y below which it is no move, in the unit of y", 1e-6, at_least=0),
+        Flag("or_one", "give 1, the index's own beta, where a row has none", False),
     ],
     source="definition: the one-row estimate of Sharpe (1963), Management Science 9",
-    cases=[{}, {"limit": 0.5, "least_move": 1.0}],
+    cases=[{}, {"limit": 0.5, "least_move": 1.0}, {"limit": 3.0, "least_move": 0.0, "or_one": True}],
 )
-def ratio_beta(x: float, y: float, limit: float, least_move: float) -> float:
+def ratio_beta(x: float, y: float, limit: float, least_move: float, or_one: bool) -> float:
     """Beta of a single row: the return over the index's return, ``x / y``, clipped to ``[-limit, limit]``.
 
-    NaN where either return is missing (NaN or infinite), or the index did not move: ``|y|`` is zero or below
-    `least_move`.
+    A row has none, NaN or 1 with `or_one`, where either return is missing (NaN or infinite), or the index did not
+    move: ``|y|`` is below `least_move`. Where that is 0 so that a y of 0 counts, it is the limit on the side of x, and
+    none where x is 0, too.
 
     Examples
     --------
@@ -34,15 +36,19 @@ def ratio_beta(x: float, y: float, limit: float, least_move: float) -> float:
     >>> ft.ratio_beta(np.array([0.02, 0.01, 0.01]), np.array([0.01, 0.0, -0.0001]))
     array([  2.,  nan, -10.])
     """
-    if not (np.isfinite(x) and np.isfinite(y)) or abs(y) < least_move or y == 0.0:
-        return np.nan
-    return min(max(x / y, -limit), limit)
+    if not (np.isfinite(x) and np.isfinite(y)) or abs(y) < least_move or (y == 0.0 and x == 0.0):
+        return 1.0 if or_one else np.nan
+    return np.copysign(limit, x) if y == 0.0 else min(max(x / y, -limit), limit)
 
 
 @ratio_beta.oracle
-def _(x: Any, y: Any, limit: float = 10.0, least_move: float = 1e-6) -> Any:
-    moved = np.isfinite(x) & np.isfinite(y) & (y != 0) & (np.abs(y) >= least_move)
-    return np.where(moved, np.clip(x / y, -limit, limit), np.nan)
+def _(x: Any, y: Any, limit: float = 10.0, least_move: float = 1e-6, or_one: bool = False) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(
+            np.isfinite(x) & np.isfinite(y) & (np.abs(y) >= least_move), x / np.where(y == 0, 0.0, y), np.nan
+        )
+    clipped = np.clip(ratio, -limit, limit)
+    return np.where(np.isnan(clipped), 1.0, clipped) if or_one else clipped
 
 
 @window_kernel(gives="rolling_beta", source="Sharpe (1963), Management Science 9; statsmodels, RollingOLS", **COMOMENTS)

@@ -11,7 +11,7 @@ from fintech_toolkit.authoring import Number, helper, tick_kernel
 
 @tick_kernel(
     reads="vix",
-    gives=["upper", "lower"],
+    gives=["upper", "lower", "multiplier"],
     parameters=[
         Number("base", "threshold at the reference level of the index, in the unit of what is compared", 0.5, above=0),
         Number("reference", "level of the index at which the threshold is the base, in points", 15.0, above=0),
@@ -19,8 +19,8 @@ from fintech_toolkit.authoring import Number, helper, tick_kernel
     source="definition; Whaley (2000), Journal of Portfolio Management 26, on the index",
     cases=[{}, {"base": 2, "reference": 20}],
 )
-def vix_threshold(vix: float, base: float, reference: float) -> tuple[float, float]:
-    """Thresholds that widen with implied volatility: ``± base · vix / reference``.
+def vix_threshold(vix: float, base: float, reference: float) -> tuple[float, float, float]:
+    """Thresholds that widen with implied volatility: ``± base · multiplier``, where ``multiplier = vix / reference``.
 
     With the defaults 0.5 at a VIX of 15, and 1 at one of 30. NaN where the index is missing (NaN or infinite) or
     negative.
@@ -29,18 +29,20 @@ def vix_threshold(vix: float, base: float, reference: float) -> tuple[float, flo
     --------
     >>> import numpy as np, fintech_toolkit as ft
     >>> ft.vix_threshold(np.array([15.0, 30.0]))
-    vix_threshold(upper=array([0.5, 1. ]), lower=array([-0.5, -1. ]))
+    vix_threshold(upper=array([0.5, 1. ]), lower=array([-0.5, -1. ]), multiplier=array([1., 2.]))
     """
     if not (np.isfinite(vix) and vix >= 0.0):
-        return np.nan, np.nan
-    threshold = base * vix / reference
-    return threshold, -threshold
+        return np.nan, np.nan, np.nan
+    multiplier = vix / reference
+    threshold = base * multiplier
+    return threshold, -threshold, multiplier
 
 
 @vix_threshold.oracle
 def _(vix: Any, base: float = 0.5, reference: float = 15.0) -> Any:
-    threshold = np.where(np.isfinite(vix) & (vix >= 0), vix, np.nan) * (base / reference)
-    return threshold, -threshold
+    known = np.where(np.isfinite(vix) & (vix >= 0), vix, np.nan)
+    threshold = known * (base / reference)
+    return threshold, -threshold, known / reference
 
 
 @helper

@@ -75,3 +75,39 @@ def _(price: Any) -> Any:
 
     returns = pd.Series(np.where(np.isfinite(price), price, np.nan)).pct_change().to_numpy()
     return np.where(np.isfinite(returns), returns, np.nan)
+
+
+@tick_kernel(
+    reads="price",
+    gives=["price_change", "price_change_pct"],
+    state=STATE,
+    warmup="one row",
+    source="pandas, Series.diff() and 100 · Series.pct_change()",
+)
+def price_change(s: Any, price: float) -> tuple[float, float]:
+    """Change from the row before: in the unit of the price, and in percent, ``100 (p_t / p_{t-1} - 1)``.
+
+    A price that is missing (NaN, infinite) or not positive has no change, and neither has the row that follows it.
+
+    Examples
+    --------
+    >>> import numpy as np, fintech_toolkit as ft
+    >>> ft.price_change(np.array([100.0, 101.0, np.nan, 100.0])).price_change_pct.round(6)
+    array([nan,  1., nan, nan])
+    """
+    valid = np.isfinite(price) and price > 0
+    change = ratio = np.nan
+    if valid and s.known:
+        change = price - s.last
+        ratio = 100.0 * (price / s.last - 1.0)
+    s.last = price
+    s.known = valid
+    return change, ratio
+
+
+@price_change.oracle
+def _(price: Any) -> Any:
+    import pandas as pd
+
+    prices = pd.Series(np.where(np.isfinite(price) & (price > 0), price, np.nan))
+    return prices.diff().to_numpy(), 100 * prices.pct_change().to_numpy()
