@@ -171,7 +171,7 @@ def simulate(
     sweeps = _per_order(pool, to_fill, fills)
     if simulation.mode == "legacy":
         sweeps = sweeps.join(_averages(pool, nbbo, simulation, market))
-    return Simulated(found, sweeps, _left_out(pool, to_fill), fills)
+    return Simulated(found, sweeps, left_out(pool, sweeps), fills)
 
 
 def _times(ns: np.ndarray) -> pd.DatetimeIndex:
@@ -302,20 +302,34 @@ def _averages(pool: pd.DataFrame, nbbo: pd.DataFrame, simulation: Simulation, ma
     )
 
 
-def _left_out(pool: pd.DataFrame, to_fill: np.ndarray) -> dict[str, int]:
-    """Count the sweeps that were not simulated, each by the first reason that holds."""
-    sweeps = pool["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
+def left_out(final: pd.DataFrame, sweeps: pd.DataFrame) -> dict[str, int]:
+    """Count the sweeps among final states that were not simulated, each by the first reason that holds.
+
+    Parameters
+    ----------
+    final : DataFrame
+        As `match_trades` gives it, or some of its rows.
+    sweeps : DataFrame
+        Those of `Simulated`.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    asked = sweeps.set_index("order_id")["quantity_to_fill"]
+    to_fill = asked.reindex(final["order_id"], fill_value=0).to_numpy()
+    swept = final["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
     why = np.select(
         [
             to_fill > 0,
-            (pool["trades"] == 0).to_numpy(),
-            (pool["state"] != FILLED).to_numpy(),
-            ~pool["new_today"].to_numpy(),
-            (pool["auction_quantity"] > 0).to_numpy(),
-            pool["qualifies"].to_numpy(),
+            (final["trades"] == 0).to_numpy(),
+            (final["state"] != FILLED).to_numpy(),
+            ~final["new_today"].to_numpy(),
+            (final["auction_quantity"] > 0).to_numpy(),
+            final["qualifies"].to_numpy(),
         ],
         ["", "without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
         default="cancelled at the end",
     )
-    reasons, counts = np.unique(why[sweeps & (to_fill == 0)], return_counts=True)
+    reasons, counts = np.unique(why[swept & (to_fill == 0)], return_counts=True)
     return {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)}
