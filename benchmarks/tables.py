@@ -122,6 +122,21 @@ def flows(short: bool) -> Rows:
     return [row for rows, repeats in sizes for row in bench_flows.run(rows, 1_000_000, 90, repeats)]
 
 
+def orders_taken_in(short: bool) -> Rows:
+    """Order states from CSV to files by security and day and to final states, against Polars and DuckDB."""
+    from benchmarks import bench_orders
+
+    return bench_orders.taken_in(2, 2, 500, ()) if short else bench_orders.taken_in(20, 10, 40_000)
+
+
+def orders_whole(short: bool) -> Rows:
+    """Orders from CSV to report: a run over securities and days, by workers and chunks."""
+    from benchmarks import bench_orders
+
+    cases = ((1, "512 MB"),) if short else ((1, "512 MB"), (2, "512 MB"), (4, "512 MB"), (2, "1 GB"), (2, "2 GB"))
+    return bench_orders.whole(2, 2, 500, cases) if short else bench_orders.whole(20, 10, 40_000, cases)
+
+
 TABLES: tuple[Table, ...] = (
     arrays,
     several_series,
@@ -138,4 +153,6 @@ TABLES: tuple[Table, ...] = (
     modes,
     generators,
     every_kernel,
+    orders_taken_in,
+    orders_whole,
 )

@@ -5,6 +5,7 @@ from fintech_toolkit.orders.book import book, depth
 from fintech_toolkit.orders.classify import final_states
 from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.config import OrdersConfig
+from fintech_toolkit.orders.day import Day, analyse
 from fintech_toolkit.orders.inference import (
     Anova,
     Paired,
@@ -23,6 +24,7 @@ from fintech_toolkit.orders.matching import match_trades
 from fintech_toolkit.orders.measures import MEASURES, measure
 from fintech_toolkit.orders.nbbo import mid_at, national_best
 from fintech_toolkit.orders.reading import read_orders, read_quotes, read_trades
+from fintech_toolkit.orders.run import Ran, run_orders
 from fintech_toolkit.orders.settings import Market, Simulation
 from fintech_toolkit.orders.simulation import SCENARIOS, Simulated, simulate
 from fintech_toolkit.orders.store import SecurityDay, Store
@@ -37,10 +39,12 @@ __all__ = [
     "TRADES",
     "Aggregates",
     "Anova",
+    "Day",
     "Ingested",
     "Market",
     "OrdersConfig",
     "Paired",
+    "Ran",
     "SecurityDay",
     "Selection",
     "Simulated",
@@ -50,6 +54,7 @@ __all__ = [
     "Taken",
     "Trend",
     "adjusted",
+    "analyse",
     "anova",
     "anova_tests",
     "book",
@@ -67,6 +72,7 @@ __all__ = [
     "read_orders",
     "read_quotes",
     "read_trades",
+    "run_orders",
     "simulate",
     "summarise",
     "trend",

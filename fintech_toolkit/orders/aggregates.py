@@ -165,10 +165,11 @@ class Aggregates:
         self.market = market or Market()
         self.sample = pd.DataFrame(columns=list(_SAMPLED))
         self._left_out: Counter[str] = Counter()
+        self._tables: dict[str, pd.DataFrame] | None = None
         self._sums: dict[tuple[str, tuple[str, ...]], dict[tuple[Any, ...], np.ndarray[Any, Any]]] = {}
 
     def add(self, summary: Summary) -> None:
-        """Take in a security and day, each once."""
+        """Take in a security and day, each once, or what of several was put one after the other."""
         for kind, figures in _FIGURES.items():
             cells, extra = getattr(summary, kind), _EXTRA[kind]
             for by in {*BY.values(), DAYS}:
@@ -180,7 +181,9 @@ class Aggregates:
                 # Of Python's whole numbers, which do not overflow over a year of a whole exchange.
                 for label, row in zip(labels, grouped.to_numpy().astype(object), strict=True):
                     held[label] = held[label] + row if label in held else row
-        self._left_out.update(dict(zip(summary.left_out["reason"], map(int, summary.left_out["orders"]), strict=True)))
+        for reason, orders in zip(summary.left_out["reason"], summary.left_out["orders"], strict=True):
+            self._left_out[reason] += int(orders)
+        self._tables = None
         if len(summary.sample):
             self.sample = _smallest(pd.concat([self.sample, summary.sample]) if len(self.sample) else summary.sample)
 
@@ -250,6 +253,11 @@ class Aggregates:
             - ``paired_tests``, ``anova_tests``: over the orders that were compared, a sample of 100,000 if they are
               more.
         """
+        if self._tables is None:  # a run writes them, and its report shows them
+            self._tables = self._made()
+        return self._tables
+
+    def _made(self) -> dict[str, pd.DataFrame]:
         made = {name: self.table(by) for name, by in BY.items()}
         made["time_series_analysis"] = self._trends()
         made["unmatched"] = self.frame("reasons", ())

@@ -110,7 +110,7 @@ def report(file: File) -> None:
 
 def _run(file: Path, only: Sequence[str], scheduler: str | None) -> None:
     from fintech_toolkit.orders.jobs import cluster
-    from fintech_toolkit.orders.run import run as run_all
+    from fintech_toolkit.orders.run import run_orders
 
     config = _config(file)
     try:
@@ -120,7 +120,7 @@ def _run(file: Path, only: Sequence[str], scheduler: str | None) -> None:
         ):
             Console(stderr=True).print(f"Dask's dashboard: {dashboard}", highlight=False, soft_wrap=True)
             with _bars() as progress:
-                ran = run_all(config, client, only=only, progress=progress)
+                ran = run_orders(config, client, only=only, progress=progress)
     except KeyboardInterrupt:
         typer.echo("interrupted: finished jobs are kept; `fintech-toolkit orders resume` goes on", err=True)
         raise typer.Exit(130) from None

@@ -56,6 +56,27 @@ def compare(
     ------
     DataError
         If real or simulated fills come to more than there was to fill.
+
+    Examples
+    --------
+    A sell of 100 that waited for the offer; the pool would have filled 40 of it at the mid:
+
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> start = pd.Timestamp("2024-09-05T01:00:00Z").as_unit("ns")
+    >>> final = pd.DataFrame({"order_id": [7], "side": 2, "quantity": 100, "limit_price": 3340, "arrival": start,
+    ...                       "last": start + pd.Timedelta("1s"), "arrival_bid": 3330, "arrival_offer": 3340,
+    ...                       "security_code": 110621, "day": "2024-09-05", "participantid": 5, "arrival_hour": 11,
+    ...                       "size": "tiny", "volume_quartile": 1})
+    >>> fill = pd.DataFrame({"order_id": [7], "timestamp": start + pd.Timedelta("1s"), "quantity": 100, "price": 3340})
+    >>> quotes = pd.DataFrame({"timestamp": [start], "security_code": 110621, "national_bid": 3330,
+    ...                        "national_offer": 3340})
+    >>> nbbo = orders.national_best(pd.DataFrame(), pd.DataFrame(), orders.canonical(quotes, orders.QUOTES))
+    >>> pool = {"mid": fill.assign(quantity=40, price=3335.0)}
+    >>> found = orders.compare(final, fill, pool, nbbo, orders.Market(), pd.Series({7: 100}))
+    >>> found[["quantity", "real_cost_bps", "simulated_cost_bps", "simulated_fill_ratio", "saving"]].round(2)
+       quantity  real_cost_bps  simulated_cost_bps  simulated_fill_ratio  saving
+    0        40         -14.99                -0.0                   0.4  -200.0
     """
     asked = to_fill[to_fill > 0]
     orders = final[final["order_id"].isin(asked.index)].reset_index(drop=True)

@@ -245,6 +245,19 @@ def paired_tests(
     ------
     ColumnError
         If a column is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> metrics = pd.DataFrame({"scenario": "mid", "quantity": 100, "size": ["tiny", "tiny", "small", "small"],
+    ...                         "real_cost_bps": [3.0, 5.0, 4.0, 8.0], "simulated_cost_bps": [1.0, 4.0, 4.0, 5.0]})
+    >>> found = orders.paired_tests(metrics, by=["size"], measures=["cost_bps"])
+    >>> found[["by", "group", "pairs", "mean_difference", "p_t", "q_t"]].round(3)
+         by  group  pairs  mean_difference    p_t    q_t
+    0   all             4              1.5  0.103  0.307
+    1  size  small      2              1.5  0.500  0.500
+    2  size   tiny      2              1.5  0.205  0.307
     """
     _present(metrics, [*by, *(f"{side}_{name}" for side in ("real", "simulated") for name in measures)])
     rows = []
@@ -279,6 +292,16 @@ def anova_tests(metrics: pd.DataFrame, by: Sequence[str] = FACTORS, measures: Se
     ------
     ColumnError
         If a column is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> metrics = pd.DataFrame({"scenario": "mid", "quantity": 100, "size": ["tiny", "tiny", "small", "small"],
+    ...                         "real_cost_bps": [3.0, 5.0, 4.0, 8.0], "simulated_cost_bps": [1.0, 4.0, 4.0, 5.0]})
+    >>> orders.anova_tests(metrics, by=["size"], measures=["cost_bps"])[["by", "groups", "values", "f"]].round(3)
+         by  groups  values    f
+    0  size       2       4  0.0
     """
     _present(metrics, [*by, *(f"{side}_{name}" for side in ("real", "simulated") for name in measures)])
     rows = [

@@ -30,6 +30,7 @@ MEASURES = (
     "drift_bps",
     "spread_bps",
     "spread_deviation_bps",
+    "stale_share",
 )
 """Columns of what `measure` gives, besides the order, its quantities and what it met on arrival."""
 ABOUT = (
@@ -59,6 +60,7 @@ class _Fills:
     price: Floats
     mid: Floats
     wide: Floats
+    stale: Floats
 
     def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.add.reduceat(values, self.begin) if len(self.begin) else values[:0]
@@ -96,7 +98,7 @@ def _grouped(fills: pd.DataFrame) -> _Fills:
         begin,
         fills["timestamp"].to_numpy("datetime64[ns]").view("int64"),
         fills["quantity"].to_numpy("int64"),
-        *(fills[name].to_numpy("float64") for name in ("price", "mid", "wide")),
+        *(fills[name].to_numpy("float64") for name in ("price", "mid", "wide", "stale")),
     )
 
 
@@ -127,17 +129,17 @@ def part_of(fills: pd.DataFrame, first: pd.Series, many: pd.Series) -> pd.DataFr
     return found
 
 
-def _prevailing(times: pd.Series, nbbo: pd.DataFrame, market: Market) -> tuple[Floats, Floats]:
-    """Return mid and spread that stood at times; NaN where none did, or bid and offer were crossed."""
-    stood = mid_at(times, nbbo, market)
+def _good(stood: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return mids and spreads; NaN where none stood, or bid and offer were crossed."""
     mid = stood["mid"].where(~stood["crossed"]).to_numpy("float64")
     return mid, np.where(np.isnan(mid), np.nan, (stood["offer"] - stood["bid"]).to_numpy("float64"))
 
 
 def beside_market(fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> pd.DataFrame:
-    """Return fills with the ``mid`` and the spread (``wide``) that stood at each: what `measured` reads of them."""
-    mid, wide = _prevailing(fills["timestamp"], nbbo, market)
-    return fills.assign(mid=mid, wide=wide)
+    """Return fills with the ``mid`` and the spread (``wide``) that stood at each, and whether these were ``stale``."""
+    stood = mid_at(fills["timestamp"], nbbo, market)
+    mid, wide = _good(stood)
+    return fills.assign(mid=mid, wide=wide, stale=stood["stale"].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Met:
         bid, offer = (final[name].to_numpy() for name in ("arrival_bid", "arrival_offer"))
         told = (bid > 0) & (offer >= bid)
         bid, offer = np.where(told, bid, 0), np.where(told, offer, 0)
-        mid, width = _prevailing(final["arrival"], nbbo, market)
+        mid, width = _good(mid_at(final["arrival"], nbbo, market))
         limit = final["limit_price"].to_numpy()
         return cls(
             pd.Index(final["order_id"]),
@@ -166,7 +168,7 @@ class Met:
             final["arrival"].to_numpy("datetime64[ns]").view("int64"),
             np.where(told, (bid + offer) / 2, mid),
             np.where(told, offer - bid, width),
-            _prevailing(final["last"], nbbo, market)[0],
+            _good(mid_at(final["last"], nbbo, market))[0],
             np.where(limit > 0, limit, np.nan),  # neither the absent price nor that of a market order
         )
 
@@ -200,6 +202,7 @@ def measure(
     ``drift_bps``            s·(M at the last fill - m) / m·1e4: how far the mid went against the order
     ``spread_bps``           weighted mean of S / M·1e4
     ``spread_deviation_bps`` weighted standard deviation of the same
+    ``stale_share``          share of the quantity that met a bid and offer older than ``market.stale_seconds``
     ======================== =========================================================================================
 
     A cost is above 0 where the order paid, on either side. What needs a mid that is not known is NaN.
@@ -228,6 +231,24 @@ def measure(
     ------
     DataError
         If a fill has no quantity, or fills of an order come to more than was ordered.
+
+    Examples
+    --------
+    A buy of 100 at a mid of 3335, filled at the offer:
+
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> start = pd.Timestamp("2024-09-05T01:00:00Z").as_unit("ns")
+    >>> final = pd.DataFrame({"order_id": [7], "side": 1, "quantity": 100, "limit_price": 3340, "arrival": start,
+    ...                       "last": start + pd.Timedelta("1s"), "arrival_bid": 3330, "arrival_offer": 3340})
+    >>> fills = pd.DataFrame({"order_id": [7], "timestamp": start + pd.Timedelta("1s"), "quantity": 100, "price": 3340})
+    >>> quotes = pd.DataFrame({"timestamp": [start], "security_code": 110621, "national_bid": 3330,
+    ...                        "national_offer": 3340})
+    >>> nbbo = orders.national_best(pd.DataFrame(), pd.DataFrame(), orders.canonical(quotes, orders.QUOTES))
+    >>> found = orders.measure(final, fills, nbbo, orders.Market())
+    >>> found[["fill_ratio", "vwap", "cost_bps", "effective_to_quoted", "first_fill_seconds"]].round(2)
+       fill_ratio    vwap  cost_bps  effective_to_quoted  first_fill_seconds
+    0         1.0  3340.0     14.99                  1.0                 1.0
     """
     wanted = final.set_index("order_id")["quantity"] if ordered is None else ordered
     return measured(Met.by(final, nbbo, market), beside_market(fills, nbbo, market), wanted)
@@ -292,5 +313,6 @@ def measured(met: Met, fills: pd.DataFrame, ordered: pd.Series) -> pd.DataFrame:
             "drift_bps": sign * (per_order(at_fill[groups.end]) - mid) / mid * 1e4,
             "spread_bps": per_order(mean_spread),
             "spread_deviation_bps": per_order(np.sqrt(variance)),
+            "stale_share": per_order(weighted(groups.stale)),
         }
     return pd.DataFrame(found)

@@ -200,7 +200,7 @@ class Ran:
         return [outcome for outcome in self.outcomes if outcome.state == "failed"]
 
 
-def run(
+def run_orders(
     config: OrdersConfig,
     client: Any,
     *,

@@ -20,7 +20,7 @@ QUOTES = nbbo([(0, 990, 1010), (10, 1000, 1020), (20, 1010, 1040)])
 def test_two_fills_by_hand(side: int, sign: int) -> None:
     """Mid 1000 on arrival; 60 at 1010 while the mid is 1010, 20 at 1030 while it is 1025; 20 of 100 are not filled."""
     orders = final([{"order_id": 1, "side": side, "limit_price": 1040, "until": 30}])
-    row = measure(orders, fills([(1, 12, 60, 1010), (1, 20, 20, 1030)]), QUOTES, Market()).iloc[0]
+    row = measure(orders, fills([(1, 12, 60, 1010), (1, 20, 20, 1030)]), QUOTES, Market(stale_seconds=1)).iloc[0]
     assert (row["ordered"], row["filled"], row["fills"], row["fill_ratio"]) == (100, 80, 2, 0.8)
     assert (row["vwap"], row["arrival_mid"], row["arrival_spread_bps"]) == (1015.0, 1000.0, 200.0)
     by_hand = {
@@ -34,6 +34,7 @@ def test_two_fills_by_hand(side: int, sign: int) -> None:
         "duration_seconds": 8,
         "weighted_seconds": 14,
         "drift_bps": sign * 250,
+        "stale_share": 0.75,
         "spread_bps": (60 * 20 / 1010 + 20 * 30 / 1025) / 80 * 1e4,
     }
     for name, value in by_hand.items():

@@ -23,7 +23,7 @@ from fintech_toolkit.cli import main
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders import OrdersConfig, Store, read_orders
 from fintech_toolkit.orders.jobs import ClusterLost, cluster
-from fintech_toolkit.orders.run import Ran, run, take_in
+from fintech_toolkit.orders.run import Ran, run_orders, take_in
 from tests.frames import same
 from tests.live.topics import wait_until
 
@@ -63,7 +63,7 @@ def write_settings(market: Path, folder: Path, **others: Any) -> Path:
 def whole(market: Path, threads: Client, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
     """What comes of the market in one go."""
     out = tmp_path_factory.mktemp("whole") / "out"
-    return out, run(settings(market, out), threads)
+    return out, run_orders(settings(market, out), threads)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -119,7 +119,7 @@ def test_a_killed_worker_changes_no_byte(market: Path, whole: tuple[Path, Ran], 
             killed.append(next(iter(client.run(os.getpid).values())))
             os.kill(killed[0], signal.SIGKILL)
 
-    ran = run(settings(market, tmp_path / "out"), client, progress=kill_one)
+    ran = run_orders(settings(market, tmp_path / "out"), client, progress=kill_one)
     assert killed
     assert not ran.failed
     assert contents(tmp_path / "out") == contents(whole[0])
@@ -141,7 +141,7 @@ def test_a_killed_client_leaves_whole_files_and_the_run_goes_on(
     running.wait()
     assert not (tmp_path / "out" / "manifest.json").exists()
     done = {path: path.stat().st_mtime_ns for path in records.glob("*/*.json")}
-    ran = run(OrdersConfig.load(file), threads)
+    ran = run_orders(OrdersConfig.load(file), threads)
     assert len(done) < len(ran.jobs)
     assert contents(tmp_path / "out") == contents(whole[0])
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was done again"
@@ -170,13 +170,13 @@ def test_a_killed_scheduler_ends_the_run_with_a_sentence_and_the_run_goes_on(
 
         where = yaml.safe_load(address.read_text())["address"]
         with cluster(where, 1, None) as (client, _), pytest.raises(ClusterLost, match="The scheduler is gone"):
-            run(config, client, progress=kill)
+            run_orders(config, client, progress=kill)
     finally:
         for process in (worker, scheduler):
             if process is not None:
                 process.kill()
                 process.wait()
-    assert not run(config, threads).failed
+    assert not run_orders(config, threads).failed
     assert contents(tmp_path / "out") == contents(whole[0])
 
 
@@ -190,7 +190,7 @@ def test_a_full_disk_fails_jobs_alone_and_the_run_goes_on(
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, limits[1]))
     try:
         with pytest.raises(DataError, match=r"cannot be written: .*File too large"):  # the report is larger
-            run(config, threads)
+            run_orders(config, threads)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     states = [yaml.safe_load(path.read_text()) for path in (tmp_path / "out/jobs").glob("*/*.json")]
@@ -198,7 +198,7 @@ def test_a_full_disk_fails_jobs_alone_and_the_run_goes_on(
     assert 0 < len(failed) < len(states) == len(whole[1].jobs)
     assert all("File too large" in cause for cause in failed)
     assert not [path for path in (tmp_path / "out/by_security").rglob(".*") if path.is_file()], "half a file is left"
-    assert not run(config, threads).failed
+    assert not run_orders(config, threads).failed
     assert contents(tmp_path / "out") == contents(whole[0])
 
 
@@ -213,9 +213,9 @@ def test_a_truncated_input_is_refused_and_once_it_is_whole_the_bytes_are_the_sam
     path.write_bytes(packed[: len(packed) // 2])
     config = settings(tmp_path / "market", tmp_path / "out")
     with pytest.raises(DataError, match=f"{path.name} is damaged or cut short"):
-        run(config, threads)
+        run_orders(config, threads)
     path.write_bytes(packed)
-    assert not run(config, threads).failed
+    assert not run_orders(config, threads).failed
     assert contents(tmp_path / "out") == contents(whole[0])
 
 

@@ -1,0 +1,190 @@
+"""Order states from CSV: taken in and classified against Polars and DuckDB, and a whole run by workers and chunks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import psutil
+from distributed import Client, LocalCluster
+
+from data_generators.orders import write_orders
+from fintech_toolkit import orders
+
+ZONE = "Australia/Sydney"
+LARGEST = {"Polars": 1 / 3, "DuckDB": 1 / 3}
+
+
+def peak() -> int:
+    """Return the most bytes that this process has held."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = next((line.split()[1] for line in lines if line.startswith("VmHWM")), None)
+    return psutil.Process().memory_info().rss if found is None else int(found) * 1024
+
+
+def ours(market: str, out: str, workers: int) -> dict[str, Any]:
+    """Take the files in, and classify each security on each day."""
+    rules = orders.Market()
+
+    def classified(security: int, day: Any) -> tuple[int, int]:
+        final = orders.final_states(orders.Store(out).orders(security, day), rules)
+        return len(final), int(final["matched"].sum())
+
+    with _client(workers) as client:
+        start = time.perf_counter()
+        found = orders.ingest(f"{market}/orders", f"{market}/trades", out, client=client)
+        days = [(each.security, each.day) for each in found.days]
+        if client is None:
+            figures = [classified(*each) for each in days]
+        else:
+            figures = client.gather(client.map(lambda each: classified(*each), days))
+        seconds = time.perf_counter() - start
+        held = sum(client.run(peak).values()) if client else 0
+    return _result(seconds, figures, held + peak())
+
+
+def polars(market: str, out: str) -> dict[str, Any]:
+    """Do the same with lazy frames: sorted files by security and day, and the last state of each order in each."""
+    start = time.perf_counter()
+    keys = ["security_code", "day"]
+    for name in ("trades", "orders"):
+        at, security = ("tradetime", "securitycode") if name == "trades" else ("timestamp", "security_code")
+        time_of = pl.from_epoch(pl.col(at), time_unit="ns").dt.replace_time_zone("UTC")
+        frame = (
+            pl.scan_csv(f"{market}/{name}/*.csv")
+            .rename({} if security == "security_code" else {security: "security_code"})
+            .with_columns(time_of.alias(at), day=time_of.dt.convert_time_zone(ZONE).dt.date())
+            .sort(*keys, at, "sequence")
+        )
+        frame.sink_parquet(pl.PartitionBy(f"{out}/{name}", key=keys), mkdir=True)
+    final = (
+        pl.scan_parquet(f"{out}/orders/**/*.parquet", hive_partitioning=True)
+        .group_by("order_id", *keys)
+        .agg(pl.all().last(), arrival=pl.col("timestamp").first())
+        .collect(engine="streaming")
+    )
+    figures = [(len(final), int(final["totalmatchedquantity"].sum()))]
+    return _result(time.perf_counter() - start, figures, peak())
+
+
+def duck(market: str, out: str) -> dict[str, Any]:
+    """Do the same in SQL."""
+    start = time.perf_counter()
+    Path(out).mkdir()
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for name, at, security in (("trades", "tradetime", "securitycode"), ("orders", "timestamp", "security_code")):
+        con.execute(
+            f"""copy (select *, cast(timezone('{ZONE}', make_timestamptz({at} // 1000)) as date) as day
+            from read_csv('{market}/{name}/*.csv') order by {security}, day, {at}, sequence)
+            to '{out}/{name}' (format parquet, partition_by ({security}, day))"""
+        )
+    figures = con.execute(
+        f"""select count(*), sum(matched) from (
+            select order_id, day, last(totalmatchedquantity order by timestamp, sequence) as matched,
+            last(leavesquantity order by timestamp, sequence) as leaves, min(timestamp) as arrival,
+            last(price order by timestamp, sequence) as price
+            from read_parquet('{out}/orders/**/*.parquet', hive_partitioning = true)
+            group by order_id, security_code, day)"""
+    ).fetchall()
+    return _result(time.perf_counter() - start, [tuple(map(int, figures[0]))], peak())
+
+
+def _result(seconds: float, figures: list[Any], held: int) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "orders": sum(each[0] for each in figures),
+        "matched": sum(each[1] for each in figures),
+        "peak": held,
+    }
+
+
+def _client(workers: int) -> Any:
+    if workers == 1:
+        return nullcontext()
+    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+    return Client(cluster)
+
+
+def alone(run: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Measure in a process of its own: its memory is nobody else's."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(run, *arguments).result()
+
+
+def taken_in(securities: int, days: int, states: int, workers: tuple[int, ...] = (2,)) -> list[dict[str, Any]]:
+    """Return a row per contender; ours in one process, and on workers."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        market = str(folder / "market")
+        made = write_orders(market, securities, days, states)
+        contenders: dict[str, tuple[Any, ...]] = {
+            "ours, one process": (ours, market, str(folder / "ours"), 1),
+            **{f"ours, {many} workers": (ours, market, str(folder / f"workers-{many}"), many) for many in workers},
+            "Polars": (polars, market, str(folder / "polars")),
+            "DuckDB": (duck, market, str(folder / "duckdb")),
+        }
+        found = {who: alone(*call) for who, call in contenders.items()}
+        size = sum(path.stat().st_size for path in Path(market, "orders").iterdir())
+    first = found["ours, one process"]
+    return [
+        {
+            "what": f"{made.states:,} states, {size / 1e6:,.0f} MB of CSV, {securities * days:,} securities and days",
+            "who": who,
+            "seconds": each["seconds"],
+            "states/s": round(made.states / each["seconds"]),
+            "peak memory, MB": round(each["peak"] / 1e6),
+            "memory, ours / theirs": f"{first['peak'] / each['peak']:.2f}" if who in LARGEST else "",
+            "to reach": f"{LARGEST[who]:.2f}" if who in LARGEST else "",
+            "agrees": (each["orders"], each["matched"]) == (first["orders"], first["matched"]),
+        }
+        for who, each in found.items()
+    ]
+
+
+def run_once(market: str, out: str, workers: int, chunk: str) -> dict[str, Any]:
+    """Run from CSV to report."""
+    inputs = {kind: f"{market}/{kind}" for kind in ("orders", "trades", "quotes")}
+    config = orders.OrdersConfig(inputs=inputs, output=out, chunk_size=chunk, workers=workers)
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        start = time.perf_counter()
+        ran = orders.run_orders(config, client)
+        seconds = time.perf_counter() - start
+        held = max(client.run(peak).values())
+    return {"seconds": seconds, "peak": held, "failed": len(ran.failed)}
+
+
+def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str], ...]) -> list[dict[str, Any]]:
+    """Return a row per case: workers, and the size of chunks."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        market = str(Path(name) / "market")
+        made = write_orders(market, securities, days, states)
+        if len(cases) > 1:
+            alone(run_once, market, f"{name}/first", 1, "512 MB")  # compiles what the others find
+        for workers, chunk in cases:
+            found = alone(run_once, market, f"{name}/{workers}-{chunk}", workers, chunk)
+            rows.append(
+                {
+                    "what": f"{made.states:,} states of {securities * days:,} securities and days",
+                    "workers": workers,
+                    "chunks": chunk,
+                    "seconds": found["seconds"],
+                    "states/s": round(made.states / found["seconds"]),
+                    "peak memory of a worker, MB": round(found["peak"] / 1e6),
+                    "agrees": not found["failed"],
+                }
+            )
+    return rows
