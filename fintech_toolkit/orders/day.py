@@ -12,7 +12,7 @@ from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.config import OrdersConfig
 from fintech_toolkit.orders.matching import match_trades
 from fintech_toolkit.orders.nbbo import national_best
-from fintech_toolkit.orders.simulation import simulate
+from fintech_toolkit.orders.simulation import left_out, simulate
 from fintech_toolkit.orders.unmatched import unmatched
 
 
@@ -75,5 +75,6 @@ def analyse(orders: pd.DataFrame, trades: pd.DataFrame, quotes: pd.DataFrame, co
     }
     counts = {name: len(frame) for name, frame in frames.items()}
     counts |= {"trades": len(trades), "quotes": len(quotes)}
-    counts |= {f"left out: {reason}": count for reason, count in simulated.left_out.items()}
-    return Day(frames, summarise(told, metrics, missed, simulated.left_out), counts)
+    others = left_out(told, sweeps)
+    counts |= {f"left out: {reason}": count for reason, count in others.items()}
+    return Day(frames, summarise(told, metrics, missed, others), counts)

@@ -33,8 +33,9 @@ class Simulated:
     ----------
     matches : DataFrame
         ``order_id``, ``contra_order_id``, ``timestamp`` (datetime64[ns, UTC]), ``quantity`` (int64), ``price``
-        (float64: the mid at the match in price units, half ticks kept), in the order in which they were made. A match
-        of two simulated orders has a row for each of them.
+        (float64: the mid at the match in price units, half ticks kept), and whether the national best bid and offer
+        were ``locked`` or ``stale`` then; in the order in which they were made. A match of two simulated orders has a
+        row for each of them.
     sweeps : DataFrame
         A row for each qualifying order, in the order of arrival: ``order_id``; ``quantity_to_fill``, int64, what was
         left after its arrival, 0 if it was not simulated; and for each of `SCENARIOS` ``filled_…`` (int64), ``vwap_…``
@@ -77,7 +78,7 @@ def simulate(
       of 1, 4 or 6 moves the limit half a tick towards the other side. An order without a price above 0 has no limit.
     - *Price*. The mid of the national best bid and offer at the match, half ticks kept. Of an instant's quotes and
       orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched. Best prices
-      hold until others are told, however old: `mid_at` tells which were stale.
+      hold until others are told; matches at stale ones, and at locked ones, are marked.
     - *Priority*. Price, then time: the better limit first, then who has had its place for longer. An order keeps its
       place while neither its limit nor its minimum changes and its quantity does not rise. Those of one nanosecond
       have the order of their records.
@@ -153,8 +154,8 @@ def simulate(
     >>> final = orders.match_trades(orders.final_states(states, market), trades)
     >>> nbbo = orders.national_best(states, trades, pd.DataFrame())
     >>> orders.simulate(states, final, trades, nbbo, orders.Simulation(), market).matches.drop(columns="timestamp")
-       order_id  contra_order_id  quantity   price
-    0         7                8        60  3335.0
+       order_id  contra_order_id  quantity   price  locked  stale
+    0         7                8        60  3335.0   False  False
     """
     pool = final[final["exchangeordertype"].to_numpy() & POOL_BITS != 0].reset_index(drop=True)
     to_fill = quantity_to_fill(pool, trades)
@@ -165,11 +166,12 @@ def simulate(
     else:
         matches = _legacy(pool, to_fill, nbbo, market)
     found = _both_sides(pool, matches, to_fill)
+    found = found.join(mid_at(found["timestamp"], nbbo, market)[["locked", "stale"]])
     fills = _fills(pool, found, to_fill, simulation, market)
     sweeps = _per_order(pool, to_fill, fills)
     if simulation.mode == "legacy":
         sweeps = sweeps.join(_averages(pool, nbbo, simulation, market))
-    return Simulated(found, sweeps, _left_out(pool, to_fill), fills)
+    return Simulated(found, sweeps, left_out(pool, sweeps), fills)
 
 
 def _times(ns: np.ndarray) -> pd.DatetimeIndex:
@@ -251,7 +253,7 @@ def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) ->
 def _fills(
     pool: pd.DataFrame, matches: pd.DataFrame, to_fill: np.ndarray, simulation: Simulation, market: Market
 ) -> dict[str, pd.DataFrame]:
-    whole = matches.drop(columns="contra_order_id")
+    whole = matches[["order_id", "timestamp", "quantity", "price"]]
     at = pd.Index(pool["order_id"]).get_indexer(whole["order_id"])
     half = (to_fill[at] + 1) // 2
     before = whole.groupby("order_id")["quantity"].cumsum() - whole["quantity"]
@@ -300,20 +302,34 @@ def _averages(pool: pd.DataFrame, nbbo: pd.DataFrame, simulation: Simulation, ma
     )
 
 
-def _left_out(pool: pd.DataFrame, to_fill: np.ndarray) -> dict[str, int]:
-    """Count the sweeps that were not simulated, each by the first reason that holds."""
-    sweeps = pool["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
+def left_out(final: pd.DataFrame, sweeps: pd.DataFrame) -> dict[str, int]:
+    """Count the sweeps among final states that were not simulated, each by the first reason that holds.
+
+    Parameters
+    ----------
+    final : DataFrame
+        As `match_trades` gives it, or some of its rows.
+    sweeps : DataFrame
+        Those of `Simulated`.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    asked = sweeps.set_index("order_id")["quantity_to_fill"]
+    to_fill = asked.reindex(final["order_id"], fill_value=0).to_numpy()
+    swept = final["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
     why = np.select(
         [
             to_fill > 0,
-            (pool["trades"] == 0).to_numpy(),
-            (pool["state"] != FILLED).to_numpy(),
-            ~pool["new_today"].to_numpy(),
-            (pool["auction_quantity"] > 0).to_numpy(),
-            pool["qualifies"].to_numpy(),
+            (final["trades"] == 0).to_numpy(),
+            (final["state"] != FILLED).to_numpy(),
+            ~final["new_today"].to_numpy(),
+            (final["auction_quantity"] > 0).to_numpy(),
+            final["qualifies"].to_numpy(),
         ],
         ["", "without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
         default="cancelled at the end",
     )
-    reasons, counts = np.unique(why[sweeps & (to_fill == 0)], return_counts=True)
+    reasons, counts = np.unique(why[swept & (to_fill == 0)], return_counts=True)
     return {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)}

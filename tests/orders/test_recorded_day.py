@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import pytest
 
 from fintech_toolkit import orders
 from fintech_toolkit.orders.report import Report
+from fintech_toolkit.orders.simulation import left_out
 from tests.orders.worlds import recorded
 
 
@@ -28,6 +30,9 @@ def test_the_recorded_day_is_accounted_for(real_data: Path, mode: Literal["excha
 
     assert final["traded"].sum() == 2_755_413
     assert len(sweeps) == final["qualifies"].sum()
+    others = sum((Counter(left_out(part, simulated.sweeps)) for _, part in final.groupby("participantid")), Counter())
+    assert others == Counter(simulated.left_out)
+    assert others.total() + (to_fill > 0).sum() == (final["order_type"] == "sweep").sum()
     mid = metrics[metrics["scenario"] == "mid"].set_index("order_id")
     assert mid.index.tolist() == to_fill.index[to_fill > 0].tolist()
     whole = to_fill.index[(to_fill > 0) & (sweeps["filled_mid"] == to_fill)]
