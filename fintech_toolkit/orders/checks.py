@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
+from fintech_toolkit.errors import ColumnError, did_you_mean
 from fintech_toolkit.orders.language import (
     NULL,
     ORDERS,
@@ -238,13 +238,17 @@ def _whole(column: pa.ChunkedArray, name: str, about: Column, checks: Checks) ->
 
 
 _NO_TIME = "timestamp is neither nanoseconds since 1970 nor a time with its zone"
+_ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _PLAIN = r"^-?[0-9]{1,18}$"
 _ZONED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,18}(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
 def _whole_of_text(texts: pa.Array, name: str) -> tuple[pa.Array, Array]:
     """Return texts as int64 with nulls, and where they are no whole numbers."""
-    texts = texts.cast(pa.large_binary())
+    try:
+        return texts.cast(pa.large_string()).cast(pa.int64()), np.zeros(len(texts), bool)
+    except pa.ArrowInvalid:  # some are not: which ones?
+        texts = texts.cast(pa.large_binary())
     absent = pc.is_in(texts, value_set=pa.array([text.encode() for text in NULLS], pa.large_binary()))
     texts = pc.if_else(absent, None, texts)
     plain = pc.match_substring_regex(texts, _PLAIN)
@@ -336,17 +340,17 @@ def local_days(times: pa.Array | pa.ChunkedArray, zone: str) -> pa.Array:
 
 
 def _stated_days(table: pa.Table, kept: Array, times: pa.ChunkedArray, zone: str) -> dict[str, int]:
-    """Count the rows of which a file says another day than that of their time."""
+    """Count the rows of which a file says another day than that of their time; what is no ISO date says nothing."""
     for name in STATED_DAY:
         if name in table.column_names:
             stated = table[name].filter(pa.array(kept))
-            days = local_days(times, zone).cast(pa.string())
+            if pa.types.is_timestamp(stated.type) or pa.types.is_date(stated.type):
+                stated = stated.cast(pa.date32(), safe=False).cast(pa.string())
             if not _is_text(stated.type):
-                try:
-                    stated = stated.cast(pa.date32()).cast(pa.string())
-                except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                    raise DataError(f"{name} is {stated.type}; write days as 2024-09-05.") from error
-            stated = pc.utf8_slice_codeunits(stated.cast(pa.binary()).cast(pa.string()), 0, 10)
-            other = pc.sum(pc.not_equal(stated, days)).as_py() or 0
-            return {"stated day differs from the day of the time": other} if other else {}
+                return {}
+            stated = pc.binary_slice(stated.cast(pa.binary()), 0, 10)
+            days = local_days(times, zone).cast(pa.string()).cast(pa.binary())
+            other = pc.and_(pc.match_substring_regex(stated, _ISO_DATE), pc.not_equal(stated, days))
+            count = pc.sum(other).as_py() or 0
+            return {"stated day differs from the day of the time": count} if count else {}
     return {}

@@ -77,14 +77,21 @@ def rows_of(block: Block, header: Header) -> Rows:
     if block.broken:
         nothing = _parse(b"", header, pa.binary(), pa.binary())
         return Rows(nothing, np.zeros(0, np.int64), [(0, "a quote is opened and not closed")])
+    table = _as_numbers(block.data, header)
+    if table is not None and table.num_rows == block.count():
+        return Rows(table, np.arange(table.num_rows), [])
+    return _apart(block, header)
+
+
+def _as_numbers(data: bytes, header: Header) -> pa.Table | None:
+    """Return records as whole numbers, or prices as floats; None if some are neither."""
     for prices in (pa.int64(), pa.float64()):
         try:
-            table = _parse(block.data, header, pa.int64(), prices)
+            table = _parse(data, header, pa.int64(), prices)
         except pa.ArrowInvalid:
             continue
-        if table.num_rows == block.count() and not (prices == pa.float64() and _is_inexact(table)):
-            return Rows(table, np.arange(table.num_rows), [])
-    return _apart(block, header)
+        return None if prices == pa.float64() and _is_inexact(table) else table
+    return None
 
 
 def _parse(data: bytes, header: Header, whole: pa.DataType, prices: pa.DataType) -> pa.Table:
@@ -130,7 +137,10 @@ def _apart(block: Block, header: Header) -> Rows:
     right = (fields == len(header.names)) & ~blank
     kept = data[np.repeat(right, ends - starts)].tobytes()
     broken = [(int(n), _wrong_count(fields[n], header)) for n in np.flatnonzero(~right & ~blank)]
-    return Rows(_parse(kept, header, pa.binary(), pa.binary()), np.flatnonzero(right), broken)
+    table = _as_numbers(kept, header) if broken else None
+    if table is None:
+        table = _parse(kept, header, pa.binary(), pa.binary())
+    return Rows(table, np.flatnonzero(right), broken)
 
 
 def _one_by_one(block: Block, header: Header) -> Rows:

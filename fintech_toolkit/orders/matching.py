@@ -45,7 +45,8 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the matched quantity of an order is not the sum of its trades. Of an order that came from a day before only
+        If an order that is lit by its type traded in the dark pool: the type has lost bits. If the matched quantity of
+        an order is not the sum of its trades. Of an order that came from a day before only
         bounds are known, if its first record on this day may be a fill: between what it matched after that record,
         and all that it ever matched.
 
@@ -94,6 +95,7 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):
         vwap = total(quantity * ours["price"].to_numpy()) / traded
         lit, dark = of(LIT_DEALS) / traded, of(DARK_DEALS) / traded
+    _check_types(final, dark > 0)
     auction = of(AUCTION_DEALS)
     reasons = final["changereason"].to_numpy()
     qualifies = (
@@ -120,6 +122,18 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
 
 def _times(ns: np.ndarray, present: np.ndarray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(np.where(present, ns.astype("datetime64[ns]"), np.datetime64("NaT", "ns")), tz="UTC")
+
+
+def _check_types(final: pd.DataFrame, dark: np.ndarray) -> None:
+    lit = (final["exchangeordertype"].to_numpy() & ~int(OrderType.SHORT_SELL)) == OrderType.LIT
+    rows = np.flatnonzero(lit & dark)
+    if len(rows):
+        raise DataError(
+            f"exchangeordertype of order {final['order_id'].iloc[rows[0]]}, and of {len(rows) - 1:,} more of security "
+            f"{final['security_code'].iloc[0]} on {final['day'].iloc[0]}, is that of a lit order, but it traded in the "
+            "dark pool. The column may have been int8, in which sweeps (2048) and blocks (4096) become 0: make the "
+            "file again from its source."
+        )
 
 
 def _check(final: pd.DataFrame, traded: np.ndarray) -> None:

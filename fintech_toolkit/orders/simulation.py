@@ -33,8 +33,9 @@ class Simulated:
     ----------
     matches : DataFrame
         ``order_id``, ``contra_order_id``, ``timestamp`` (datetime64[ns, UTC]), ``quantity`` (int64), ``price``
-        (float64: the mid at the match in price units, half ticks kept), in the order in which they were made. A match
-        of two simulated orders has a row for each of them.
+        (float64: the mid at the match in price units, half ticks kept), and whether the national best bid and offer
+        were ``locked`` or ``stale`` then; in the order in which they were made. A match of two simulated orders has a
+        row for each of them.
     sweeps : DataFrame
         A row for each qualifying order, in the order of arrival: ``order_id``; ``quantity_to_fill``, int64, what was
         left after its arrival, 0 if it was not simulated; and for each of `SCENARIOS` ``filled_…`` (int64), ``vwap_…``
@@ -77,7 +78,7 @@ def simulate(
       of 1, 4 or 6 moves the limit half a tick towards the other side. An order without a price above 0 has no limit.
     - *Price*. The mid of the national best bid and offer at the match, half ticks kept. Of an instant's quotes and
       orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched. Best prices
-      hold until others are told, however old: `mid_at` tells which were stale.
+      hold until others are told; matches at stale ones, and at locked ones, are marked.
     - *Priority*. Price, then time: the better limit first, then who has had its place for longer. An order keeps its
       place while neither its limit nor its minimum changes and its quantity does not rise. Those of one nanosecond
       have the order of their records.
@@ -153,8 +154,8 @@ def simulate(
     >>> final = orders.match_trades(orders.final_states(states, market), trades)
     >>> nbbo = orders.national_best(states, trades, pd.DataFrame())
     >>> orders.simulate(states, final, trades, nbbo, orders.Simulation(), market).matches.drop(columns="timestamp")
-       order_id  contra_order_id  quantity   price
-    0         7                8        60  3335.0
+       order_id  contra_order_id  quantity   price  locked  stale
+    0         7                8        60  3335.0   False  False
     """
     pool = final[final["exchangeordertype"].to_numpy() & POOL_BITS != 0].reset_index(drop=True)
     to_fill = quantity_to_fill(pool, trades)
@@ -165,6 +166,7 @@ def simulate(
     else:
         matches = _legacy(pool, to_fill, nbbo, market)
     found = _both_sides(pool, matches, to_fill)
+    found = found.join(mid_at(found["timestamp"], nbbo, market)[["locked", "stale"]])
     fills = _fills(pool, found, to_fill, simulation, market)
     sweeps = _per_order(pool, to_fill, fills)
     if simulation.mode == "legacy":
@@ -251,7 +253,7 @@ def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) ->
 def _fills(
     pool: pd.DataFrame, matches: pd.DataFrame, to_fill: np.ndarray, simulation: Simulation, market: Market
 ) -> dict[str, pd.DataFrame]:
-    whole = matches.drop(columns="contra_order_id")
+    whole = matches[["order_id", "timestamp", "quantity", "price"]]
     at = pd.Index(pool["order_id"]).get_indexer(whole["order_id"])
     half = (to_fill[at] + 1) // 2
     before = whole.groupby("order_id")["quantity"].cumsum() - whole["quantity"]

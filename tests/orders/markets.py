@@ -107,7 +107,7 @@ class World:
 
 def matches(simulated: Simulated) -> list[tuple[int, int, int, int, float]]:
     rows = simulated.matches.assign(timestamp=simulated.matches["timestamp"].astype("int64"))
-    return list(rows.itertuples(index=False, name=None))
+    return list(rows.drop(columns=["locked", "stale"]).itertuples(index=False, name=None))
 
 
 class Drawn(World):

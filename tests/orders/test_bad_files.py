@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fintech_toolkit.errors import ColumnError, DataError, FintechToolkitError
-from fintech_toolkit.orders import read_orders, read_trades
+from fintech_toolkit.orders import ingest, read_orders, read_trades
+from fintech_toolkit.orders.reading import Source, pieces
 from fintech_toolkit.orders.records import MOST_RECORD
 from tests.orders.files import AT, NAMES, TRADE_NAMES, order, parted, text
 
@@ -246,3 +247,28 @@ def test_right_records_are_those_that_a_slow_reader_takes(
     assert [order_id for _, order_id in taken] == expected
     assert rows == sum(bool(fields) for fields in csv.reader(io.StringIO("\n".join(records))))
     assert np.all(np.diff([line for line, _ in taken]) > 0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "odd"), [("2024-09-05", 0), ("2024-09-04", 1), ("\udcff", 0), ("05/09/2024", 0), ("", 0)]
+)
+def test_a_day_that_a_file_states_is_noted_where_the_time_says_another(tmp_path: Path, stated: str, odd: int) -> None:
+    content = text([{**order(0), "date": stated}], [*NAMES, "date"]).encode("utf-8", "surrogateescape")
+    (piece,) = pieces(Source(str(written(tmp_path, content)), "orders"), "Australia/Sydney")
+    assert piece.taken.num_rows == 1
+    assert sum(piece.notes.values()) == odd
+
+
+def test_files_of_any_file_system_are_read(tmp_path: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/market/orders/a[1].csv", text([order(0), order(1)]).encode())
+    memory.pipe("/market/orders/b.csv.gz", gzip.compress(text([order(2, security_code=7)]).encode()))
+    memory.pipe("/market/trades.csv", text([], TRADE_NAMES).encode())
+    try:
+        found = ingest("memory://market/orders", "memory://market/trades.csv", tmp_path / "store", chunk_bytes=100)
+    finally:
+        memory.rm("/market", recursive=True)
+    assert [(each.rows, each.taken) for each in found.files] == [(2, 2), (1, 1), (0, 0)]
+    assert [(each.security, each.order_rows) for each in found.days] == [(7, 1), (110_621, 2)]

@@ -19,7 +19,7 @@ import pytest
 
 from data_generators.orders import write_orders
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.orders import Ingested, Selection, Store, ingest, read_orders
+from fintech_toolkit.orders import Ingested, Market, Selection, Store, final_states, ingest, match_trades, read_orders
 from fintech_toolkit.orders.intake import REPEATED
 from tests.orders.files import NAMES, TRADE_NAMES, order, text
 
@@ -68,6 +68,14 @@ def ingested(exchange: Path, store: Path, **options: Any) -> Ingested:
     return ingest(exchange / "orders", exchange / "trades", store, quotes=exchange / "quotes", **options)
 
 
+@pytest.fixture(scope="module")
+def whole(exchange: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that comes of it in one go."""
+    store = tmp_path_factory.mktemp("whole") / "store"
+    ingested(exchange, store)
+    return store
+
+
 def test_in_is_out_and_rejected_with_file_line_and_reason(exchange: Path, tmp_path: Path) -> None:
     found = ingested(exchange, tmp_path / "store", chunk_bytes=50_000)
     first, second = (each for each in found.files if each.kind == "orders")
@@ -84,9 +92,8 @@ def test_in_is_out_and_rejected_with_file_line_and_reason(exchange: Path, tmp_pa
         assert there == sum(getattr(each, f"{kind.removesuffix('s')}_rows") for each in store.days())
 
 
-def test_truth_of_the_generator_comes_out_of_the_store(exchange: Path, tmp_path: Path) -> None:
-    ingested(exchange, tmp_path / "store")
-    store = Store(tmp_path / "store")
+def test_truth_of_the_generator_comes_out_of_the_store(exchange: Path, whole: Path) -> None:
+    store = Store(whole)
     orders = pd.concat([store.orders(each.security, each.day) for each in store.days()])
     last = orders.groupby("order_id").last()
     truth = pd.concat([pd.read_parquet(path) for path in (exchange / "truth").iterdir()]).set_index("order_id")
@@ -97,8 +104,9 @@ def test_truth_of_the_generator_comes_out_of_the_store(exchange: Path, tmp_path:
 
 
 @pytest.mark.parametrize("way", ["chunks", "processes", "other order of files"])
-def test_the_same_bytes_in_any_chunks_on_any_workers(exchange: Path, tmp_path: Path, way: str, request: Any) -> None:
-    whole = ingested(exchange, tmp_path / "whole")
+def test_the_same_bytes_in_any_chunks_on_any_workers(
+    exchange: Path, tmp_path: Path, way: str, whole: Path, request: Any
+) -> None:
     options: dict[str, Any] = {"chunk_bytes": 10_000}
     if way == "processes":
         options["client"] = request.getfixturevalue("client")
@@ -107,14 +115,13 @@ def test_the_same_bytes_in_any_chunks_on_any_workers(exchange: Path, tmp_path: P
         files = sorted((exchange / "orders").iterdir(), reverse=True)
         ingest(files, exchange / "trades", store, quotes=exchange / "quotes")
     else:
-        assert ingested(exchange, store, **options).days == whole.days
-    assert bytes_of(store) == bytes_of(tmp_path / "whole")
+        assert ingested(exchange, store, **options).days == Store(whole).days()
+    assert bytes_of(store) == bytes_of(whole)
 
 
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(exchange: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_and_gives_the_same_bytes(exchange: Path, whole: Path, tmp_path: Path) -> None:
     """Killed at many moments: as each file of the store, or of what is kept aside, takes its name."""
-    ingested(exchange, tmp_path / "whole")
-    expected = bytes_of(tmp_path / "whole")
+    expected = bytes_of(whole)
     program = (
         "import os, sys\n"
         "from fintech_toolkit.orders import ingest\n"
@@ -138,27 +145,25 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(exchange: Path, tmp_path:
         assert not list(store.rglob(".*"))
 
 
-def test_a_file_cut_short_fails_alone_and_the_rest_is_kept(exchange: Path, tmp_path: Path) -> None:
-    ingested(exchange, tmp_path / "whole")
+def test_a_file_cut_short_fails_alone_and_the_rest_is_kept(exchange: Path, whole: Path, tmp_path: Path) -> None:
     market, store = tmp_path / "market", tmp_path / "store"
     shutil.copytree(exchange, market)
     (packed,) = (market / "orders").glob("*.gz")
-    whole = packed.read_bytes()
-    packed.write_bytes(whole[:-1_000])
+    content = packed.read_bytes()
+    packed.write_bytes(content[:-1_000])
     with pytest.raises(DataError, match=r"csv\.gz is damaged or cut short"):
         ingested(market, store)
     kept = {path.name for path in (store / ".runs").glob("*.json")}
     assert len([name for name in kept if not name.startswith("cuts")]) == 5
-    packed.write_bytes(whole)
+    packed.write_bytes(content)
     found = ingested(market, store)
-    assert sum(each.rows for each in found.files) == sum(
-        each.taken + sum(each.rejected.values()) for each in found.files
-    )
-    assert bytes_of(store) == bytes_of(tmp_path / "whole")
+    assert all(each.rows == each.taken + sum(each.rejected.values()) for each in found.files)
+    assert bytes_of(store) == bytes_of(whole)
 
 
-def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(exchange: Path, tmp_path: Path) -> None:
-    ingested(exchange, tmp_path / "whole")
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(
+    exchange: Path, whole: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
@@ -174,7 +179,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(exchange: Pa
     )
     assert "cannot be written: File too large. What is finished is kept: make room" in run.stdout, run.stderr
     ingested(exchange, store)
-    assert bytes_of(store) == bytes_of(tmp_path / "whole")
+    assert bytes_of(store) == bytes_of(whole)
 
 
 def test_a_store_of_other_files_is_not_touched(exchange: Path, tmp_path: Path) -> None:
@@ -216,3 +221,12 @@ def test_days_are_local_on_both_sides_of_a_change_of_clock_whatever_a_file_says(
         day: list(times.values()).count(day) for day in times.values()
     }
     assert found.files[0].notes == {"stated day differs from the day of the time": 3}
+
+
+def test_types_that_went_through_int8_are_noticed_by_their_trades(whole: Path) -> None:
+    store, day = Store(whole), date(2024, 9, 3)
+    states, trades = store.orders(110_001, day), store.trades(110_001, day)
+    match_trades(final_states(states, Market()), trades)
+    damaged = states.assign(exchangeordertype=states["exchangeordertype"].astype("int8").astype("int32"))
+    with pytest.raises(DataError, match=r"exchangeordertype of order 79.* may have been int8"):
+        match_trades(final_states(damaged, Market()), trades)

@@ -50,6 +50,9 @@ def test_half_ticks_are_kept_and_a_midtick_moves_the_limit_by_one() -> None:
 def test_price_then_time() -> None:
     world = World().rests(2, 0, 10, price=3335).rests(3, 1, 20, price=3330).rests(4, 2, 30, price=3330)
     assert world.sweeps(1, 5, 50).matched() == [(1, 3, 5, 20, 3335.0), (1, 4, 5, 30, 3335.0)]
+    # A sweep that rests has its place among the others.
+    world = World().rests(2, 0, 10).sweeps(3, 1, 20, side=SELL, price=3330).rests(4, 2, 30).sweeps(1, 5, 30)
+    assert world.matched() == [(1, 2, 5, 10, 3335.0), (1, 3, 5, 20, 3335.0), (3, 1, 5, 20, 3335.0)]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,7 @@ def test_a_fill_keeps_the_place() -> None:
 def test_a_minimum_quantity_is_met_or_nothing_is_traded() -> None:
     assert World().rests(2, 0, 150, minimumquantity=101).sweeps(1, 5, 100).matched() == []
     assert World().rests(2, 0, 150, minimumquantity=100).sweeps(1, 5, 100).matched() == [(1, 2, 5, 100, 3335.0)]
+    assert World().rests(2, 0, 100, minimumquantity=100).sweeps(1, 5, 99).matched() == []
     # An order of which less than the minimum is left has none: 50 of 150 are left for the second sweep.
     world = World().rests(2, 0, 150, minimumquantity=100).sweeps(1, 5, 100).sweeps(6, 6, 20)
     assert world.matched() == [(1, 2, 5, 100, 3335.0), (6, 2, 6, 20, 3335.0)]
@@ -192,6 +196,14 @@ def test_a_sweep_looks_again_when_the_mid_changes() -> None:
 def test_without_a_mid_or_with_a_crossed_one_nothing_is_matched(quote: tuple[int, int]) -> None:
     world = World((-9, *quote), (50, 3330, 3340)).rests(2, 0, 30).sweeps(1, 5, 100)
     assert world.matched() == [(1, 2, 50, 30, 3335.0)]
+
+
+def test_matches_at_locked_and_at_stale_prices_are_marked() -> None:
+    minute = 60 * 10**9
+    world = World((0, 3335, 3335)).rests(2, 0, 30).rests(3, minute + 1, 30).sweeps(1, 5, 100, until=minute + 9)
+    found = world.simulated().matches
+    assert found["locked"].tolist() == [True, True]
+    assert found["stale"].tolist() == [False, True]
 
 
 def test_orders_wait_for_the_opening_and_do_not_trade_after_the_close() -> None:
