@@ -122,6 +122,20 @@ def flows(short: bool) -> Rows:
     return [row for rows, repeats in sizes for row in bench_flows.run(rows, 1_000_000, 90, repeats)]
 
 
+def signals(short: bool) -> Rows:
+    """Signals of contracts against the VIX and the S&P 500: the whole table, against a loop over rows and Polars."""
+    from benchmarks import bench_signals
+
+    return bench_signals.run(2, 40, 200, 1) if short else bench_signals.run()
+
+
+def signals_on_dask(short: bool) -> Rows:
+    """Signals of many contracts on Dask, two worker processes, from Parquet to Parquet."""
+    from benchmarks import bench_signals
+
+    return bench_signals.on_dask(4, 10, 80, 2, 1) if short else bench_signals.on_dask()
+
+
 TABLES: tuple[Table, ...] = (
     arrays,
     several_series,
@@ -134,6 +148,8 @@ TABLES: tuple[Table, ...] = (
     lookup,
     books,
     flows,
+    signals,
+    signals_on_dask,
     on_dask,
     modes,
     generators,
