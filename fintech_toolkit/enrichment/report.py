@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-import holoviews as hv
 import numpy as np
 import pandas as pd
 import panel as pn
-from bokeh.embed import components
-from bokeh.resources import Resources
 
 import fintech_toolkit as ft
+from fintech_toolkit.dashboards.page import page, titled
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
 from fintech_toolkit.enrichment.in_pandas import in_pandas
 from fintech_toolkit.enrichment.intake import Taken, write_text
@@ -32,19 +29,6 @@ _COUNTED = ("dealer", "venue", "ts", "window_end", "trades", "volume", "known_at
 _MOST = 10
 _COLORS = (*LINES, ABOVE, BELOW, DOTS)
 _LOOK: dict[str, Any] = {"height": 300, "responsive": True, "grid": True}
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>The market, enriched</title>
-{head}{script}
-<style>
-body {{ font-family: Helvetica, Arial, sans-serif; margin: 1.5em; color: #333 }}
-.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(520px, 1fr)); gap: 1em }}
-.plots > div {{ min-width: 0 }}
-.tables {{ display: flex; flex-wrap: wrap; gap: 1em 4em }}
-td, th {{ text-align: right; padding: 2px 10px; font-size: 85% }}
-td:first-child, th:first-child {{ text-align: left }}
-</style></head>
-<body><h1>The market, enriched</h1><div class="plots">{plots}</div><div class="tables">{tables}</div></body></html>
-"""
 
 
 class Report:
@@ -95,24 +79,11 @@ class Report:
         DataError
             If it cannot be written.
         """
-        models = [hv.render(plot, backend="bokeh") for plot in self.plots.values()]
-        script, drawn = components(models) if models else ("", ())
-        # Not all that `Resources.render` gives: Panel adds what comes from a server.
-        library = Resources(mode="inline", components=["bokeh"]).js_raw
-        head = "".join(f"<script>{text}</script>" for text in library)
-        plots = "".join(f"<div>{each}</div>" for each in drawn)
-        tables = "".join(f"<div>{each}</div>" for each in self._tables())
-        write_text(Path(path), _PAGE.format(head=head, script=script, plots=plots, tables=tables))
+        write_text(Path(path), page("The market, enriched", self.plots.values(), self._tables()))
 
     def _tables(self) -> list[str]:
-        def shown(value: float) -> str:
-            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
         return [
-            f"<h3>{escape(name[:1].upper() + name[1:])}</h3>"
-            + table.reset_index()
-            .map(lambda value: f"{value:,}" if isinstance(value, int | np.integer) else value)
-            .to_html(float_format=shown, border=0, na_rep="", index=False)
+            titled(name, table.reset_index().map(lambda v: f"{v:,}" if isinstance(v, int | np.integer) else v))
             for name, table in self.tables.items()
         ]
 
