@@ -204,8 +204,8 @@ def _coded(prices: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
 
 def _row_before(rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return for each row the one before it of the same contract; -1 where there is none."""
-    before: np.ndarray[Any, Any] = ft.lag(rows, symbol=codes, dtype="int64")
-    return np.maximum(before, -1)
+    before: np.ndarray[Any, Any] = np.maximum(ft.lag(rows, symbol=codes, dtype="int64"), -1)
+    return before
 
 
 def _check(frame: str, given: pd.DataFrame, value: str, before: np.ndarray[Any, Any]) -> None:
