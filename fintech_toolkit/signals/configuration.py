@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -60,9 +61,9 @@ class RunSettings(BaseModel):
             raise ValueError("name at least one contract, or leave it out for all")
         return value
 
-    @field_validator("since", "until", "at")
+    @field_validator("since", "until", "at", mode="before")
     @classmethod
-    def _is_a_stamp(cls, value: str | None) -> str | None:
+    def _is_a_stamp(cls, value: Any) -> str | None:
         return None if value is None else in_utc(value).isoformat()
 
     @field_validator("calendar")
@@ -89,9 +90,9 @@ class RunSettings(BaseModel):
         return None if first is None else in_utc(first), None if last is None else in_utc(last)
 
 
-def in_utc(text: str) -> pd.Timestamp:
+def in_utc(given: str | date) -> pd.Timestamp:
     """Return a stamp in UTC; without a zone it is UTC already."""
-    stamp = pd.Timestamp(text)
+    stamp = pd.Timestamp(given)
     if pd.isna(stamp):
         raise ValueError("it is no time")
     return stamp.tz_localize("UTC") if stamp.tz is None else stamp.tz_convert("UTC")

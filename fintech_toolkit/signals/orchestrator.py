@@ -10,7 +10,7 @@ from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.signals.configuration import RunSettings
 from fintech_toolkit.signals.contract import Job, load_market, load_prices, retrying, run_contract
 from fintech_toolkit.signals.inputs import chosen, contracts_of, find_inputs
-from fintech_toolkit.signals.record import Outcome, Record, new_run, read_record, write_record
+from fintech_toolkit.signals.record import Outcome, Record, begin_record, new_run, read_record, write_record
 from fintech_toolkit.signals.report import report
 from fintech_toolkit.signals.storage import Store
 
@@ -75,6 +75,7 @@ def run(
         for contract in contracts
         if contract in before
     }
+    tries(begin_record, job.target, name, settings)
     futures = {
         client.submit(
             run_contract, job, contract, prices[contract], market, key=(f"signals-{name}", contract), pure=False

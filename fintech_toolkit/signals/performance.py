@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import ColumnError, did_you_mean
@@ -177,6 +176,8 @@ def _summed(rows: pd.DataFrame, settings: SignalSettings, unknown: int, signalle
     total = {name: int(by_contract[name].sum()) for name in counts}
     low = high = math.nan
     if total["trades"]:
+        from statsmodels.stats.proportion import proportion_confint  # two seconds that only this needs
+
         low, high = proportion_confint(total["good"], total["trades"], 1 - CONFIDENCE, method="wilson")
     return Performance(
         **total,

@@ -19,7 +19,7 @@ from fintech_toolkit.signals.gate import Verdict
 from fintech_toolkit.signals.storage import Store
 
 State = Literal["done", "failed", "skipped"]
-RUNS, RECORD, CONTRACTS, REPORT = "runs", "record.json", "contracts.parquet", "report.html"
+RUNS, ASKED, RECORD, CONTRACTS, REPORT = "runs", "asked.json", "record.json", "contracts.parquet", "report.html"
 
 
 class Counts(BaseModel):
@@ -137,6 +137,11 @@ class Record(BaseModel):
 def new_run() -> str:
     """Return the name of a run that begins now."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:6]}"
+
+
+def begin_record(store: Store, run: str, settings: RunSettings) -> None:
+    """Write what a run is asked to do: before all else, so that an output that cannot be written to is told at once."""
+    store.write(f"{RUNS}/{run}/{ASKED}", settings.model_dump_json(indent=1).encode())
 
 
 def write_record(store: Store, record: Record, report: str) -> None:

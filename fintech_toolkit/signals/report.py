@@ -11,6 +11,7 @@ from bokeh.palettes import Category10
 
 from fintech_toolkit.dashboards.page import page, titled
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
+from fintech_toolkit.signals.performance import Performance, performance
 from fintech_toolkit.signals.record import Outcome, Record
 from fintech_toolkit.signals.results import read_results
 
@@ -35,20 +36,23 @@ def report(record: Record) -> str:
     str
         HTML.
     """
-    plots = [_times(record)]
+    plots, earned = [_times(record)], ""
     done = [outcome.contract for outcome in record.of("done") if outcome.counts.rows]
     if done:
         rows = read_results(record.settings.output, done[:_MOST_DRAWN])
         first, last = record.settings.bounds
         stamps = rows["timestamp"]
         rows = rows[(stamps >= (first or stamps.min())) & (stamps <= (last or stamps.max()))]
-        plots += [_signals(record), _thresholds(rows), _equity(rows, len(done))]
+        shown = f"first {_MOST_DRAWN} of {len(done)} contracts" if len(done) > _MOST_DRAWN else "all contracts"
+        whole = performance(rows, record.settings.signals)
+        plots += [_signals(record), _thresholds(rows), _equity(rows, shown), _portfolio(whole, shown)]
+        earned = _earned(whole, shown)
     counts = record.counts
     lead = (
         f"<p>Run {escape(record.run)}: {counts['in']} contracts in = {counts['done']} done + {counts['failed']} failed"
         f" + {counts['skipped']} skipped, in {record.seconds:.1f} s.</p>{fan_out(record.outcomes)}"
     )
-    return page(f"Signals: run {record.run}", plots, _tables(record), lead)
+    return page(f"Signals: run {record.run}", plots, [earned, *_tables(record)], lead)
 
 
 def fan_out(outcomes: tuple[Outcome, ...]) -> str:
@@ -142,13 +146,25 @@ def _thresholds(rows: pd.DataFrame) -> Any:
     return _line(scaled, title=f"VIX and thresholds of {name}", ylabel="percentage points", **drawn)
 
 
-def _equity(rows: pd.DataFrame, of: int) -> Any:
+def _portfolio(earned: Performance, shown: str) -> Any:
+    """What a portfolio of equal weights was worth."""
+    title = f"Portfolio: {shown}, equal weights, after costs"
+    return _line(_thinned(earned.periods), y="equity", title=title, ylabel="worth (1 at the start)", color=LINES[0])
+
+
+def _earned(earned: Performance, shown: str) -> str:
+    numbers = earned.summary()
+    verdict = escape(str(numbers.pop("verdict")))
+    table = pd.DataFrame({"figure": list(numbers), "value": [f"{value:,.4g}" for value in numbers.values()]})
+    return f"<div>{titled(f'what {shown} earned', table)}<p>{verdict}</p></div>"
+
+
+def _equity(rows: pd.DataFrame, shown: str) -> Any:
     """The sum of signed next changes of each contract."""
     gained = (rows["signal"] * rows["next_price_change_pct"]).fillna(0.0)
     frame = rows.assign(equity=gained.groupby(rows["contract"]).cumsum())
     drawn = pd.concat([_thinned(own) for _, own in frame.groupby("contract")])
-    shown = drawn["contract"].nunique()
-    title = "Equity by contract" + (f", the first {shown} of {of}" if shown < of else "")
+    title = f"Equity by contract: {shown}, before costs"
     colours = list(Category10[_MOST_DRAWN])
     return _line(drawn, y="equity", by="contract", title=title, ylabel="sum of changes (%)", color=colours)
 

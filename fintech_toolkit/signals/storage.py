@@ -90,6 +90,13 @@ class Store:
 
     def table(self, name: str, stamp: str, columns: Sequence[str]) -> pa.Table:
         """Read columns of a file of Parquet, texts as dictionaries, if it is still the one of `stamp`."""
+        try:
+            return self._columns(name, columns)
+        finally:
+            if self.stamp(name) != stamp:
+                raise DataError(f"{self.url}/{name} was replaced while the run read it; run again.")
+
+    def _columns(self, name: str, columns: Sequence[str]) -> pa.Table:
         with self._told(name), self._system.open(self._path(name), "rb") as file:
             footer = pq.read_metadata(file)
             schema = footer.schema.to_arrow_schema()
@@ -98,10 +105,7 @@ class Store:
                     where = f"{self.url}/{name}"
                     raise ColumnError(f"{where} has no column {column!r}. {did_you_mean(column, schema.names)}")
             texts = [column for column in columns if schema.field(column).type in (pa.string(), pa.large_string())]
-            table = pq.ParquetFile(file, metadata=footer, read_dictionary=texts, pre_buffer=True).read(list(columns))
-        if self.stamp(name) != stamp:
-            raise DataError(f"{self.url}/{name} was replaced while the run read it; run again.")
-        return table
+            return pq.ParquetFile(file, metadata=footer, read_dictionary=texts, pre_buffer=True).read(list(columns))
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all; a store has an object when it has all of it."""

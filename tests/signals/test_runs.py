@@ -219,7 +219,11 @@ def test_an_interrupted_run_says_what_it_did_not_get_to(here: Client, folder: Pa
 
 def test_a_cut_run_leaves_nothing_that_looks_whole(here: Client, folder: Path, tmp_path: Path) -> None:
     record = run(run_settings(input=str(folder), output=str(tmp_path)), here)
-    (tmp_path / "runs" / record.run / "record.json").unlink()
+    files = {path.name: path for path in (tmp_path / "runs" / record.run).iterdir()}
+    assert list(files) != []
+    newest = max(files, key=lambda name: files[name].stat().st_mtime_ns)
+    assert newest == "record.json"
+    files["record.json"].unlink()
     (tmp_path / "results" / ".V.parquet.0123").write_bytes(b"half")
     assert runs(str(tmp_path)) == []
     with pytest.raises(ParameterError, match="holds no run"):
