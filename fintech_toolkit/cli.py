@@ -152,14 +152,17 @@ app.command()(enrich)
 @kernels.command("list")
 def list_kernels(
     family: Annotated[str | None, typer.Option(help="Only this family, such as microstructure.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only kernels that mention this, such as spread.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
 ) -> None:
     """List the kernels: what each reads and gives."""
     from fintech_toolkit.kernels import catalogue
 
-    frame = catalogue()
+    frame = catalogue(search)
+    if frame.empty:
+        raise ParameterError(f"No kernel mentions {search!r}.")
     if family is not None:
-        families = set(frame["family"])
+        families = set(catalogue()["family"])
         if family not in families:
             raise ParameterError(f"There is no family {family!r}. {did_you_mean(family, families)}")
         frame = frame[frame["family"] == family]

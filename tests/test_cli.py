@@ -120,6 +120,12 @@ def test_kernels_of_one_family(run: Run) -> None:
     assert names == set(catalogue.index[catalogue["family"] == "microstructure"])
 
 
+def test_kernels_are_found_by_what_is_said_of_them(run: Run) -> None:
+    listed = json.loads(run("kernels", "list", "--search", "hayashi", "--json").stdout)
+    assert [entry["name"] for entry in listed] == ["hayashi_yoshida_corr", "hayashi_yoshida_cov", "xcorr_leadlag"]
+    assert "rolling_mean" in ft.catalogue(search="SMA").index  # by another name of it
+
+
 def test_a_kernel_is_shown_whole(run: Run) -> None:
     shown = run("kernels", "show", "ewma").stdout
     squeezed = re.sub(r"\s+", "", shown)
@@ -141,6 +147,7 @@ def test_the_loop_around_a_kernel_is_shown_as_python(run: Run) -> None:
     ("arguments", "message"),
     [
         (["kernels", "show", "rolling_men"], "There is no kernel 'rolling_men'. Did you mean 'rolling_mean'?"),
+        (["kernels", "list", "--search", "moonphase"], "No kernel mentions 'moonphase'."),
         (["kernels", "list", "--family", "risks"], "There is no family 'risks'. Did you mean 'risk'?"),
     ],
 )

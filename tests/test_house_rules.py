@@ -41,7 +41,7 @@ ROOMS = (
     {"checking"},
     {"dashboards"},
     {"__init__"},
-    {"enrichment", "signals"},
+    {"enrichment", "orders", "recipes", "signals"},
     {"doctor", "demo"},
     {"cli"},
     {"__main__"},

@@ -144,8 +144,14 @@ def loaded(name: str, digest: str | None) -> Kernel:
     )
 
 
-def catalogue() -> pd.DataFrame:
-    """Return all kernels as a frame, one row per kernel: those of the library, then the user's own.
+def catalogue(search: str | None = None) -> pd.DataFrame:
+    """Return kernels as a frame, one row per kernel: those of the library, then the user's own.
+
+    Parameters
+    ----------
+    search : str, optional
+        Only kernels that have this in their name, other names, family, columns, reference or documentation, in
+        whatever case.
 
     Returns
     -------
@@ -157,6 +163,8 @@ def catalogue() -> pd.DataFrame:
     --------
     >>> catalogue().loc["ewma", ["family", "kind", "gives"]].tolist()
     ['statistics', 'tick', 'ewma']
+    >>> catalogue(search="Wilder").index.tolist()
+    ['adx', 'atr', 'natr', 'rsi']
     """
     rows = [
         {
@@ -173,4 +181,11 @@ def catalogue() -> pd.DataFrame:
         for name, kernel in (registry() | own()).items()
         if name == kernel.name
     ]
-    return pd.DataFrame(rows).set_index("name")
+    frame = pd.DataFrame(rows).set_index("name")
+    if search is None:
+        return frame
+    kernels = [find(name) for name in frame.index]
+    said = [[kernel.name, *kernel.aliases, kernel.family, kernel.source, kernel.__doc__ or ""] for kernel in kernels]
+    columns = frame[["reads", "gives", "parameters"]].agg(" ".join, axis=1)
+    texts = [" ".join([*words, more]).casefold() for words, more in zip(said, columns, strict=True)]
+    return frame[[search.casefold() in text for text in texts]]

@@ -166,9 +166,10 @@ def signals(
     ['good', 'good', 'bad']
     """
     given, (prices, codes) = prices, _coded(prices)
-    _check("prices", prices, "price", codes)
+    before = _row_before(np.arange(len(prices)), codes)
+    _check("prices", prices, "price", before)
     for name, frame in (("vix", vix), ("spx", spx)):
-        _check(name, frame, name, np.zeros(len(frame), np.int64))
+        _check(name, frame, name, np.arange(-1, len(frame) - 1))
     in_time = None
     if not prices["timestamp"].is_monotonic_increasing:
         in_time = np.argsort(pd.DatetimeIndex(prices["timestamp"]).asi8, kind="stable")
@@ -179,7 +180,8 @@ def signals(
     price = table["price"].to_numpy()
     change = np.full(len(table), np.nan)
     priced = np.flatnonzero(np.isfinite(price))
-    before = ft.lag(priced, symbol=codes[priced], dtype="int64")
+    if in_time is not None or len(priced) < len(table):
+        before = _row_before(priced, codes[priced])
     priced, before = priced[before >= 0], before[before >= 0]
     change[before] = 100.0 * (price[priced] / price[before] - 1.0)
     quality = np.nan_to_num(np.sign(table["signal"].to_numpy()) * np.sign(change)).astype(np.int8)
@@ -200,8 +202,14 @@ def _coded(prices: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
     return prices.assign(contract=pd.Categorical.from_codes(codes, categories=names)), codes
 
 
-def _check(frame: str, given: pd.DataFrame, value: str, codes: np.ndarray[Any, Any]) -> None:
-    """Raise unless times and values are what they must be."""
+def _row_before(rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return for each row the one before it of the same contract; -1 where there is none."""
+    before: np.ndarray[Any, Any] = np.maximum(ft.lag(rows, symbol=codes, dtype="int64"), -1)
+    return before
+
+
+def _check(frame: str, given: pd.DataFrame, value: str, before: np.ndarray[Any, Any]) -> None:
+    """Raise unless times and values are what they must be, and times later than those of the rows before."""
     for name in ("timestamp", value):
         if name not in given:
             raise ColumnError(f"{frame} has no column {name!r}. {did_you_mean(name, map(str, given.columns))}")
@@ -217,9 +225,9 @@ def _check(frame: str, given: pd.DataFrame, value: str, codes: np.ndarray[Any, A
         ~(np.isnan(values) | ((values > 0) & (values < np.inf))), frame, given, value, "must be positive and finite"
     )
     since = pd.DatetimeIndex(times).asi8
-    before = ft.lag(since, symbol=codes, dtype="int64")
-    _refuse(before == since, frame, given, "timestamp", "is there twice; keep one of them")
-    _refuse(before > since, frame, given, "timestamp", "is earlier than the one before")
+    step = np.where(before >= 0, since - since[before], 1)
+    _refuse(step == 0, frame, given, "timestamp", "is there twice; keep one of them")
+    _refuse(step < 0, frame, given, "timestamp", "is earlier than the one before")
 
 
 def _refuse(bad: np.ndarray[Any, Any], frame: str, given: pd.DataFrame, column: str, what: str) -> None:

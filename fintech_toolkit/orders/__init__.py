@@ -1,0 +1,1 @@
+"""Orders at scale: from order states and trades to classified orders, a simulated dark pool and reports."""

@@ -1,0 +1,66 @@
+"""What an exchange is like, and how its dark pool is simulated."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Settings that cannot be changed afterwards; a key that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Market(Settings):
+    """Units, days and hours of an exchange.
+
+    Attributes
+    ----------
+    units_per_currency : int
+        How many price units make one of the currency: 1000 where 3340 is 3.340.
+    tick : int
+        Smallest step of a limit, in price units.
+    currency : str
+        Its name in reports.
+    zone : str
+        Time zone of the exchange: a day is its local day.
+    opens, closes : time
+        Continuous trading, in local time; the opening auction ends when it begins.
+    stale_seconds : float
+        How old a best bid and offer may be.
+    """
+
+    units_per_currency: int = Field(1000, ge=1)
+    tick: int = Field(10, ge=1)
+    currency: str = "AUD"
+    zone: str = "Australia/Sydney"
+    opens: time = time(10, 0)
+    closes: time = time(16, 0)
+    stale_seconds: float = Field(60.0, gt=0)
+
+
+class Simulation(Settings):
+    """How the dark pool is simulated.
+
+    Attributes
+    ----------
+    mode : {"exchange", "legacy"}
+        By the exchange's rules, or as published results were made.
+    impact_ticks : float
+        What the third scenario moves the price of half the size, in ticks against the trader.
+    latency_ns : int
+        Mean of what an order is late at the pool, exponentially distributed; 0: none is.
+    seed : int
+        Of the latency.
+    own_participant : bool
+        Whether a participant may trade with itself.
+    """
+
+    mode: Literal["exchange", "legacy"] = "exchange"
+    impact_ticks: float = Field(0.5, ge=0)
+    latency_ns: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0)
+    own_participant: bool = False
