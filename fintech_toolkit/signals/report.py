@@ -36,7 +36,7 @@ def report(record: Record) -> str:
     str
         HTML.
     """
-    plots, earned = [_times(record)], ""
+    plots, tables, verdict = [_times(record)], list(_tables(record)), ""
     done = [outcome.contract for outcome in record.of("done") if outcome.counts.rows]
     if done:
         rows = read_results(record.settings.output, done[:_MOST_DRAWN])
@@ -46,13 +46,14 @@ def report(record: Record) -> str:
         shown = f"first {_MOST_DRAWN} of {len(done)} contracts" if len(done) > _MOST_DRAWN else "all contracts"
         whole = performance(rows, record.settings.signals)
         plots += [_signals(record), _thresholds(rows), _equity(rows, shown), _portfolio(whole, shown)]
-        earned = _earned(whole, shown)
+        tables.insert(0, _earned(whole, shown))
+        verdict = f"<p>{escape(whole.verdict)} ({shown})</p>"
     counts = record.counts
     lead = (
         f"<p>Run {escape(record.run)}: {counts['in']} contracts in = {counts['done']} done + {counts['failed']} failed"
-        f" + {counts['skipped']} skipped, in {record.seconds:.1f} s.</p>{fan_out(record.outcomes)}"
+        f" + {counts['skipped']} skipped, in {record.seconds:.1f} s.</p>{verdict}{fan_out(record.outcomes)}"
     )
-    return page(f"Signals: run {record.run}", plots, [earned, *_tables(record)], lead)
+    return page(f"Signals: run {record.run}", plots, tables, lead)
 
 
 def fan_out(outcomes: tuple[Outcome, ...]) -> str:
@@ -153,10 +154,9 @@ def _portfolio(earned: Performance, shown: str) -> Any:
 
 
 def _earned(earned: Performance, shown: str) -> str:
-    numbers = earned.summary()
-    verdict = escape(str(numbers.pop("verdict")))
-    table = pd.DataFrame({"figure": list(numbers), "value": [f"{value:,.4g}" for value in numbers.values()]})
-    return f"<div>{titled(f'what {shown} earned', table)}<p>{verdict}</p></div>"
+    numbers = {name: value for name, value in earned.summary().items() if name not in ("edge", "verdict")}
+    told = [f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" for value in numbers.values()]
+    return titled(f"what {shown} earned", pd.DataFrame({"figure": list(numbers), "value": told}))
 
 
 def _equity(rows: pd.DataFrame, shown: str) -> Any:
