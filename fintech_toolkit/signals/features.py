@@ -54,6 +54,11 @@ def signals_flow(settings: SignalSettings | None = None) -> ft.Flow:
         above ``buy_threshold``, -1 (sell) where it is below ``sell_threshold``, else 0 (hold); NaN where the change or
         the VIX is missing.
 
+    Notes
+    -----
+    Live, a row waits until both indices have passed its time. Of Kafka topics each partition is joined by itself: give
+    the three topics one partition, or write both indices to every partition of theirs.
+
     Examples
     --------
     >>> import pandas as pd
