@@ -225,7 +225,9 @@ def _check(frame: str, given: pd.DataFrame, value: str, before: np.ndarray[Any, 
             "frame['timestamp'].dt.tz_localize('America/New_York') says in which they were written."
         )
     _refuse(times.isna().to_numpy(), frame, given, "timestamp", "is missing")
-    values = pd.to_numeric(given[value]).to_numpy(dtype=float, na_value=np.nan)
+    if not pd.api.types.is_numeric_dtype(given[value].dtype):
+        raise DataError(f"{frame}: column {value!r} is {given[value].dtype}, and must hold numbers.")
+    values = given[value].to_numpy(dtype=float, na_value=np.nan)
     _refuse(
         ~(np.isnan(values) | ((values > 0) & (values < np.inf))), frame, given, value, "must be positive and finite"
     )
