@@ -17,6 +17,7 @@ from data_generators.datasets import DATASETS, find_dataset, make_market
 from data_generators.errors import GeneratorError
 from data_generators.faults import Faults
 from data_generators.hourly import write_hourly
+from data_generators.orders import write_orders
 from data_generators.writing import Report, write
 
 app = typer.Typer(
@@ -183,6 +184,38 @@ def hourly(
     with _errors():
         for part, path in write_hourly(out, contracts, days, seed, start, overwrite).items():
             typer.echo(f"wrote {part}: {path} ({path.stat().st_size / 1e6:,.1f} MB)")
+
+
+class OrderFormat(StrEnum):
+    """Formats of an exchange's files."""
+
+    csv = "csv"
+    gz = "csv.gz"
+    parquet = "parquet"
+
+
+@app.command()
+def orders(
+    out: Out,
+    securities: Annotated[int, typer.Option(parser=_count, metavar="N", help="Securities.")] = 10,
+    days: Annotated[int, typer.Option(parser=_count, metavar="N", help="Business days.")] = 5,
+    states: Annotated[
+        int, typer.Option(parser=_count, metavar="N", help="Order states of a security and day, about; 130 bytes each.")
+    ] = 20_000,
+    seed: Seed = 0,
+    format: Annotated[OrderFormat, typer.Option("--format", help="Of orders, trades and quotes.")] = OrderFormat.csv,
+) -> None:
+    """Write an exchange's order states, trades and best bids and offers, and beside them the truth."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with _errors(), Progress(*columns, console=_console) as bars:
+        bar = bars.add_task("days", total=days)
+        report = write_orders(
+            out, securities, days, states, seed, format=format.value, progress=partial(bars.advance, bar)
+        )
+        typer.echo(
+            f"{report.files} files in {out} ({report.bytes / 1e6:,.1f} MB), {report.found} of them found there; wrote "
+            f"{report.states:,} order states and {report.trades:,} sides of trades"
+        )
 
 
 @app.command("all")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.files import Files
+from fintech_toolkit.engines.memory.whole_file import alone, write_text
 from fintech_toolkit.enrichment.checks import NOT_FIRM, Before, Known
 from fintech_toolkit.enrichment.intake import (
     NAMES,
@@ -34,7 +32,6 @@ from fintech_toolkit.enrichment.intake import (
     take_in,
     total,
     write_rows,
-    write_text,
 )
 from fintech_toolkit.enrichment.market import Enrichment
 from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed, flows_for
@@ -131,7 +128,7 @@ def enrich_folder(
     flows = flows_for(columns["quotes"], every)
     needed = columns_needed(columns, flows)
     files = {name: [replace(file, columns=tuple(needed[name])) for file in each] for name, each in files.items()}
-    with _alone(out):
+    with alone(out):
         now, done = _prepared(out, plan)
         if done is not None:
             return done
@@ -143,25 +140,6 @@ def enrich_folder(
         write_text(out / MANIFEST, json.dumps({"plan": plan, **asdict(summary)}, indent=1))
         _clear(out)
         return summary
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Make a folder if it is not there, and keep other runs out of it: the lock goes with its process."""
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file; name a folder for what comes out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out} cannot be made: {error.strerror}.") from error
-    handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise DataError(f"Another run is writing to {out}; wait until it ends, or choose another folder.") from None
-    finally:
-        os.close(handle)
 
 
 def _clear(out: Path) -> None:

@@ -18,7 +18,7 @@ import pyarrow.csv
 from data_generators.datasets import DATASETS
 from fintech_toolkit.engines.memory.files import ENDINGS, Files, write_table
 from fintech_toolkit.engines.memory.hash_table import build
-from fintech_toolkit.engines.memory.whole_file import write_whole
+from fintech_toolkit.engines.memory.whole_file import write_text
 from fintech_toolkit.enrichment.checks import Before, Known, check, conform, newest
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.key_bytes import KeyBytes
@@ -299,17 +299,3 @@ def write_rows(table: pa.Table, path: Path) -> None:
         write_table(table.replace_schema_metadata(None), path)
     except DataError as error:
         raise DataError(f"{error} What is finished is kept: make room and run the same again to go on.") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text whole or not at all.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
-    try:
-        write_whole(path, lambda aside: aside.write_text(text))
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error

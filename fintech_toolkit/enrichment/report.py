@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import panel as pn
 
 import fintech_toolkit as ft
-from fintech_toolkit.dashboards.page import page, titled
+from fintech_toolkit.dashboards.page import LOOK, Page, bar
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
 from fintech_toolkit.enrichment.in_pandas import in_pandas
-from fintech_toolkit.enrichment.intake import Taken, write_text
+from fintech_toolkit.enrichment.intake import Taken
 from fintech_toolkit.enrichment.limits import spread_alerts, volume_alerts
 from fintech_toolkit.enrichment.per_dealer import FIGURES
 from fintech_toolkit.errors import DataError, ParameterError
@@ -28,10 +24,9 @@ _COUNTED = ("dealer", "venue", "ts", "window_end", "trades", "volume", "known_at
 """What of the execution by venue is no mean over trades."""
 _MOST = 10
 _COLORS = (*LINES, ABOVE, BELOW, DOTS)
-_LOOK: dict[str, Any] = {"height": 300, "responsive": True, "grid": True}
 
 
-class Report:
+class Report(Page):
     """Tables and plots of an enriched market. A notebook shows it after ``panel.extension(inline=True)``.
 
     Parameters
@@ -51,8 +46,7 @@ class Report:
     """
 
     def __init__(self, enriched: Any, inputs: Mapping[str, Taken] | None = None) -> None:
-        self.tables: dict[str, pd.DataFrame] = {} if inputs is None else _rows(inputs)
-        self.plots: dict[str, Any] = {}
+        super().__init__("The market, enriched", (), {}, {} if inputs is None else _rows(inputs))
         self._spreads(enriched.segments)
         self._book(enriched.windows, enriched.depth)
         self._dealers(enriched.dealers)
@@ -62,36 +56,6 @@ class Report:
         traded = instruments.groupby("symbol", observed=True)[["trades", "volume"]].sum()
         self.tables["busiest instruments"] = traded.nlargest(_MOST, "volume")
         self._unusual(enriched)
-
-    @property
-    def layout(self) -> pn.Column:
-        """The page: a Panel object."""
-        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
-        parts: list[Any] = [pn.pane.HoloViews(plot, linked_axes=False, **wide) for plot in self.plots.values()]  # type: ignore[no-untyped-call]
-        parts += [pn.pane.HTML(html, **wide) for html in self._tables()]  # type: ignore[no-untyped-call]
-        return pn.Column(*parts, **wide)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one file of HTML, in which all is that it needs.
-
-        Raises
-        ------
-        DataError
-            If it cannot be written.
-        """
-        write_text(Path(path), page("The market, enriched", self.plots.values(), self._tables()))
-
-    def _tables(self) -> list[str]:
-        return [
-            titled(name, table.reset_index().map(lambda v: f"{v:,}" if isinstance(v, int | np.integer) else v))
-            for name, table in self.tables.items()
-        ]
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return self.layout._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
-
-    def __repr__(self) -> str:
-        return f"<Report: {', '.join([*self.plots, *self.tables])}>"
 
     def _spreads(self, segments: Any) -> None:
         """Mean best spreads of segments over time, and the table of them."""
@@ -140,7 +104,7 @@ class Report:
         ]
         book = pd.DataFrame(rows).dropna().sort_values("price")
         book["price"] = book["price"].map("{:.3f}".format)
-        self.plots["depth"] = _bar(
+        self.plots["depth"] = bar(
             book,
             x="price",
             y="size",
@@ -160,7 +124,7 @@ class Report:
         by_dealer = by_dealer.sort_values("quotes", ascending=False)
         self.tables["dealers"] = by_dealer
         for figure, title in (("share_of_quotes", "share of quotes"), ("time_at_best", "share of time at the best")):
-            self.plots[f"dealers: {title}"] = _bar(
+            self.plots[f"dealers: {title}"] = bar(
                 by_dealer.reset_index(), x="dealer", y=figure, title=f"Dealers: {title}", ylabel="share", rot=60
             )
 
@@ -172,11 +136,11 @@ class Report:
             places = frame["place"].map(PLACES).fillna("no quote").value_counts(normalize=True)
             shares = places.reindex([*PLACES.values(), "no quote"], fill_value=0.0).rename("share").reset_index()
             title = "Trades, seen from the best quotes"
-            self.plots["trade quality"] = _bar(shares, x="place", y="share", title=title, ylabel="share of trades")
+            self.plots["trade quality"] = bar(shares, x="place", y="share", title=title, ylabel="share of trades")
             after = frame[markouts].mean().rename("markout").rename_axis("after").reset_index()
             after["after"] = after["after"].str.removeprefix(_MARKOUT)
             title = "How the mid moves the client's way after a trade"
-            self.plots["markouts"] = _bar(after, x="after", y="markout", title=title, ylabel="basis points")
+            self.plots["markouts"] = bar(after, x="after", y="markout", title=title, ylabel="basis points")
         figures = [name for name in _columns(execution) if name not in _COUNTED]
         done = _pandas(execution, ["venue", "trades", "volume", *figures])
         weighted = done[figures].mul(done["trades"], axis=0).where(done[figures].notna())
@@ -249,18 +213,10 @@ def _line(frame: pd.DataFrame, y: Any, **options: Any) -> Any:
     """Draw columns over time, each day by itself; nothing, if there is no row."""
     import hvplot.pandas  # noqa: F401 - gives frames their hvplot
 
-    told = {"xlabel": "time (UTC)", "color": list(_COLORS), "legend": "right", **_LOOK, **options}
+    told = {"xlabel": "time (UTC)", "color": list(_COLORS), "legend": "right", **LOOK, **options}
     day = frame["ts"].dt.normalize().rename("day")
     keys = [options["by"]] if "by" in options else []
     ends = frame.groupby([*keys, day], observed=True)["ts"].max().reset_index().drop(columns="day")
     ends["ts"] += pd.Timedelta("1ms")  # where there is no value a line ends
     drawn = pd.concat([frame, ends]).sort_values("ts", kind="stable").hvplot.line
     return drawn(x="ts", y=y, **told).opts(toolbar=None) if len(frame) else None
-
-
-def _bar(frame: pd.DataFrame, **options: Any) -> Any:
-    """Draw bars; nothing, if there is no row."""
-    import hvplot.pandas  # noqa: F401
-
-    told = {"color": LINES[0], "yformatter": "%.4g", **_LOOK, **options}
-    return frame.hvplot.bar(**told).opts(toolbar=None) if len(frame) else None

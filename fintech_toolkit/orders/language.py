@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import Any
+
+import pandas as pd
+
+from fintech_toolkit.errors import ColumnError
 
 NULL = -(2**63)
 """What stands in an integer column where there is nothing: no price, or a column that the file does not have."""
@@ -62,6 +68,7 @@ class DealSource(IntEnum):
     BLOCK_PREFERENCE = 52
 
 
+LIT_DEALS = frozenset({DealSource.LIT_CONTINUOUS})
 DARK_DEALS = frozenset(
     {DealSource.CENTRE_POINT, DealSource.CENTRE_POINT_BOOK_TRADE, DealSource.CENTRE_POINT_PREFERENCE}
 )
@@ -102,7 +109,7 @@ class Column:
 ORDERS: dict[str, Column] = {
     "order_id": Column("int64"),
     "timestamp": Column("time"),
-    "sequence": Column("int64"),
+    "sequence": Column("int64", NULL),
     "security_code": Column("int64"),
     "side": Column("int8"),
     "price": Column("int64"),
@@ -128,7 +135,7 @@ ORDERS: dict[str, Column] = {
 TRADES: dict[str, Column] = {
     "order_id": Column("int64"),
     "timestamp": Column("time"),
-    "sequence": Column("int64"),
+    "sequence": Column("int64", NULL),
     "security_code": Column("int64"),
     "side": Column("int8"),
     "price": Column("int64"),
@@ -160,3 +167,47 @@ OTHER_NAMES: dict[str, str] = {
     "nationalofferpricesnapshot": "national_offer",
 }
 """Names that files have for columns, in lower case."""
+
+
+def canonical(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return a frame as a canonical one: all columns, with what stands for those that are missing, of their dtypes.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With canonical names; times are datetimes in UTC or int64 nanoseconds.
+    columns : mapping
+        `ORDERS`, `TRADES` or `QUOTES`.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by ``timestamp``, then ``sequence`` and ``order_id`` where it has them, with a RangeIndex.
+
+    Raises
+    ------
+    ColumnError
+        If a column is missing that every file must have.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> quote = {"timestamp": 1725494400000000000, "security_code": 7, "national_bid": 3330, "national_offer": 3340}
+    >>> orders.canonical(pd.DataFrame([quote]), orders.QUOTES)["timestamp"][0]
+    Timestamp('2024-09-05 00:00:00+0000', tz='UTC')
+    """
+    made: dict[str, pd.Series] = {}
+    for name, column in columns.items():
+        dtype: Any = "datetime64[ns, UTC]" if column.dtype == "time" else column.dtype
+        if name in frame:
+            values = frame[name]
+            made[name] = (pd.to_datetime(values, utc=True) if column.dtype == "time" else values).astype(dtype)
+        elif frame.empty:
+            made[name] = pd.Series(dtype=dtype)
+        elif column.missing is None:
+            raise ColumnError(f"Column {name!r} is missing; there are {sorted(frame.columns)}.")
+        else:
+            made[name] = pd.Series(column.missing, index=frame.index, dtype=dtype)
+    by = [name for name in ("timestamp", "sequence", "order_id") if name in columns]
+    return pd.DataFrame(made).sort_values(by, kind="stable", ignore_index=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from fintech_toolkit.errors import did_you_mean
 
 
 class Settings(BaseModel):
@@ -27,19 +30,39 @@ class Market(Settings):
         Its name in reports.
     zone : str
         Time zone of the exchange: a day is its local day.
+    pre_opens : time
+        When orders for the opening auction are collected from, in local time.
     opens, closes : time
         Continuous trading, in local time; the opening auction ends when it begins.
+    ends : time
+        When the closing auction, which begins as continuous trading closes, is over.
     stale_seconds : float
         How old a best bid and offer may be.
     """
 
-    units_per_currency: int = Field(1000, ge=1)
-    tick: int = Field(10, ge=1)
+    units_per_currency: int = Field(default=1000, ge=1)
+    tick: int = Field(default=10, ge=1)
     currency: str = "AUD"
     zone: str = "Australia/Sydney"
+    pre_opens: time = time(7, 0)
     opens: time = time(10, 0)
     closes: time = time(16, 0)
-    stale_seconds: float = Field(60.0, gt=0)
+    ends: time = time(16, 12)
+    stale_seconds: float = Field(default=60.0, gt=0)
+
+    @field_validator("opens", "closes", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if isinstance(value, int):  # 10:00 is 600 in YAML, and 600 would be ten minutes past midnight
+            raise ValueError(f'write times of day in quotes, such as "10:00"; YAML reads 10:00 as {10 * 60}')
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"there is no such time zone; {did_you_mean(value, available_timezones())}")
+        return value
 
 
 class Simulation(Settings):
@@ -60,7 +83,7 @@ class Simulation(Settings):
     """
 
     mode: Literal["exchange", "legacy"] = "exchange"
-    impact_ticks: float = Field(0.5, ge=0)
-    latency_ns: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0)
+    impact_ticks: float = Field(default=0.5, ge=0)
+    latency_ns: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0)
     own_participant: bool = False

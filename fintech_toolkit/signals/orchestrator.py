@@ -100,7 +100,7 @@ def run(
         retry_of=retry,
         outcomes=tuple(outcomes[contract] for contract in contracts),
     )
-    tries(write_record, job.target, record, tries(report, record))
+    tries(write_record, job.target, record, tries(report, record).html())
     return record
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 import pandas as pd
 from bokeh.palettes import Category10
 
-from fintech_toolkit.dashboards.page import page, titled
+from fintech_toolkit.dashboards.page import LOOK, Page, bar
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
 from fintech_toolkit.signals.performance import Performance, performance
 from fintech_toolkit.signals.record import Outcome, Record
@@ -20,10 +19,9 @@ _WARNED = LINES[2]
 _A_ROW, _WIDE, _HIGH = 20, 56, 26
 _MOST_DRAWN = 10
 """Contracts whose curves are drawn; of many they would be told apart no more."""
-_LOOK: dict[str, Any] = {"height": 300, "responsive": True, "grid": True}
 
 
-def report(record: Record) -> str:
+def report(record: Record) -> Page:
     """Return a page of what a run did: contracts and their states, times, signals, their quality, and failures.
 
     Parameters
@@ -33,10 +31,12 @@ def report(record: Record) -> str:
 
     Returns
     -------
-    str
-        HTML.
+    Page
     """
-    plots, tables, verdict = [_times(record)], list(_tables(record)), ""
+    counts = record.counts
+    became = " + ".join(f"{counts[state]} {state}" for state in COLOURS)
+    lead = [f"{counts['in']} contracts in = {became}, in {record.seconds:.1f} s."]
+    plots, tables = {"times": _times(record)}, _tables(record)
     done = [outcome.contract for outcome in record.of("done") if outcome.counts.rows]
     if done:
         rows = read_results(record.settings.output, done[:_MOST_DRAWN])
@@ -45,15 +45,15 @@ def report(record: Record) -> str:
         rows = rows[(stamps >= (first or stamps.min())) & (stamps <= (last or stamps.max()))]
         shown = f"first {_MOST_DRAWN} of {len(done)} contracts" if len(done) > _MOST_DRAWN else "all contracts"
         whole = performance(rows, record.settings.signals)
-        plots += [_signals(record), _thresholds(rows), _equity(rows, shown), _portfolio(whole, shown)]
-        tables.insert(0, _earned(whole, shown))
-        verdict = f"<p>{escape(whole.verdict)} ({shown})</p>"
-    counts = record.counts
-    lead = (
-        f"<p>Run {escape(record.run)}: {counts['in']} contracts in = {counts['done']} done + {counts['failed']} failed"
-        f" + {counts['skipped']} skipped, in {record.seconds:.1f} s.</p>{verdict}{fan_out(record.outcomes)}"
-    )
-    return page(f"Signals: run {record.run}", plots, tables, lead)
+        plots |= {
+            "quality": _signals(record),
+            "thresholds": _thresholds(rows),
+            "equity": _equity(rows, shown),
+            "portfolio": _portfolio(whole, shown),
+        }
+        tables = {f"what {shown} earned": _earned(whole), **tables}
+        lead.append(f"{whole.verdict} ({shown})")
+    return Page(f"Signals: run {record.run}", lead, plots, tables, fan_out(record.outcomes))
 
 
 def fan_out(outcomes: tuple[Outcome, ...]) -> str:
@@ -88,41 +88,27 @@ def fan_out(outcomes: tuple[Outcome, ...]) -> str:
     )
 
 
-def _tables(record: Record) -> Iterator[str]:
+def _tables(record: Record) -> dict[str, pd.DataFrame]:
     settings = record.settings
     asked = settings.model_dump(exclude={"signals", "contracts"}, exclude_none=True) | settings.signals.model_dump()
-    yield titled("scope", pd.DataFrame({"setting": list(asked), "value": [str(value) for value in asked.values()]}))
-    failed = record.of("failed")
-    if failed:
-        why = [(outcome.contract, outcome.attempts, outcome.why) for outcome in failed]
-        yield titled("failures", pd.DataFrame(why, columns=["contract", "tries", "why"]))
+    tables = {"scope": pd.DataFrame({"setting": list(asked), "value": [str(value) for value in asked.values()]})}
+    why = [(outcome.contract, outcome.attempts, outcome.why) for outcome in record.of("failed")]
+    tables["failures"] = pd.DataFrame(why, columns=["contract", "tries", "why"])
     reasons = [
         (outcome.contract, reason.status, reason.rows, reason.text)
         for outcome in record.outcomes
         for reason in (outcome.verdict.reasons if outcome.verdict is not None else ())
     ]
-    if reasons:
-        yield titled("what the gate said", pd.DataFrame(reasons, columns=["contract", "status", "rows", "reason"]))
-    columns = [
-        "contract",
-        "state",
-        "verdict",
-        "rows",
-        "buy",
-        "sell",
-        "hold",
-        "good",
-        "bad",
-        "neutral",
-        "win_rate",
-    ]
-    yield titled("contracts", record.frame()[[*columns, "seconds"]])
+    tables["what the gate said"] = pd.DataFrame(reasons, columns=["contract", "status", "rows", "reason"])
+    columns = ["contract", "state", "verdict", "rows", "buy", "sell", "hold", "good", "bad", "neutral", "win_rate"]
+    tables["contracts"] = record.frame()[[*columns, "seconds"]]
+    return {name: table.set_index(table.columns[0]) for name, table in tables.items() if len(table)}
 
 
 def _times(record: Record) -> Any:
     frame = record.frame().nlargest(40, "seconds")[["contract", "seconds", "state"]]
     title = "Time by contract" if len(record.outcomes) <= 40 else "Time by contract, the longest 40"
-    return _bar(frame, x="contract", y="seconds", title=title, ylabel="seconds", rot=60)
+    return bar(frame, x="contract", y="seconds", title=title, ylabel="seconds", rot=60)
 
 
 def _signals(record: Record) -> Any:
@@ -133,7 +119,7 @@ def _signals(record: Record) -> Any:
     colours = {"good": ABOVE, "bad": BELOW, "neutral": DOTS}
     long["quality"] = pd.Categorical(long["quality"], list(colours))
     drawn = {"by": "quality", "stacked": True, "color": list(colours.values())}
-    return _bar(long, x="contract", y="trades", title=title, ylabel="trades", rot=60, **drawn)
+    return bar(long, x="contract", y="trades", title=title, ylabel="trades", rot=60, **drawn)
 
 
 def _thresholds(rows: pd.DataFrame) -> Any:
@@ -153,10 +139,10 @@ def _portfolio(earned: Performance, shown: str) -> Any:
     return _line(_thinned(earned.periods), y="equity", title=title, ylabel="worth (1 at the start)", color=LINES[0])
 
 
-def _earned(earned: Performance, shown: str) -> str:
+def _earned(earned: Performance) -> pd.DataFrame:
     numbers = {name: value for name, value in earned.summary().items() if name not in ("edge", "verdict")}
     told = [f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" for value in numbers.values()]
-    return titled(f"what {shown} earned", pd.DataFrame({"figure": list(numbers), "value": told}))
+    return pd.DataFrame({"figure": list(numbers), "value": told}).set_index("figure")
 
 
 def _equity(rows: pd.DataFrame, shown: str) -> Any:
@@ -179,11 +165,5 @@ def _thinned(rows: pd.DataFrame, most: int = 1000) -> pd.DataFrame:
 def _line(frame: pd.DataFrame, **options: Any) -> Any:
     import hvplot.pandas  # noqa: F401 - gives frames their hvplot
 
-    told = {"x": "time", "xlabel": "time (UTC)", "legend": "right", **_LOOK, **options}
+    told = {"x": "time", "xlabel": "time (UTC)", "legend": "right", **LOOK, **options}
     return frame.hvplot.line(**told).opts(toolbar=None)
-
-
-def _bar(frame: pd.DataFrame, **options: Any) -> Any:
-    import hvplot.pandas  # noqa: F401
-
-    return frame.hvplot.bar(**{"color": LINES[0], **_LOOK, **options}).opts(toolbar=None)

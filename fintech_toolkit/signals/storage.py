@@ -142,9 +142,7 @@ class Store:
 
 def _of_botocore(error: Exception, reason: str) -> Exception:
     """Return the error of ours that one of botocore's is, which knows no OSError."""
-    from botocore.exceptions import ConnectionError, HTTPClientError
-
-    if isinstance(error, ConnectionError | HTTPClientError):
+    if {"ConnectionError", "HTTPClientError"} & {kind.__name__ for kind in type(error).__mro__}:
         return OSError(reason)
     return DataError(f"{reason}. Check {_FROM_ENVIRONMENT}.")
 

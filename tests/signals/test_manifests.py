@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema import Draft202012Validator, ValidationError
 
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.signals.configuration import RunSettings, run_settings
@@ -33,14 +33,15 @@ def strict(schema: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def schemas() -> dict[str, Any]:
+def schemas() -> dict[str, Draft202012Validator]:
     job, cluster = (json.loads((SCHEMAS / name).read_text()) for name in ("job.json", "daskcluster.json"))
     # What every object of Kubernetes has, its own definition does not say again.
     metadata = job["$defs"][JOB]["properties"]["metadata"]
     cluster["properties"].update(
         metadata=metadata, apiVersion={"const": "kubernetes.dask.org/v1"}, kind={"const": "DaskCluster"}
     )
-    return {"Job": job, "DaskCluster": {**strict(cluster), "$defs": job["$defs"]}}
+    found = {"Job": job, "DaskCluster": {**strict(cluster), "$defs": job["$defs"]}}
+    return {kind: Draft202012Validator(schema) for kind, schema in found.items()}
 
 
 def documents(settings: RunSettings, **options: Any) -> dict[str, Any]:
@@ -49,12 +50,12 @@ def documents(settings: RunSettings, **options: Any) -> dict[str, Any]:
     return {document["kind"]: document for document in yaml.safe_load_all(text)}
 
 
-def test_a_run_on_a_cluster(schemas: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_on_a_cluster(schemas: dict[str, Draft202012Validator], tmp_path: Path) -> None:
     settings = run_settings(**ASKED, contracts=10)
     found = documents(settings, name="hourly", workers=5)
     assert list(found) == ["ConfigMap", "DaskCluster", "Job"]
     for kind, schema in schemas.items():
-        jsonschema.validate(found[kind], schema)
+        schema.validate(found[kind])
     (tmp_path / "signals.yaml").write_text(found["ConfigMap"]["data"]["signals.yaml"])
     assert run_settings(tmp_path / "signals.yaml") == settings
     cluster = found["DaskCluster"]["spec"]
@@ -69,11 +70,11 @@ def test_a_run_on_a_cluster(schemas: dict[str, Any], tmp_path: Path) -> None:
     assert run["volumes"][0]["configMap"]["name"] == found["ConfigMap"]["metadata"]["name"]
 
 
-def test_a_pod_for_each_contract(schemas: dict[str, Any], tmp_path: Path) -> None:
+def test_a_pod_for_each_contract(schemas: dict[str, Draft202012Validator], tmp_path: Path) -> None:
     contracts = ["AAPL", "BRK B", "$(rm x)"]
     found = documents(run_settings(**ASKED, contracts=contracts), at_once=2)
     assert list(found) == ["ConfigMap", "Job"]
-    jsonschema.validate(found["Job"], schemas["Job"])
+    schemas["Job"].validate(found["Job"])
     spec = found["Job"]["spec"]
     assert (spec["completions"], spec["parallelism"]) == (3, 2)
     program = tmp_path / "fintech-toolkit"
@@ -86,14 +87,14 @@ def test_a_pod_for_each_contract(schemas: dict[str, Any], tmp_path: Path) -> Non
         assert ran.stdout == f"{contract}\n"
 
 
-def test_the_schemas_would_tell(schemas: dict[str, Any]) -> None:
+def test_the_schemas_would_tell(schemas: dict[str, Draft202012Validator]) -> None:
     found = documents(run_settings(**ASKED))
     for kind, path in (("Job", "template"), ("DaskCluster", "worker")):
         for wrong in ({"replicaz": 1}, {"spec": {"containers": [{"image": "x"}]}}):
             harmed = json.loads(json.dumps(found[kind]))
             harmed["spec"][path].update(wrong)
-            with pytest.raises(jsonschema.ValidationError):
-                jsonschema.validate(harmed, schemas[kind])
+            with pytest.raises(ValidationError):
+                schemas[kind].validate(harmed)
 
 
 def test_what_pods_cannot_see_is_refused() -> None:

@@ -155,7 +155,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def test_what_fails_costs_the_others_nothing_and_is_done_again_alone(
-    command: Command, cluster: LocalCluster, client: Client, tmp_path: Path
+    command: Command, cluster: LocalCluster, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file cut short, one of another contract, one that is never readable, one of bad prices; then all repaired."""
     folder, out = tmp_path / "in", tmp_path / "out"
@@ -194,7 +194,8 @@ def test_what_fails_costs_the_others_nothing_and_is_done_again_alone(
     assert held(out)["results/MSFT.parquet"] == before["results/MSFT.parquet"]
     assert sorted(read_results(str(out))["contract"].unique()) == NAMES
     last = next(each for each in runs(str(out)) if each != name)
-    assert f"of {name} again" in command("runs", *to)[1]
+    monkeypatch.setenv("SIGNALS_OUTPUT", str(out))
+    assert f"of {name} again" in command("runs")[1]
     assert [line.split()[:2] for line in command("show", last, *to)[1].splitlines()[1:6]] == [
         [contract, "skipped" if contract == "MSFT" else "done"] for contract in NAMES
     ]

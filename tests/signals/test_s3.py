@@ -29,19 +29,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     write_folder(folder, NAMES, by_contract=True)
     server = S3Server()
     environ = {
-        "AWS_ENDPOINT_URL": server.url,
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_MAX_ATTEMPTS": "1",
     }
     with pytest.MonkeyPatch.context() as patch, server.running():
-        for name, value in environ.items():
+        for name, value in {**environ, "AWS_ENDPOINT_URL": server.url}.items():
             patch.setenv(name, value)
-        client = server.client()
-        client.create_bucket(Bucket=BUCKET)
+        files = server.files()
+        files.mkdir(BUCKET)
         for path in folder.rglob("*.parquet"):
-            client.upload_file(str(path), BUCKET, f"hourly/{path.relative_to(folder)}")
+            files.pipe_file(f"{BUCKET}/hourly/{path.relative_to(folder)}", path.read_bytes())
         yield server
     forget_connections()
 
@@ -78,15 +77,15 @@ def test_a_whole_run_from_store_to_store(server: S3Server, client: Client, tmp_p
     run(run_settings(input=str(local), output=str(tmp_path / "out")), client)
     same(read_results(to), read_results(str(tmp_path / "out")))
     for name in NAMES:
-        held = server.client().get_object(Bucket=BUCKET, Key=f"out/results/{name}.parquet")["Body"].read()
+        held = server.files().cat_file(f"{BUCKET}/out/results/{name}.parquet")
         assert held == (tmp_path / "out" / "results" / f"{name}.parquet").read_bytes()
 
 
 def test_part_of_a_run_by_stamp(server: S3Server, here: Client) -> None:
     settings = asked("stamps", contracts=["V"], layout="stamps", until="2024-01-03")
     assert run(settings, here).counts["done"] == 1
-    found = server.client().list_objects_v2(Bucket=BUCKET, Prefix="stamps/results/")["Contents"]
-    assert [item["Key"] for item in found] == [f"stamps/results/V/20240102_{hour}3000.parquet" for hour in (14, 15, 16)]
+    found = server.files().find(f"{BUCKET}/stamps/results")
+    assert found == [f"{BUCKET}/stamps/results/V/20240102_{hour}3000.parquet" for hour in (14, 15, 16)]
     assert len(read_results(settings.output)) == 3
 
 
@@ -116,24 +115,24 @@ def test_a_busy_store_is_asked_again(server: S3Server, here: Client) -> None:
 @pytest.mark.parametrize("when", ["HEAD", "GET"], ids=["before it is opened", "while it is read"])
 def test_an_object_that_is_replaced_under_a_run(server: S3Server, here: Client, when: str) -> None:
     """A contract is of the file that was there when the run began, or fails."""
-    key = f"hourly/{PRICES}/V.parquet"
-    client = server.client()
-    good = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    key = f"{BUCKET}/hourly/{PRICES}/V.parquet"
+    files = server.files()
+    good = files.cat_file(key)
     seen: list[str] = []
 
     def replace(method: str, path: str) -> bool:
-        if path == f"/{BUCKET}/{key}" and method in ("HEAD", "GET"):
+        if path == f"/{key}" and method in ("HEAD", "GET"):
             seen.append(method)
             # The run looked at it when it began; then it is opened, and read.
             if seen.count("HEAD") > 1 and seen.count(when) == {"HEAD": 2, "GET": 1}[when] and seen[-1] == when:
-                client.put_object(Bucket=BUCKET, Key=key, Body=good[: len(good) // 2])
+                files.pipe_file(key, good[: len(good) // 2])
         return False
 
     server.watcher = replace
     record = run(asked(f"replaced-{when}", contracts=["AAPL", "V"]), here)
     server.watcher = lambda method, path: False
-    assert client.get_object(Bucket=BUCKET, Key=key)["Body"].read() != good
-    client.put_object(Bucket=BUCKET, Key=key, Body=good)
+    assert files.cat_file(key) != good
+    files.pipe_file(key, good)
     assert [outcome.state for outcome in record.outcomes] == ["done", "failed"]
     assert record.outcomes[1].why == f"{FROM}/{PRICES}/V.parquet was replaced while the run read it; run again."
 

@@ -84,6 +84,15 @@ class Files:
         with self._told():
             return ds.dataset(self.paths, filesystem=system, format=self.format)
 
+    def open(self, path: str) -> Any:
+        """Return one of the files, to read its bytes."""
+        return self._system.open(path, "rb")
+
+    @property
+    def urls(self) -> list[str]:
+        """The files as fsspec finds them again, whatever their file system; local ones as they are."""
+        return [self._system.unstrip_protocol(path).removeprefix("file://") for path in self.paths]
+
     @property
     def schema(self) -> pa.Schema:
         """The names and types of columns."""

@@ -1,0 +1,278 @@
+"""Files of any size into a store by security and local day: in bounded memory, and on from where it was cut."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from fintech_toolkit.engines.memory.files import Files
+from fintech_toolkit.engines.memory.whole_file import alone, write_text
+from fintech_toolkit.errors import DataError, ParameterError
+from fintech_toolkit.orders.intake import (
+    EPOCH,
+    REJECTED,
+    REPEATED,
+    RUNS,
+    TWICE,
+    Run,
+    Selection,
+    Taken,
+    cut,
+    put_together,
+    run_all,
+)
+from fintech_toolkit.orders.reading import Source, look_at, parts_of, stamp_of
+from fintech_toolkit.orders.settings import Market
+from fintech_toolkit.orders.store import MANIFEST, SecurityDay, Store
+
+PLAN, CUTS = "_plan.json", "cuts-"
+_ASIDE = re.compile(r"\..+\.([0-9a-f]{32}|parquet)")
+"""What files are called that a killed process had not finished."""
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many pieces of it are, and of how many."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did.
+
+    Attributes
+    ----------
+    files : list of Taken
+        What became of the rows of each file: ``rows = taken + left_out + sum(rejected.values())``.
+    days : list of SecurityDay
+        What the store holds.
+    """
+
+    files: list[Taken]
+    days: list[SecurityDay]
+
+
+def ingest(
+    orders: Paths,
+    trades: Paths,
+    store: str | os.PathLike[str],
+    *,
+    quotes: Paths | None = None,
+    market: Market | None = None,
+    chunk_bytes: int = 512 << 20,
+    client: Any = None,
+    progress: Progress = lambda what, done, of: None,
+    only: Selection | None = None,
+) -> Ingested:
+    """Bring files of order states, trades and quotes into a store by security and local day.
+
+    Each row becomes canonical or is rejected with file, line and reason, in ``STORE/rejected``. Files are read in
+    pieces, so memory depends neither on their size nor on `chunk_bytes`: only on the largest security and day. Every
+    file of the store takes its name when it is whole, and the manifest comes last: the same call goes on where an
+    earlier one was cut off, and gives the same bytes, on however many workers and in whatever chunks.
+
+    Parameters
+    ----------
+    orders, trades : path, or sequence of them
+        Files, folders or patterns of any file system that fsspec knows: CSV (``.csv``, ``.csv.gz``), else Parquet.
+    store : str or path
+        The folder that is written: ``security=110621/day=2024-09-05/orders.parquet``, trades and quotes beside it.
+    quotes : path, or sequence of them, optional
+        National best bids and offers.
+    market : Market, optional
+        Its zone tells the local day of a time.
+    chunk_bytes : int
+        How much of a file is read by one task.
+    client : distributed.Client, optional
+        On what it runs, and its workers must see all files; by default in this process.
+    progress : callable
+        Is told how far it is.
+    only : Selection, optional
+        Which securities and days are taken. Other rows are counted.
+
+    Returns
+    -------
+    Ingested
+
+    Raises
+    ------
+    FintechToolkitError
+        If a file cannot be read, a column is missing or lost values, `store` holds something else or is written to by
+        another run, or the disk is full. The other files are finished first.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from data_generators.orders import write_orders
+    >>> from fintech_toolkit.orders import ingest
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = write_orders(folder, securities=2, days=1, states=1_000)
+    >>> ingested = ingest(f"{folder}/orders", f"{folder}/trades", f"{folder}/store")
+    >>> [file.kind for file in ingested.files], [sum(file.rejected.values()) for file in ingested.files]
+    (['orders', 'trades'], [0, 0])
+    """
+    if chunk_bytes < 1:
+        raise ParameterError(f"chunk_bytes={chunk_bytes!r} must be at least 1.")
+    root, zone, only = Path(store).absolute(), (market or Market()).zone, only or Selection()
+    given = {"orders": orders, "trades": trades, "quotes": quotes}
+    sources = _listed({kind: paths for kind, paths in given.items() if paths is not None})
+    plan = {
+        "files": [[source.kind, source.path, stamp_of(source)] for source in sources],
+        "zone": zone,
+        "only": [_sorted(only.securities), _sorted(only.days)],
+    }
+    for source in sources:
+        look_at(source)  # what cannot be read leaves nothing in the store
+    with alone(root):
+        done = _prepared(root, plan)
+        if done is None:
+            done = _ingest(sources, root, zone, only, chunk_bytes, client, progress)
+            held = {"plan": plan, "files": [asdict(each) for each in done.files], "days": _days(done.days)}
+            write_text(root / MANIFEST, json.dumps(held, indent=1))
+        _clear(root)
+        return done
+
+
+def _ingest(
+    sources: list[Source],
+    root: Path,
+    zone: str,
+    only: Selection,
+    chunk_bytes: int,
+    client: Any,
+    progress: Progress,
+) -> Ingested:
+    for name in (RUNS, REJECTED):
+        (root / name).mkdir(exist_ok=True)
+    parts = [part for each in _parts(sources, root, chunk_bytes, client, progress) for part in each]
+    called = [f"{part.kind}-{part.number:05d}-{_mark(part, zone, only)}" for part in parts]
+    _remove_others(root, set(called))
+    found = run_all(
+        client,
+        cut,
+        [(part, root, name, zone, only) for part, name in zip(parts, called, strict=True)],
+        lambda count: progress("read", count, len(parts)),
+    )
+    files = [Taken(source.path, source.kind) for source in sources]
+    places: dict[tuple[str, int, int], list[tuple[str, int, list[int]]]] = defaultdict(list)
+    for part, (taken, run) in zip(parts, found, strict=True):
+        files[part.number].add(taken)
+        for key, batches in _batches(part.kind, run).items():
+            places[key].append((run.path, run.number, batches))
+    keys = sorted(places)
+    names = [source.path for source in sources]
+    written = run_all(
+        client,
+        put_together,
+        [(*key, places[key], names, root) for key in keys],
+        lambda count: progress("sort", count, len(keys)),
+    )
+    rows: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    for (kind, security, day), (count, twice) in zip(keys, written, strict=True):
+        rows[security, day][kind] = count
+        for file in files:
+            again = twice.get(file.file, 0) if file.kind == kind else 0
+            if again:
+                file.taken -= again
+                file.rejected[REPEATED] = file.rejected.get(REPEATED, 0) + again
+    _check_counts(files, rows.values())
+    return Ingested(files, [_security_day(root, *key, held) for key, held in sorted(rows.items())])
+
+
+def _listed(given: dict[str, Paths]) -> list[Source]:
+    """Return all files, numbered in the order in which they were given."""
+    listed = []
+    for kind, paths in given.items():
+        each = [paths] if isinstance(paths, str | os.PathLike) else paths
+        listed += [(kind, url) for path in each for url in Files(path).urls]
+    twice = next((url for kind, url in listed if listed.count((kind, url)) > 1), None)
+    if twice is not None:
+        raise ParameterError(f"{twice} is given twice; name it once.")
+    return [Source(url, kind, number) for number, (kind, url) in enumerate(listed)]
+
+
+def _sorted(chosen: Iterable[int] | Iterable[date] | None) -> list[str] | None:
+    return None if chosen is None else sorted(map(str, chosen))
+
+
+def _mark(source: Source, *others: Any) -> str:
+    """Return what tells a part of a file from others, and from the same part once the file has changed."""
+    text = repr((source, stamp_of(source), *others))
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def _prepared(root: Path, plan: dict[str, Any]) -> Ingested | None:
+    """Look at what a folder holds: return what is whole already, and remove what came of other files."""
+    names = {path.name for path in root.iterdir() if not _ASIDE.fullmatch(path.name)}
+    if MANIFEST in names:
+        held = json.loads((root / MANIFEST).read_text())
+        if held["plan"] != plan:
+            raise DataError(f"{root} holds what came of other files or settings; choose another store, or remove it.")
+        return Ingested([Taken(**each) for each in held["files"]], Store(root).days())
+    if names and PLAN not in names:
+        raise DataError(f"{root} holds other data ({min(names)}); choose another store.")
+    for path in root.rglob(".*"):
+        if _ASIDE.fullmatch(path.name):
+            path.unlink()
+    if names and json.loads((root / PLAN).read_text()) != plan:
+        for path in [*root.glob("security=*"), *root.glob(f"{REJECTED}/{TWICE}*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_text(root / PLAN, json.dumps(plan))
+    return None
+
+
+def _parts(sources: list[Source], root: Path, chunk_bytes: int, client: Any, progress: Progress) -> list[list[Source]]:
+    """Return for each file the parts that tasks read; where these begin is looked for once."""
+    tasks = [(source, chunk_bytes, root / RUNS / f"{CUTS}{_mark(source, chunk_bytes)}.json") for source in sources]
+    return run_all(client, _cuts, tasks, lambda count: progress("look over", count, len(tasks)))
+
+
+def _cuts(source: Source, chunk_bytes: int, path: Path) -> list[Source]:
+    if not path.is_file():
+        write_text(path, json.dumps([asdict(part) for part in parts_of(source, chunk_bytes)]))
+    return [Source(**each) for each in json.loads(path.read_text())]
+
+
+def _remove_others(root: Path, called: set[str]) -> None:
+    """Remove what came of files as they were before, or of other parts of them."""
+    for path in [*(root / RUNS).iterdir(), *(root / REJECTED).iterdir()]:
+        if path.stem not in called and not path.name.startswith((CUTS, TWICE)):
+            path.unlink()
+
+
+def _batches(kind: str, run: Run) -> dict[tuple[str, int, int], list[int]]:
+    places: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for number, (security, day, _) in enumerate(run.batches):
+        places[kind, security, day].append(number)
+    return places
+
+
+def _check_counts(files: list[Taken], written: Iterable[dict[str, int]]) -> None:
+    """Raise unless every row that came in is in the store, was rejected, or was not asked for."""
+    wrong = [file.file for file in files if file.rows != file.taken + file.left_out + sum(file.rejected.values())]
+    there = sum(sum(each.values()) for each in written)
+    if wrong or there != sum(file.taken for file in files):
+        raise DataError(f"Rows are missing ({', '.join(wrong)}): in = out + rejected does not hold. Report this.")
+
+
+def _security_day(root: Path, security: int, day: int, rows: dict[str, int]) -> SecurityDay:
+    when = EPOCH + timedelta(days=day)
+    size = sum(Store(root).path(kind, security, when).stat().st_size for kind in rows)
+    return SecurityDay(security, when, rows.get("orders", 0), rows.get("trades", 0), rows.get("quotes", 0), size)
+
+
+def _days(days: list[SecurityDay]) -> list[dict[str, Any]]:
+    return [{**asdict(each), "day": each.day.isoformat()} for each in days]
+
+
+def _clear(root: Path) -> None:
+    """Remove what was needed to go on only."""
+    (root / PLAN).unlink(missing_ok=True)
+    shutil.rmtree(root / RUNS, ignore_errors=True)

@@ -1,0 +1,319 @@
+"""What sweeps would have found in the dark pool: by the exchange's rules, or as older results were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fintech_toolkit.orders.classify import FILLED, POOL_BITS
+from fintech_toolkit.orders.language import OrderType, Side
+from fintech_toolkit.orders.nbbo import mid_at
+from fintech_toolkit.orders.settings import Market, Simulation
+from fintech_toolkit.orders.simulation_inputs import (
+    delayed,
+    elsewhere,
+    events,
+    mids,
+    nanoseconds,
+    quantity_to_fill,
+    session,
+)
+from fintech_toolkit.orders.simulation_loop import LEGACY, LEVEL, MATCH, ORDER, run_exchange, run_legacy
+
+SCENARIOS = ("mid", "half", "impact")
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulation gave.
+
+    Attributes
+    ----------
+    matches : DataFrame
+        ``order_id``, ``contra_order_id``, ``timestamp`` (datetime64[ns, UTC]), ``quantity`` (int64), ``price``
+        (float64: the mid at the match in price units, half ticks kept), in the order in which they were made. A match
+        of two simulated orders has a row for each of them.
+    sweeps : DataFrame
+        A row for each qualifying order, in the order of arrival: ``order_id``; ``quantity_to_fill``, int64, what was
+        left after its arrival, 0 if it was not simulated; and for each of `SCENARIOS` ``filled_…`` (int64), ``vwap_…``
+        (float64 in price units, NaN without fills), ``first_…`` and ``last_…`` (datetime64[ns, UTC], NaT without).
+        The legacy mode adds averages.
+    left_out : dict of str to int
+        How many sweeps were not simulated, by reason; with the simulated ones they are all sweeps of the day.
+    fills : dict of str to DataFrame
+        For each scenario ``order_id``, ``timestamp``, ``quantity`` and ``price`` of the simulated fills.
+    """
+
+    matches: pd.DataFrame
+    sweeps: pd.DataFrame
+    left_out: dict[str, int]
+    fills: dict[str, pd.DataFrame]
+
+
+def simulate(
+    orders: pd.DataFrame,
+    final: pd.DataFrame,
+    trades: pd.DataFrame,
+    nbbo: pd.DataFrame,
+    simulation: Simulation,
+    market: Market,
+) -> Simulated:
+    """Simulate what the qualifying sweeps of a security and day would have found in the dark pool.
+
+    Each asks for what was still to fill after its arrival, that is for what it really traded at later nanoseconds.
+    These trades are taken back; all other trades stay as they were.
+
+    **exchange**, the default:
+
+    - *Orders*. All that may trade in the pool, which their bits tell, rest in it from their first record of the day to
+      the end of the nanosecond of the record that takes them off the book; one that never rests is there for the
+      nanosecond of its arrival. The state at a time is the last record at it.
+    - *Inventory*. One for each order, however often and by whom it is used: its terminal quantity, or what its quantity
+      was at the time if that was less, without what it really traded elsewhere: in any trade that is not taken back, on
+      the whole day. A simulated sweep has what it had to fill, as a contra too.
+    - *Limits*. A buy takes part where the mid is at or below its limit, a sell where it is at or above. A ``midtick``
+      of 1, 4 or 6 moves the limit half a tick towards the other side. An order without a price above 0 has no limit.
+    - *Price*. The mid of the national best bid and offer at the match, half ticks kept. Of an instant's quotes and
+      orders the quotes come first. Without a bid or an offer, or if they are crossed, nothing is matched. Best prices
+      hold until others are told, however old: `mid_at` tells which were stale.
+    - *Priority*. Price, then time: the better limit first, then who has had its place for longer. An order keeps its
+      place while neither its limit nor its minimum changes and its quantity does not rise. Those of one nanosecond
+      have the order of their records.
+    - *Minimum quantity*. An order trades only if it gets its minimum; with the code 1 of
+      ``singlefillminimumquantity`` from a single contra, else from all that it meets at one time. To a resting order
+      one that arrives is a single contra. An order of which less than its minimum is left has none.
+    - *Participants*. One does not trade with itself, unless `own_participant` says so.
+    - *When*. An order looks for contras when it arrives, when it is amended and loses its place, and comes back to the
+      book; a resting sweep also whenever the mid changes, sweeps that buy first, the best first. Contras that are
+      not simulated meet sweeps only. All within continuous trading: before it orders rest, and look when it opens.
+    - *Latency*. A sweep's records, but not the last, reach the pool later, by a random time of the given mean.
+
+    **legacy**, to compare with published results: sweeps in the order of arrival; each takes from the orders of the
+    opposite side that arrived within its life, from its arrival to its last record, both included, by
+    ``(timestamp, sequence)``, whatever the limits; the price is the mid at the contra's arrival, as its own record
+    tells it, else of `nbbo`. Inventories are shared: of a simulated sweep what it had to fill, of others the terminal
+    quantity. Contras without a mid are passed over.
+
+    Scenarios, all of one simulation: ``mid``, all its fills; ``half``, only half of the size (an odd one rounded up)
+    goes to the pool: the first of its fills, until they are that much; ``impact``, the same half at prices
+    `impact_ticks` ticks worse for the trader, on either side.
+
+    The older averages of the legacy mode, regardless of side, for Q = what the order traded, P = its real average
+    price, and M = the mean of the mids that were told within its life, without one the mid at its arrival:
+    ``legacy_mid`` = M; ``legacy_cost`` = Q·P; ``legacy_cost_mid`` = Q·M; ``legacy_cost_half`` = ½Q·M + ½Q·P;
+    ``legacy_cost_impact`` = ½Q·M + ½Q·(M + `impact_ticks` ticks); and ``legacy_difference_…`` = ``legacy_cost`` minus
+    each. In price units; NaN where there is no mid.
+
+    Parameters
+    ----------
+    orders : DataFrame
+        Order states of one security and day, canonical and sorted.
+    final : DataFrame
+        As `match_trades` gives it for them.
+    trades : DataFrame
+        Sides of trades of the same security and day.
+    nbbo : DataFrame
+        As `national_best` gives it.
+    simulation : Simulation
+        Mode, latency, impact and the rule on participants.
+    market : Market
+        Tick, zone and hours.
+
+    Returns
+    -------
+    Simulated
+
+    Examples
+    --------
+    A sweep of 100 that traded on the lit market, while a centre-point order of 60 rested at the mid:
+
+    >>> import pandas as pd
+    >>> from fintech_toolkit import orders
+    >>> start = pd.Timestamp("2024-09-05T01:00:00Z")
+    >>> common = {"security_code": 110621, "price": 3340, "changereason": 6, "national_bid": 3330,
+    ...           "national_offer": 3340}
+    >>> sweep = common | {"order_id": 7, "side": 1, "quantity": 100, "exchangeordertype": 2048, "participantid": 1}
+    >>> dark = common | {"order_id": 8, "side": 2, "quantity": 60, "exchangeordertype": 64, "participantid": 2,
+    ...                  "price": 3330, "orderstatus": 1, "leavesquantity": 60, "totalmatchedquantity": 0}
+    >>> after = start + pd.Timedelta("1s")
+    >>> states = orders.canonical(pd.DataFrame([
+    ...     dark | {"sequence": 1, "timestamp": start},
+    ...     sweep | {"sequence": 2, "timestamp": start, "orderstatus": 1, "leavesquantity": 100,
+    ...              "totalmatchedquantity": 0},
+    ...     sweep | {"sequence": 3, "timestamp": after, "orderstatus": 2, "leavesquantity": 0,
+    ...              "totalmatchedquantity": 100, "changereason": 3},
+    ... ]), orders.ORDERS)
+    >>> trades = orders.canonical(pd.DataFrame([
+    ...     common | {"order_id": 7, "sequence": 1, "timestamp": after, "side": 1, "quantity": 100, "dealsource": 1,
+    ...               "matchgroupid": 1},
+    ... ]), orders.TRADES)
+    >>> market = orders.Market()
+    >>> final = orders.match_trades(orders.final_states(states, market), trades)
+    >>> nbbo = orders.national_best(states, trades, pd.DataFrame())
+    >>> orders.simulate(states, final, trades, nbbo, orders.Simulation(), market).matches.drop(columns="timestamp")
+       order_id  contra_order_id  quantity   price
+    0         7                8        60  3335.0
+    """
+    pool = final[final["exchangeordertype"].to_numpy() & POOL_BITS != 0].reset_index(drop=True)
+    to_fill = quantity_to_fill(pool, trades)
+    if pool.empty:
+        matches = np.empty(0, MATCH)
+    elif simulation.mode == "exchange":
+        matches = _exchange(orders, pool, to_fill, trades, nbbo, simulation, market)
+    else:
+        matches = _legacy(pool, to_fill, nbbo, market)
+    found = _both_sides(pool, matches, to_fill)
+    fills = _fills(pool, found, to_fill, simulation, market)
+    sweeps = _per_order(pool, to_fill, fills)
+    if simulation.mode == "legacy":
+        sweeps = sweeps.join(_averages(pool, nbbo, simulation, market))
+    return Simulated(found, sweeps, _left_out(pool, to_fill), fills)
+
+
+def _times(ns: np.ndarray) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(ns.astype("datetime64[ns]"), tz="UTC")
+
+
+def _exchange(
+    orders: pd.DataFrame,
+    pool: pd.DataFrame,
+    to_fill: np.ndarray,
+    trades: pd.DataFrame,
+    nbbo: pd.DataFrame,
+    simulation: Simulation,
+    market: Market,
+) -> np.ndarray:
+    entered = np.zeros(len(pool), ORDER)
+    entered["participant"] = pool["participantid"]
+    entered["most"] = pool["quantity"]
+    entered["elsewhere"] = elsewhere(pool, to_fill, trades)
+    entered["buy"] = pool["side"] == Side.BUY
+    entered["simulated"] = to_fill > 0
+    opens, closes = session(pool, market)
+    changes = events(orders, pool, market)
+    if simulation.latency_ns:
+        changes = delayed(changes, pool, to_fill, simulation)
+    matches = np.empty(len(entered) + len(changes), MATCH)
+    width = len(entered)
+    made = run_exchange(
+        changes,
+        mids(nbbo, opens),
+        opens,
+        closes,
+        simulation.own_participant,
+        entered,
+        np.empty((4, width), LEVEL),
+        np.zeros(4, np.int64),
+        np.empty((4, width), np.int64),
+        matches,
+    )
+    return matches[:made]
+
+
+def _legacy(pool: pd.DataFrame, to_fill: np.ndarray, nbbo: pd.DataFrame, market: Market) -> np.ndarray:
+    entered = np.zeros(len(pool), LEGACY)
+    entered["time"], entered["last"] = nanoseconds(pool["arrival"]), nanoseconds(pool["last"])
+    entered["left"] = np.where(to_fill > 0, to_fill, pool["quantity"])
+    entered["buy"] = pool["side"] == Side.BUY
+    entered["simulated"] = to_fill > 0
+    bid, offer = pool["arrival_bid"].to_numpy(), pool["arrival_offer"].to_numpy()
+    then = mid_at(pool["arrival"], nbbo, market)
+    own = (bid > 0) & (offer > 0)
+    known = ~np.isnan(then["mid"].to_numpy())
+    both = np.where(own, bid, 0) + np.where(own, offer, 0)
+    entered["mid"] = np.where(
+        own, both, np.where(known, then["bid"].where(known, 0) + then["offer"].where(known, 0), 0)
+    )
+    matches = np.empty(len(entered) + int((to_fill > 0).sum()), MATCH)
+    return matches[: run_legacy(entered, matches)]
+
+
+def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) -> pd.DataFrame:
+    """Return a row for each simulated order of each match."""
+    rows = np.repeat(np.arange(len(matches)), 2)
+    mine = np.column_stack([matches["order"], matches["contra"]]).ravel()
+    other = np.column_stack([matches["contra"], matches["order"]]).ravel()
+    kept = to_fill[mine] > 0
+    ids, taken = pool["order_id"].to_numpy(), matches[rows[kept]]
+    return pd.DataFrame(
+        {
+            "order_id": ids[mine[kept]],
+            "contra_order_id": ids[other[kept]],
+            "timestamp": _times(taken["time"]),
+            "quantity": taken["quantity"].copy(),
+            "price": taken["mid"] / 2,
+        }
+    )
+
+
+def _fills(
+    pool: pd.DataFrame, matches: pd.DataFrame, to_fill: np.ndarray, simulation: Simulation, market: Market
+) -> dict[str, pd.DataFrame]:
+    whole = matches.drop(columns="contra_order_id")
+    at = pd.Index(pool["order_id"]).get_indexer(whole["order_id"])
+    half = (to_fill[at] + 1) // 2
+    before = whole.groupby("order_id")["quantity"].cumsum() - whole["quantity"]
+    first = whole.assign(quantity=np.clip(half - before, 0, whole["quantity"]))
+    worse = np.where(pool["side"].to_numpy()[at] == Side.BUY, 1, -1) * simulation.impact_ticks * market.tick
+    kept = (first["quantity"] > 0).to_numpy()
+    first = first[kept].reset_index(drop=True)
+    return {"mid": whole, "half": first, "impact": first.assign(price=first["price"] + worse[kept])}
+
+
+def _per_order(pool: pd.DataFrame, to_fill: np.ndarray, fills: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    asked = pool["qualifies"].to_numpy()
+    sweeps = pd.DataFrame({"order_id": pool["order_id"].to_numpy()[asked], "quantity_to_fill": to_fill[asked]})
+    for scenario in SCENARIOS:
+        made = fills[scenario]
+        groups = made.assign(value=made["price"] * made["quantity"]).groupby("order_id")
+        per = groups[["quantity", "value"]].sum().reindex(sweeps["order_id"], fill_value=0)
+        ends = groups["timestamp"].agg(["min", "max"]).reindex(sweeps["order_id"])
+        sweeps[f"filled_{scenario}"] = per["quantity"].to_numpy()
+        with np.errstate(invalid="ignore"):
+            sweeps[f"vwap_{scenario}"] = per["value"].to_numpy("float64") / per["quantity"].to_numpy()
+        sweeps[f"first_{scenario}"], sweeps[f"last_{scenario}"] = ends["min"].array, ends["max"].array
+    return sweeps
+
+
+def _averages(pool: pd.DataFrame, nbbo: pd.DataFrame, simulation: Simulation, market: Market) -> pd.DataFrame:
+    asked = pool[pool["qualifies"]]
+    usable = nbbo[nbbo["mid"].notna() & ~nbbo["crossed"]]
+    told, so_far = nanoseconds(usable["timestamp"]), np.r_[0.0, usable["mid"].to_numpy().cumsum()]
+    begin = np.searchsorted(told, nanoseconds(asked["arrival"]), side="left")
+    end = np.searchsorted(told, nanoseconds(asked["last"]), side="right")
+    at_arrival = mid_at(asked["arrival"], usable, market)["mid"].to_numpy()
+    with np.errstate(invalid="ignore"):
+        mid = np.where(end > begin, (so_far[end] - so_far[begin]) / (end - begin), at_arrival)
+    quantity, actual = asked["traded"].to_numpy(), asked["trade_vwap"].to_numpy()
+    cost = quantity * actual
+    costs = {
+        "mid": quantity * mid,
+        "half": quantity * (mid + actual) / 2,
+        "impact": quantity * (mid + mid + simulation.impact_ticks * market.tick) / 2,
+    }
+    return pd.DataFrame(
+        {"legacy_mid": mid, "legacy_cost": cost}
+        | {f"legacy_cost_{name}": value for name, value in costs.items()}
+        | {f"legacy_difference_{name}": cost - value for name, value in costs.items()}
+    )
+
+
+def _left_out(pool: pd.DataFrame, to_fill: np.ndarray) -> dict[str, int]:
+    """Count the sweeps that were not simulated, each by the first reason that holds."""
+    sweeps = pool["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
+    why = np.select(
+        [
+            to_fill > 0,
+            (pool["trades"] == 0).to_numpy(),
+            (pool["state"] != FILLED).to_numpy(),
+            ~pool["new_today"].to_numpy(),
+            (pool["auction_quantity"] > 0).to_numpy(),
+            pool["qualifies"].to_numpy(),
+        ],
+        ["", "without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
+        default="cancelled at the end",
+    )
+    reasons, counts = np.unique(why[sweeps & (to_fill == 0)], return_counts=True)
+    return {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)}
