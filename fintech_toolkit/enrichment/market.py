@@ -93,8 +93,7 @@ def dataflows(*, every: str = "5min", max_age: str | None = None, wide: bool = F
     A source is an input (``quotes``, ``securities``, ``trades``) or what an earlier flow gives (``enriched_quotes``,
     ``enriched_trades`` and so on), so that nothing is computed twice.
 
-    All of them take streams, too. Of those of Kafka topics, ``trades`` (two joins, one after the other), ``windows``
-    and ``depth`` (joins of a topic with itself) are refused with an error: their offsets could not be kept.
+    All of them take streams, too, also those of Kafka topics, and of flows that run live themselves.
 
     Parameters
     ----------

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from fintech_toolkit.kafka.arrow_codec import ArrowDecoder, arrow_messages, encode_arrow
-from fintech_toolkit.kafka.json_codec import JsonDecoder, encode_json, json_messages
+from fintech_toolkit.kafka.json_codec import JsonDecoder
+from fintech_toolkit.kafka.json_encoding import encode_json, json_messages
 from fintech_toolkit.kafka.messages import Decoded, Messages
 
 __all__ = ["DECODERS", "ENCODERS", "ArrowDecoder", "Decoded", "JsonDecoder", "Messages", "encode_arrow", "encode_json"]

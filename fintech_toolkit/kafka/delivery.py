@@ -62,6 +62,7 @@ class Delivery:
             async with self._turn:
                 self._refuse_after_failure(batch)
                 await asyncio.gather(*coming)
+            self._source.through |= {number: end for number, (_, end) in batch.offsets.items()}
             for node in states_of(self._source):
                 node.note(batch)
         except BaseException:

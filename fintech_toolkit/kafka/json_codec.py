@@ -1,30 +1,26 @@
-"""Frames to messages and back: a JSON object for each row."""
+"""Messages to frames: a JSON object for each row."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.kafka.message_schema import TIME, is_optional, times_of_integers
-from fintech_toolkit.kafka.messages import Decoded, Messages, in_order, missing, raise_first, too_large
+from fintech_toolkit.kafka.message_schema import DAY, is_optional, times_of_integers
+from fintech_toolkit.kafka.messages import Decoded, in_order, missing
 
 _WHITESPACE = b" \t\r\n"
 _NEWLINES_TO_TABS = bytes.maketrans(b"\r\n", b"\t\t")
 _OPEN, _CLOSE = b"{}"
 _SEARCHED = 250  # messages that are searched together for those that cannot be read
-_ROWS = 100_000  # that are encoded together
-_ESCAPED = r'["\\\x00-\x1f]'  # what stands in a string of JSON in another way
 
 
 class JsonDecoder:
@@ -32,8 +28,9 @@ class JsonDecoder:
 
     Fields that the schema does not name are ignored; those that it names must be there, unless it says that they are
     optional. Times are ISO 8601 strings with a zone, or integers in the schema's unit (UTC nanoseconds unless it says
-    otherwise; integers that look like another unit are rejected); a message that has both is rejected. Integers are
-    read exactly. ``NaN`` and ``Infinity``, which are not of JSON but of Python's ``json``, are read as floats.
+    otherwise; integers that look like another unit are rejected); a message that has both is rejected. Days are ISO
+    8601 strings. Integers are read exactly. ``NaN`` and ``Infinity``, which are not of JSON but of Python's ``json``,
+    are read as floats.
 
     Parameters
     ----------
@@ -122,7 +119,7 @@ class JsonDecoder:
                 for row in np.flatnonzero(column.is_null()).tolist():
                     if row not in wrong and (why := _why_not_none(field, objects[where[row]])):
                         wrong[row] = why
-            if pa.types.is_timestamp(field.type):
+            if pa.types.is_timestamp(field.type) or field.type == DAY:
                 read = times_of_integers if pa.types.is_integer(column.type) else _times_of_strings
                 times, no_times = read(column, field)
                 wrong = no_times | wrong
@@ -151,8 +148,8 @@ class JsonDecoder:
             except ValueError as failure:
                 if not pa.types.is_timestamp(field.type):
                     return f"column {field.name!r}: {_arrow_reason(str(failure))}"
-                if not isinstance(found, str) or not _is_time(found):
-                    return _no_time(field.name, found)
+                if not isinstance(found, str) or not _is_time(found, field.type):
+                    return _no_time(field, found)
         # The object as such: a name twice, a number beyond float64, times in both forms.
         return _arrow_reason(min(errors, key=lambda error: "changed from" in error))
 
@@ -250,32 +247,37 @@ def _layout(schema: pa.Schema, time: pa.DataType) -> pa.Schema:
     def raw(dtype: pa.DataType) -> pa.DataType:
         if pa.types.is_timestamp(dtype):
             return time
+        if dtype == DAY:
+            return pa.string()
         return dtype.value_type if pa.types.is_dictionary(dtype) else dtype
 
     return pa.schema([pa.field(field.name, raw(field.type)) for field in schema])
 
 
 def _times_of_strings(column: pa.ChunkedArray, field: pa.Field) -> tuple[pa.ChunkedArray, dict[int, str]]:
-    """Return strings as times, null where they are none, and why these are not."""
+    """Return strings as times or days, null where they are none, and why these are not."""
     try:
-        return column.cast(TIME), {}
+        return column.cast(field.type), {}
     except ValueError:
         texts = dict(enumerate(column.to_pylist()))
-    wrong = {row: _no_time(field.name, text) for row, text in texts.items() if text is not None and not _is_time(text)}
+    wrong = {
+        row: _no_time(field, text) for row, text in texts.items() if text is not None and not _is_time(text, field.type)
+    }
     good = pa.array([None if row in wrong else text for row, text in texts.items()], pa.string())
-    return pa.chunked_array([good.cast(TIME)]), wrong
+    return pa.chunked_array([good.cast(field.type)]), wrong
 
 
-def _is_time(text: str) -> bool:
+def _is_time(text: str, kind: pa.DataType) -> bool:
     try:
-        pa.scalar(text).cast(TIME)
+        pa.scalar(text).cast(kind)
     except ValueError:
         return False
     return True
 
 
-def _no_time(name: str, found: Any) -> str:
-    return f"column {name!r}: {found!r} is not an ISO 8601 time with a zone, nor an integer"
+def _no_time(field: pa.Field, found: Any) -> str:
+    what = "day" if field.type == DAY else "time with a zone, nor an integer"
+    return f"column {field.name!r}: {found!r} is not an ISO 8601 {what}"
 
 
 def _arrow_reason(error: str) -> str:
@@ -283,118 +285,3 @@ def _arrow_reason(error: str) -> str:
     if kinds := re.search(r"changed from (\w+) to (\w+) in row", error):
         return f"expected {kinds[1]}, found {kinds[2]}"
     return re.sub(r"^JSON parse error: | in row \d+$", "", error)
-
-
-def encode_json(table: pa.Table) -> list[bytes]:
-    """Return a JSON object for each row.
-
-    Floats are written in the shortest form that reads back as the same float, integers exactly, times as ISO
-    8601 in UTC with nanoseconds, NaN as null.
-
-    Raises
-    ------
-    DataError
-        For an infinity, which JSON does not have, naming row and column, and for columns of other types than these.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from fintech_toolkit.kafka.message_schema import arrow_table
-    >>> encode_json(arrow_table(pd.DataFrame({"symbol": ["AAA"], "bid": [0.1], "ask": [float("nan")]})))
-    [b'{"symbol":"AAA","bid":0.1,"ask":null}']
-    """
-    encoded = json_messages(table, None, sys.maxsize)
-    raise_first(encoded.refused)
-    return [message["value"] for message in encoded.messages]
-
-
-def json_messages(table: pa.Table, keys: pa.Array | None, limit: int) -> Messages:
-    """Return a message for each row, with its key; no longer than `limit` bytes, key and value together."""
-    if not table.num_columns:
-        raise DataError("a frame without columns cannot be written")
-    encoded = Messages([], {})
-    start = 0
-    for batch in table.combine_chunks().to_batches(max_chunksize=_ROWS):
-        rows, refused = _encode_rows(batch)
-        size = pc.binary_length(rows)
-        if keys is None:
-            messages = [{"value": value} for value in rows.to_pylist()]
-        else:
-            some_keys = keys.slice(start, batch.num_rows)
-            size = pc.add(size, pc.fill_null(pc.binary_length(some_keys), 0))
-            pairs = zip(rows.to_pylist(), some_keys.to_pylist(), strict=True)
-            messages = [{"value": value, "key": key} for value, key in pairs]
-        if pc.max(size).as_py() > limit:
-            sizes = size.to_numpy()
-            refused = {row: too_large(sizes[row], limit) for row in np.flatnonzero(sizes > limit).tolist()} | refused
-        if refused:
-            messages = [message for row, message in enumerate(messages) if row not in refused]
-        encoded.messages.extend(messages)
-        encoded.refused.update((start + row, reason) for row, reason in sorted(refused.items()))
-        start += batch.num_rows
-    return encoded
-
-
-def _encode_rows(batch: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
-    """Return each row as bytes, and the rows with a value that JSON cannot say."""
-    refused: dict[int, str] = {}
-    parts: list[Any] = []
-    before = "{"
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        texts = pa.concat_arrays(_encode_values(name, column, 0, refused))
-        before, after = before + json.dumps(name) + ":", ","
-        if pa.types.is_timestamp(column.type):
-            if texts.null_count:
-                texts = pc.binary_join_element_wise('"', texts, 'Z"', "")
-            else:
-                before, after = before + '"', 'Z",'
-        parts += [before, pc.fill_null(texts, "null") if texts.null_count else texts]
-        before = after
-    return pc.binary_join_element_wise(*parts, before[:-1] + "}", "").cast(pa.binary()), refused
-
-
-def _encode_values(name: str, column: pa.Array, first: int, refused: dict[int, str]) -> list[pa.Array]:
-    """Return the JSON text of each value, null for null, and note the rows of those that have none."""
-    try:
-        return [_json_texts(name, column)]
-    except ValueError as failure:
-        _json_texts(name, column.slice(0, 0))  # what fails without any value is the type
-        if len(column) == 1:
-            refused.setdefault(first, f"column {name!r}: {failure}")
-            return [pa.nulls(1, pa.string())]
-    half = len(column) // 2
-    return [
-        *_encode_values(name, column.slice(0, half), first, refused),
-        *_encode_values(name, column.slice(half), first + half, refused),
-    ]
-
-
-def _json_texts(name: str, column: pa.Array) -> pa.Array:
-    """Return the JSON text of each value, null for null; of times without quotes and zone."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_floating(kind):
-        if not column.null_count and np.isfinite(column.to_numpy(zero_copy_only=False)).all():
-            return column.cast(pa.string())
-        infinite = pc.index(pc.is_inf(column), True).as_py()
-        if infinite >= 0:
-            raise DataError(f"{column[infinite]} cannot be written as JSON; replace infinities, or use format='arrow'")
-        return pc.if_else(pc.is_nan(column), None, column).cast(pa.string())
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.string())
-    if pa.types.is_timestamp(kind):
-        # As naive time: formatting with a zone takes twenty times as long.
-        wall = column.cast(TIME).cast(pa.int64()).cast(pa.timestamp("ns")).cast(pa.string())
-        return pc.binary_replace_slice(wall, 10, 11, "T")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        # Few distinct symbols: each is escaped once.
-        encoded = column.cast(pa.string()).dictionary_encode()
-        distinct = encoded.dictionary
-        distinct.validate(full=True)  # Arrow may hold what is no UTF-8
-        if pc.any(pc.match_substring_regex(distinct, _ESCAPED)).as_py():
-            distinct = pa.array([json.dumps(text, ensure_ascii=False)[1:-1] for text in distinct.to_pylist()])
-        return pc.binary_join_element_wise('"', distinct, '"', "").take(encoded.indices)
-    if pa.types.is_null(kind):
-        return column.cast(pa.string())
-    raise DataError(f"column {name!r}: values of type {kind} cannot be written as JSON")

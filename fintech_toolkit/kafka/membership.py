@@ -95,6 +95,8 @@ class Position:
         The end of what was seen, gaps included.
     target : int or None
         Where to stop.
+    cuts : tuple of int
+        Offsets that no batch goes across, because nodes have seen what is before.
     """
 
     replay_end: int
@@ -102,6 +104,7 @@ class Position:
     next: int
     reached: int
     target: int | None = None
+    cuts: tuple[int, ...] = ()
 
 
 class Membership:
@@ -113,8 +116,9 @@ class Membership:
         What to read, and the settings from `consumer_settings`.
     nodes : sequence of KeepsState
         The nodes of the stream that keep states.
-    passed : dict of int to int
-        For each partition, where all sinks have come to; the source's own, and not changed here.
+    passed, settled : dict of int to int
+        For each partition, where all sinks have come to, and where they had when the last reader ended in peace, joins
+        perhaps keeping rows of it; the source's own, and not changed here.
     replay, fresh : bool
         What to do about states that are missing.
     until_latest : bool
@@ -132,6 +136,7 @@ class Membership:
         *,
         nodes: Sequence[KeepsState],
         passed: Mapping[int, int],
+        settled: Mapping[int, int],
         replay: bool,
         fresh: bool,
         until_latest: bool,
@@ -144,7 +149,7 @@ class Membership:
         self.away = False  # whether Kafka was last seen going, not coming
         self._topic = topic
         self._nodes = nodes
-        self._passed = passed
+        self._passed, self._settled = passed, settled
         self._replay, self._fresh, self._until_latest = replay, fresh, until_latest
         self._stopped = stopped
         self._drain = drain
@@ -296,14 +301,18 @@ class Membership:
         not_said = {}
         for entry, (where, high) in begun:
             passed = self._passed.get(entry.partition, -1)
-            if passed > entry.offset >= 0 or (entry.offset < 0 and not self._from_start):
-                not_said[entry.partition] = max(passed, where.start)
+            if passed > entry.offset >= 0:
+                not_said[entry.partition] = passed
+            elif entry.offset < 0 and not self._from_start:
+                not_said[entry.partition] = where.start
             place = (self._topic, entry.partition)
             for node in self._nodes:
-                if where.begin or where.start not in node.can_go_on_at(place):
+                if where.begin or not node.goes_on_at(place, where.start):
                     node.begin(place, where.start)
+            seen = {offset for node in self._nodes if node.passes_over for offset in node.can_go_on_at(place)}
+            target = high if self._until_latest else None
             self.positions[entry.partition] = Position(
-                where.replay_end, where.since, where.start, where.start, high if self._until_latest else None
+                where.replay_end, where.since, where.start, where.start, target, tuple(sorted(seen))
             )
         self._to_come.clear()
         self._consumer.incremental_assign([TopicPartition(self._topic, e.partition, w.start) for e, (w, _) in begun])
@@ -315,11 +324,12 @@ class Membership:
         if bounds is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         low, high = bounds
+        known = [each[entry.partition] for each in (self._passed, self._settled) if entry.partition in each]
         resumption = resume(
             (self._topic, entry.partition),
             self._nodes,
             Committed.read(entry.offset, entry.metadata),
-            self._passed.get(entry.partition),
+            max(known, default=None),
             low if self._from_start else high,
             low,
             replay=self._replay,

@@ -14,6 +14,7 @@ from fintech_toolkit.errors import DataError, ParameterError, did_you_mean
 from fintech_toolkit.schema import UNITS, check_unit, looks_like, other_units
 
 TIME = pa.timestamp("ns", "UTC")
+DAY = pa.date32()
 # pandas' nullable dtypes: the only ones in which integers and booleans of a frame may be null.
 _NULLABLE = [f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)]
 _TYPES: dict[str, pa.DataType] = {
@@ -22,6 +23,7 @@ _TYPES: dict[str, pa.DataType] = {
     "object": pa.string(),
     "category": pa.dictionary(pa.int32(), pa.string()),
     "datetime64[ns, UTC]": TIME,
+    "datetime64[ms]": DAY,
     "boolean": pa.bool_(),
     **{name: pa.from_numpy_dtype(name) for name in ("bool", "float32", "float64")},
     **{name: pa.from_numpy_dtype(name.lower()) for name in _NULLABLE},
@@ -29,7 +31,7 @@ _TYPES: dict[str, pa.DataType] = {
 }
 # What a schema says of its columns beyond their types, in the metadata of its fields.
 _OPTIONAL, _UNIT = b"optional", b"unit"
-_NOT_NULLABLE = re.compile(r"u?int\d+|bool|datetime64.*")
+_NOT_NULLABLE = re.compile(r"u?int\d+|bool|datetime64\[ns, UTC\]")
 # Strings too: a column of nulls alone would else come out as objects.
 _TO_PANDAS: dict[pa.DataType, Any] = {
     pa.string(): pd.StringDtype(na_value=float("nan")),
@@ -45,8 +47,9 @@ def message_schema(columns: Mapping[str, Any], optional: Collection[str] = (), u
     ----------
     columns : mapping of str to dtype
         pandas' names of dtypes (``"float64"``, ``"int64"``, ``"str"``, ``"category"``, ``"bool"``,
-        ``"datetime64[ns, UTC]"``, ``"Int64"``, …), NumPy dtypes or types. Strings, floats and the nullable
-        dtypes (``"Int64"``, ``"boolean"``) may be null in a message; ``int64``, ``bool`` and times may not.
+        ``"datetime64[ns, UTC]"``, ``"Int64"``, …), NumPy dtypes or types; ``"datetime64[ms]"`` are days. Strings,
+        floats, days and the nullable dtypes (``"Int64"``, ``"boolean"``) may be null in a message; ``int64``, ``bool``
+        and times may not.
     optional : collection of str
         Columns that a message may lack, which then reads as null. A message that lacks another is rejected.
     unit : {"s", "ms", "us", "ns"}, optional
@@ -127,6 +130,8 @@ def _pandas_column(field: pa.Field, column: pa.ChunkedArray) -> Any:
     dtype = (_TO_PANDAS_NULLABLE if field.nullable else _TO_PANDAS).get(field.type)
     if dtype is not None:
         return dtype.__from_arrow__(column)
+    if field.type == DAY:
+        return column.cast(pa.timestamp("ms")).to_pandas()
     return column.to_pandas() if pa.types.is_dictionary(field.type) else column.to_numpy()
 
 
@@ -136,15 +141,26 @@ def arrow_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
     Raises
     ------
     DataError
-        If a column holds values that have no common Arrow type, or times without a zone.
+        If a column holds values that have no common Arrow type, or times without a zone that are no days.
     """
     if isinstance(frame, pd.DataFrame):
         columns = [_arrow_column(name, column.array) for name, column in frame.items()]
         frame = pa.table(columns, names=list(map(str, frame.columns)))
     for field in frame.schema:
         if pa.types.is_timestamp(field.type) and field.type.tz is None:
-            raise DataError(f"column {field.name!r} has times without a zone: use .dt.tz_localize('UTC')")
+            frame = frame.set_column(frame.schema.get_field_index(field.name), field.name, _days(field, frame))
     return frame
+
+
+def _days(field: pa.Field, table: pa.Table) -> pa.ChunkedArray:
+    """Return a column of days as such: pandas and NumPy have them as times without a zone, in these units."""
+    error = f"column {field.name!r} has times without a zone: use .dt.tz_localize('UTC')"
+    if field.type.unit not in ("s", "ms"):
+        raise DataError(error)
+    try:
+        return table[field.name].cast(DAY)
+    except ValueError:
+        raise DataError(error) from None
 
 
 def _arrow_column(name: Any, values: Any) -> Any:

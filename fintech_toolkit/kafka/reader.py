@@ -159,17 +159,24 @@ class Reader:
         return records.cut(0, fit)
 
     def _process(self, records: Records) -> None:
-        """Send records down the stream: first those that are only replayed."""
+        """Send records down the stream: first those that are only replayed, and none together with others that not
+        all nodes have seen.
+        """
         if not len(records):
             return
         known = dict(self.membership.positions)
-        replay_end = np.full(len(records), -1, np.int64)  # of partitions that have gone since their records came
+        replayed = np.zeros(len(records), np.bool_)
+        cut = np.full(len(records), -1)  # of partitions that have gone since their records came
         for number in np.unique(records.partition).tolist():
             if number in known:
-                replay_end[records.partition == number] = known[number].replay_end
-        ours = replay_end >= 0
-        replayed = records.offset < replay_end
-        parts = [(True, records.take(ours & replayed)), (False, records.take(ours & ~replayed))]
+                mine = records.partition == number
+                replayed[mine] = records.offset[mine] < known[number].replay_end
+                cut[mine] = np.searchsorted(known[number].cuts, records.offset[mine], side="right")
+        parts = [
+            (again, records.take((replayed == again) & (cut == place)))
+            for again in (True, False)
+            for place in range(int(cut.max(initial=-1)) + 1)
+        ]
         while parts:
             again, some = parts.pop(0)
             if len(some) and len(left := self._send(some.by_partition(), again, known)):
@@ -300,3 +307,5 @@ class Reader:
 
         self._await(over, _DRAIN_SECONDS if self.membership.lost else math.inf)
         self._commit()
+        if self._await(self._dead_letters.flush):
+            self._feed.settled |= self._feed.through

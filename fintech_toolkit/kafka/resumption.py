@@ -115,10 +115,10 @@ def resume(
     known = [node.can_go_on_at(place) for node in nodes]
     at = max((offset for offset in (committed.offset, passed) if offset is not None), default=None)
     since = committed.since
-    common = set.intersection(*known) if known else set()
+    began = {node.since(place) for node in nodes} - {None}
+    common = _common(nodes, known, min(began, default=None) if at is None else at)  # type: ignore[type-var]
     if common:
         start = version_at(common, at)
-        began = {node.since(place) for node in nodes} - {None}
         return Resumption(start, max(start, at or 0), began.pop() if len(began) == 1 else since)
     if at is None or at == since or not nodes:
         start = first if at is None else at
@@ -151,6 +151,19 @@ def resume(
             "made again. Give a state that was saved with its offsets, or begin with none (fresh=True)"
         )
     return Resumption(begin, at, begin, begin=True)
+
+
+def _common(nodes: Sequence[KeepsState], known: Sequence[set[int]], at: int | None) -> set[int]:
+    """Return the offsets at which all nodes can go on; those that pass over what they have seen, wherever sinks are."""
+    exact = [offsets for node, offsets in zip(nodes, known, strict=True) if not node.passes_over]
+    seen = [offsets for node, offsets in zip(nodes, known, strict=True) if node.passes_over]
+    if not all(seen):
+        return set()
+    least = min((offset for offsets in seen for offset in offsets), default=None)
+    if exact:
+        common = set.intersection(*exact)
+        return common if least is None else {offset for offset in common if offset <= least}
+    return set() if least is None else {least if at is None else min(least, at)}
 
 
 def _called(nodes: Sequence[KeepsState]) -> str:

@@ -166,6 +166,8 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.topic = topic
         self.exception: BaseException | None = None
         self.passed: dict[int, int] = {}
+        self.through: dict[int, int] = {}
+        self.settled: dict[int, int] = {}
         self.failure: BaseException | None = None
         self._settings = consumer_settings(settings.for_consumer(), group, member or f"{socket.gethostname()}.{topic}")
         self._columns = message_schema(schema, optional=optional, unit=unit)
@@ -341,6 +343,8 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         if before._thread is not None:
             before._thread.join()
         self.passed |= before.passed
+        self.through |= before.through
+        self.settled |= before.settled
         adopt_states(self._nodes(), before._nodes(), self.topic)
 
     def _membership(self, drain: Any) -> Membership:
@@ -349,6 +353,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             self._settings,
             nodes=self._nodes(),
             passed=self.passed,
+            settled=self.settled,
             replay=self._replay,
             fresh=self._fresh,
             until_latest=self._until_latest,

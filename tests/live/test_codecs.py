@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.kafka.codecs import ArrowDecoder, JsonDecoder, encode_arrow, encode_json
-from fintech_toolkit.kafka.json_codec import json_messages
+from fintech_toolkit.kafka.json_encoding import json_messages
 from fintech_toolkit.kafka.message_schema import arrow_table, message_schema, to_frame
 from tests.frames import same
 
@@ -196,13 +196,15 @@ near_misses: st.SearchStrategy[bytes] = st.fixed_dictionaries(
         "a": st.floats() | st.none() | json_values,
         "ts": st.integers(-(2**63), 2**63) | st.sampled_from(["2024-08-08T00:00:00Z", "2024-08-08"]) | json_values,
         "id": st.integers(-(2**63), 2**63) | json_values,
+        "day": st.sampled_from(["2024-08-08", "0001-01-01", "2024-02-30", "2024-08-08T00:00:00Z"]) | json_values,
         "other": json_values,
     },
 ).map(lambda record: json.dumps(record).encode())
 messages = st.lists(
     st.none() | st.binary(max_size=20) | st.lists(pieces, max_size=6).map(b"".join) | near_misses, max_size=12
 )
-FUZZED = message_schema({"a": "float64", "ts": "datetime64[ns, UTC]", "id": "int64"})
+COLUMNS = {"a": "float64", "ts": "datetime64[ns, UTC]", "id": "int64", "day": "datetime64[ms]"}
+FUZZED = message_schema(COLUMNS, optional=["day"])
 
 
 @settings(max_examples=300, deadline=None)
@@ -233,6 +235,7 @@ def test_in_is_out_plus_rejected_for_whatever_comes(values: list[bytes | None]) 
             st.integers(-(2**63), 2**63 - 1),
             st.integers(-(2**63), 2**63 - 1) | st.none(),
             st.booleans(),
+            st.dates() | st.none(),
         ),
         min_size=1,
         max_size=10,
@@ -248,6 +251,7 @@ def test_what_is_written_reads_back_to_the_bit(rows: list[tuple[Any, ...]], form
         "id": "int64",
         "maybe": "Int64",
         "flag": "bool",
+        "day": "datetime64[ms]",
     }
     columns = dict(zip(dtypes, zip(*rows, strict=True), strict=True))
     frame = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in dtypes.items()})

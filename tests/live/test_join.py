@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,10 +191,41 @@ def test_rows_that_cannot_be_joined_are_put_aside_with_their_reason(kafka_broker
     assert ["has no symbol" in reasons[0], "had reached" in reasons[2], "at most" in reasons[1]] == [True] * 3, reasons
 
 
+def test_a_sink_beside_a_join_that_was_ahead_gets_its_rows_again(kafka_broker: str, topics: Any) -> None:
+    trades, quotes = feeds(300)
+    left, right = topics(1)
+    put(kafka_broker, left, trades)
+    put(kafka_broker, right, quotes)
+    joined = Joined(kafka_broker, left, right, until="latest")
+    taken: list[pd.DataFrame] = []
+    ahead: list[int] = []
+
+    async def take(frame: pd.DataFrame, batch: Any) -> None:
+        _, end = batch.offsets[0]
+        while not ahead and joined.node.state.offsets.get((left, 0), 0) < end:
+            await asyncio.sleep(0.01)
+        if not ahead:
+            ahead.append(end)
+            raise OSError("the disk is full")
+        taken.append(frame)
+
+    joined.trades.to_function(take)
+    joined.start()
+    with pytest.raises(OSError, match="disk is full"):
+        joined.trades.wait(SECONDS)
+    assert joined.quotes.wait(SECONDS)
+    joined.trades.start()
+    assert joined.trades.wait(SECONDS)
+    joined.node.flush()
+    assert ahead[0] == 150
+    assert pd.concat(taken)["id"].tolist() == list(range(300))
+    same_by_id(joined.rows, ft.asof_join(trades, quotes))
+
+
 def test_both_sides_of_one_topic_are_refused(kafka_broker: str, kafka_topic: Topic) -> None:
     topic = kafka_topic()
     joined = Joined(kafka_broker, topic, topic)
-    with pytest.raises(PipelineError, match="two topics"):
+    with pytest.raises(PipelineError, match="two sources of topic"):
         joined.start()
 
 

@@ -69,7 +69,12 @@ FLOWS = (
 )
 ENRICHMENT = tuple(f"tests/enrichment/test_{name}.py" for name in ("trades", "best", "limits", "feeds", "sql", "ways"))
 FOLDERS = tuple(f"tests/enrichment/test_{name}.py" for name in ("checks", "folder"))
-CODECS = ("tests/live/test_codecs.py", "tests/live/test_arrow_codec.py", "tests/live/test_stream.py")
+CODECS = (
+    "tests/live/test_codecs.py",
+    "tests/live/test_days.py",
+    "tests/live/test_arrow_codec.py",
+    "tests/live/test_stream.py",
+)
 FEEDS = (
     "tests/live/test_stream.py",
     "tests/live/test_offsets.py",
@@ -247,6 +252,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "kafka/dead_letters.py": ("tests/live/test_dead_letters.py", "tests/live/test_after_the_end.py"),
     "kafka/embedded_broker.py": ("tests/live/test_embedded_broker.py",),
     "kafka/json_codec.py": CODECS,
+    "kafka/json_encoding.py": CODECS,
     "kafka/membership.py": (*FEEDS, "tests/live/test_resumption.py", "tests/live/test_owners.py"),
     "kafka/message_schema.py": CODECS,
     "kafka/messages.py": CODECS,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from streamz import Stream
 
 from fintech_toolkit.engines.live.batch import Batch, Feed, Stand, batch_of, of_no_batch, with_batch
 from fintech_toolkit.engines.live.join_partition import Partition, Seen, by_replay
-from fintech_toolkit.engines.live.partition_states import PartitionStates, followers
+from fintech_toolkit.engines.live.join_sides import JoinSides
+from fintech_toolkit.engines.live.partition_states import followers
 from fintech_toolkit.engines.live.states import (
     KeepsState,
     Kept,
@@ -25,7 +26,6 @@ from fintech_toolkit.engines.live.states import (
     checked,
     load,
     pass_on,
-    upstream,
 )
 from fintech_toolkit.engines.memory.resumable_asof import AsofJoin
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
@@ -33,9 +33,6 @@ from fintech_toolkit.errors import LiveError, PipelineError, StateError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions
 from fintech_toolkit.schema import nanoseconds
-
-_MOST_WAITING = 100_000
-"""Rows of a side that wait for the other in one partition, before it is read no further."""
 
 
 class AsofJoinNode(KeepsState):
@@ -47,7 +44,9 @@ class AsofJoinNode(KeepsState):
     until the other has come on. References of a batch of the left are held until its rows are answered.
 
     The states of nodes after it are tied to how many rows it has answered, which is part of its own state: both go on
-    together, or not at all.
+    together, or not at all. A join after it takes along the references of what it answers, so that nothing is committed
+    before that one has answered it, too. If both sides come of one source, a batch has been seen when it has come
+    through on both. Records that come again, because a node beside this one has failed, are passed over.
 
     Attributes
     ----------
@@ -57,6 +56,7 @@ class AsofJoinNode(KeepsState):
 
     needs_state = True
     one_topic = False
+    passes_over = True
 
     def __init__(
         self,
@@ -72,8 +72,9 @@ class AsofJoinNode(KeepsState):
         self.identity = json.dumps({"join": options.called, **options.to_data()}, sort_keys=True)
         self.described = f"the {options.called} by {options.sides.on!r}"
         self.feeds = {}
-        self._streams = {"left": left, "right": right}
-        self._topics: dict[str, str] = {}
+        self.sides = JoinSides(left, right)
+        self.described += f" after {self.sides.before.described}" if self.sides.before is not None else ""
+        self._left = left
         self._idle = None if idle is None else nanoseconds(idle, "idle") / 1e9
         self._ahead = None if ahead is None else nanoseconds(ahead, "ahead")
         self._held: list[Any] = []
@@ -81,17 +82,18 @@ class AsofJoinNode(KeepsState):
         self._passing: set[asyncio.Task[None]] = set()
         self._partitions: dict[int, Partition] = {}
         self._answered: dict[int, int] = {}
-        self._followers: list[PartitionStates] = []
+        self._since: dict[Place, int] = {}
+        self._followers: list[KeepsState] = []
         for kept in checked(state, self.identity).kept.values() if state is not None else ():
             offsets = {topic: at for (topic, _), at in kept.offsets.items()}
             number = next(number for _, number in kept.offsets)
             seen = Seen(kept.state, offsets, offsets.pop(self.described, 0))
-            self._go_on(number, self._partitions.setdefault(number, Partition(seen)), seen)
+            self._partitions.setdefault(number, Partition(seen)).seen = seen
         super().__init__(upstreams=(left, right), **kwargs)
 
     def update(self, x: Any, who: Any = None, metadata: Any = None) -> Any:
         """Take a frame of one side and pass on the rows that it answers."""
-        side = "left" if who is self._streams["left"] else "right"
+        side = "left" if who is self._left else "right"
         batch = batch_of(metadata)
         if batch is not None:
             self._retain_refs(metadata)
@@ -117,7 +119,7 @@ class AsofJoinNode(KeepsState):
     async def _step(self, side: str, frame: Any, metadata: Any, batch: Batch) -> None:
         """Take a batch of one side; the join goes on when all sinks have what it answers."""
         async with self._turn:
-            self._check_partitions()
+            self.sides.check_partitions(self.described)
             if batch.feed.broken:
                 raise LiveError(f"topic {batch.topic!r}: batch {batch.id} is not begun, because one before it failed")
             try:
@@ -134,12 +136,18 @@ class AsofJoinNode(KeepsState):
         for number, count in counts.items():
             after[number] = self._taken(side, number, frame.iloc[start : start + count], batch, answers)
             start += count
-        await self._send(answers, metadata, batch)
+        let_go = [entry for number, _ in answers for entry in self._partitions[number].let_go(after[number])]
+        # A join that answers later holds what these rows are of; not what has made them known.
+        of_rows = metadata if side == "left" else [{"batch": batch}]
+        await self._send(answers, [*of_rows, *let_go], batch)
         answered = {number: len(rows) for number, rows in answers}
+        name = batch.stand.topic
         for number, join in after.items():
-            partition, offset = self._partitions[number], batch.offsets[number][1]
-            seen = partition.seen.after(join, answered.get(number, 0), {batch.topic: offset})
-            self._go_on(number, partition, seen)
+            partition = self._partitions[number]
+            end = max(batch.stand.offsets[number][1], partition.latest.offsets.get(name, 0))
+            seen = partition.latest.after(join, answered.get(number, 0), {name: end})
+            partition.go_on(batch, number, seen, both=self.sides.one)
+            self._note_answered(number)
             if side == "right":
                 partition.quiet_since = time.monotonic()
             elif join.pending and not batch.replayed:
@@ -154,21 +162,15 @@ class AsofJoinNode(KeepsState):
     ) -> WaitingJoin:
         """Return the join after the rows of a partition, and add what they answer."""
         partition = self._partitions[number]
-        start, end = batch.offsets[number]
-        seen = partition.seen.offsets.get(batch.topic, start)
-        if seen > start:
-            raise StateError(
-                f"topic {batch.topic!r}, partition {number}: a batch begins at offset {start}, and the join has seen "
-                f"the records before {seen}"
-            )
-        join = partition.seen.join.copy()
+        rows = partition.unseen(batch, number, rows)
+        join = partition.latest.join.copy()
         if not len(rows):
             return join
         latest = None if self._ahead is None else batch.latest(rows, self._ahead)
         taken = rows
         if self._followers and side == "left":
-            taken = rows.set_axis(batch.offset[rows.index.to_numpy()])  # so that answers say which rows they are of
-            partition.replay_end = end if batch.replayed else partition.replay_end
+            taken = rows.set_axis(batch.places(rows))  # so that answers say which rows they are of
+            partition.replay_end = batch.stand.offsets[number][1] if batch.replayed else partition.replay_end
         # Of a batch that is replayed all were answered, or they would not have been committed.
         answered, refused = join.accept(side, taken, latest, answered=batch.replayed and not self._followers)
         if refused:
@@ -183,76 +185,54 @@ class AsofJoinNode(KeepsState):
         """Pass answers on, with the partition of each, and return when all sinks have them: first those that are only
         replayed.
         """
-        begins = {number: self._partitions[number].seen.answered for number, _ in answers}
+        begins = {number: self._partitions[number].latest.answered for number, _ in answers}
         for again, some in by_replay(answers, self._partitions):
-            counts = {number: len(rows) for number, rows in some.items()}
-            places = {number: (begins[number], begins[number] + count) for number, count in counts.items()}
-            of_answers = replace(
-                batch,
-                replayed=again,
-                offsets={number: batch.offsets[number] for number in some},
-                answers=Stand(self.described, places, self._answered),
-            ).derived(np.repeat(list(counts), list(counts.values())))
+            bounds = {number: (begins[number], begins[number] + len(rows)) for number, rows in some.items()}
+            partition = np.repeat(list(some), list(map(len, some.values())))
+            rows = np.concatenate([np.arange(*each) for each in bounds.values()])
+            of_answers = batch.answered(Stand(self.described, bounds, self._answered), partition, rows, replayed=again)
             whole = pd.concat(some.values(), ignore_index=True)
             await asyncio.gather(*pass_on(self, whole, with_batch(metadata, of_answers), of_answers))
             for node in self._followers:
                 node.note(of_answers)
-            begins |= {number: end for number, (_, end) in places.items()}
+            begins |= {number: end for number, (_, end) in bounds.items()}
 
     async def _send_late(self, number: int, partition: Partition, join: WaitingJoin, answered: Any) -> None:
-        """Pass on answers that no batch has brought about, as those of the last one of the left that waits, if any; the
-        join goes on then.
-        """
+        """Pass on answers that no batch has brought about, as those of batches that wait, if any; the join goes on."""
         rows = 0 if answered is None else len(answered)
         if rows:
-            offsets = partition.seen.offsets
-            topic, feed = next(item for item in self.feeds.items() if item[0] in offsets)
-            no_batch = of_no_batch(topic, number, offsets[topic], feed.passed, feed)  # rows out of a saved state
-            metadata = partition.held[-1][1] if partition.held else [{"batch": no_batch}]
+            metadata = [entry for _, some in reversed(partition.held) for entry in some]
+            if not metadata:  # rows out of a saved state
+                name, offset = next(iter(partition.seen.offsets.items()))
+                feed = self.sides.feed("left") or self.sides.feed("right")
+                metadata = [{"batch": of_no_batch(name, number, offset, self._answered, feed)}]  # type: ignore[arg-type]
             await self._send([(number, answered)], metadata, batch_of(metadata))  # type: ignore[arg-type]
-        self._go_on(number, partition, partition.seen.after(join, rows, {}))
+        partition.latest = partition.latest.after(join, rows, {})
+        self._note_answered(number)
 
-    def _go_on(self, number: int, partition: Partition, seen: Seen) -> None:
-        partition.seen = seen
-        if self._topics.get("left") in seen.offsets:
+    def _note_answered(self, number: int) -> None:
+        """Note for the nodes after it how many rows it has answered, as all sinks have them."""
+        seen = self._partitions[number].seen
+        if self.sides.names.get("left") in seen.offsets:
             self._answered[number] = seen.answered
 
     def _settle(self, number: int, partition: Partition) -> None:
         """Let go of batches that are answered, and hold the side that is ahead."""
-        join = partition.seen.join
+        join = partition.latest.join
         oldest = join.oldest
         while partition.held and (oldest is None or partition.held[0][0] < oldest):
             self._release_refs(partition.held.popleft()[1])
-        for side, other, waiting in (
-            ("left", "right", join.pending),
-            ("right", "left", join.ahead),
-        ):
-            feed, behind = self._feed(side), self._feed(other)
-            if feed is not None:
-                runs = behind is not None and not behind.stopped
-                why = f"waits for topic {self._topics.get(other)!r}" if waiting > _MOST_WAITING and runs else None
-                feed.hold(number, why)
+        self.sides.hold(number, {"left": join.pending, "right": join.ahead})
         self._watch(number, partition)
 
     def _watch(self, number: int, partition: Partition) -> None:
         """Look at a partition again when its right side may have become idle."""
-        if self._idle is not None and partition.seen.join.pending and not partition.watched:
+        if self._idle is not None and partition.latest.join.pending and not partition.watched:
             partition.watched = True
             asyncio.get_running_loop().call_later(self._idle, self._look_whether_idle, number, partition)
 
-    def _check_partitions(self) -> None:
-        counts = {topic: feed.partitions for topic, feed in self.feeds.items() if feed.partitions}
-        if len(set(counts.values())) > 1:
-            raise PipelineError(
-                f"{self.described} joins partition by partition, and its topics differ in their number: {counts}; "
-                "give both as many, and the same key."
-            )
-
-    def _feed(self, side: str) -> Feed | None:
-        return self.feeds.get(self._topics.get(side, ""))
-
     def _look_whether_idle(self, number: int, partition: Partition) -> None:
-        right, left = self._feed("right"), self._feed("left")
+        right, left = self.sides.feed("right"), self.sides.feed("left")
         partition.watched = False
         if right is None or left is None or left.stopped or self._idle is None:
             return
@@ -269,7 +249,7 @@ class AsofJoinNode(KeepsState):
             if left.broken:
                 return
             try:
-                join = partition.seen.join.copy()
+                join = partition.latest.join.copy()
                 seen = join.watermark("left") + join.options.after
                 await self._send_late(number, partition, join, join.advance(right=seen + 1))
                 self._settle(number, partition)
@@ -278,7 +258,7 @@ class AsofJoinNode(KeepsState):
 
     def flush(self) -> Any:
         """Pass on the rows that still wait, when both feeds have ended."""
-        if self.feeds:
+        if self.sides.names:
             asyncio.run_coroutine_threadsafe(self._flush(), self.loop.asyncio_loop).result()
             return None
         return self._answer(self.join.flush())
@@ -286,7 +266,7 @@ class AsofJoinNode(KeepsState):
     async def _flush(self) -> None:
         async with self._turn:
             for number, partition in self._partitions.items():
-                join = partition.seen.join.copy()
+                join = partition.latest.join.copy()
                 await self._send_late(number, partition, join, join.flush())
                 while partition.held:
                     self._release_refs(partition.held.popleft()[1])
@@ -296,7 +276,7 @@ class AsofJoinNode(KeepsState):
     @property
     def waiting(self) -> int:
         """How many rows of the left wait for the right."""
-        joins = [self.join, *(partition.seen.join for partition in list(self._partitions.values()))]
+        joins = [self.join, *(partition.latest.join for partition in list(self._partitions.values()))]
         return sum(join.pending for join in joins)
 
     @property
@@ -308,19 +288,24 @@ class AsofJoinNode(KeepsState):
             offsets = {(topic, number): at for topic, at in seen.offsets.items()}
             if self._followers:
                 offsets[self.described, number] = seen.answered
-            kept[self._topics.get("left", min(seen.offsets)), number] = Kept(seen.join, offsets)
+            kept[self.sides.names.get("left", min(seen.offsets)), number] = Kept(seen.join, offsets)
         return LiveState(self.identity, kept)
 
     def follow(self, feed: Feed, topic: str) -> None:
         """Learn which source a topic comes from; it is about to start."""
-        sides = [side for side, stream in self._streams.items() if feed in upstream(stream)]
-        if len(sides) != 1 or any(self._topics.get(side) == topic for side in self._streams if side not in sides):
-            raise PipelineError(f"Both sides of {self.described} come from topic {topic!r}; it takes two topics.")
-        self._topics[sides[0]] = topic
         super().follow(feed, topic)
-        for number, partition in self._partitions.items():
-            self._go_on(number, partition, partition.seen)
-        self._followers = followers(self, self.described, self._answered)
+        self.sides.learn(feed, topic, self.described)
+        self._tie_followers()
+
+    def tie(self, join: KeepsState, answered: Mapping[int, int]) -> None:
+        """Learn that a side comes of what another join answers."""
+        self.sides.learn(join, join.described, self.described)
+        self._tie_followers()
+
+    def _tie_followers(self) -> None:
+        for number in self._partitions:
+            self._note_answered(number)
+        self._followers = followers(self, self._answered)
         self.origin, self.begins_from = (
             "+".join(sorted(filter(None, (getattr(node, name) for node in self._followers))))
             for name in ("origin", "begins_from")
@@ -328,45 +313,60 @@ class AsofJoinNode(KeepsState):
 
     def unfollow(self, topic: str) -> None:
         """Learn that the source of a topic has ended: the other need not wait for it any more."""
-        for side, other in (("left", "right"), ("right", "left")):
-            feed = self._feed(side)
-            if self._topics.get(other) == topic and feed is not None:
-                for number in list(self._partitions):
-                    feed.hold(number, None)
+        self.sides.let_go(topic, list(self._partitions))
+
+    def note(self, batch: Batch) -> None:
+        """Note that a batch has come through, on both sides if both come of its topic."""
+        if self.sides.sides_of(batch.stand.topic):
+            for number in batch.stand.offsets.keys() & self._partitions.keys():
+                self._partitions[number].come_through(batch, number)
+                self._note_answered(number)
 
     def can_go_on_at(self, place: Place) -> set[int]:
-        """Return the offsets of a partition at which it has a state."""
+        """Return the offset of the first record of a partition that it has not seen."""
         topic, number = place
         offsets = self._partitions[number].seen.offsets if number in self._partitions else {}
         return {offsets[topic]} if topic in offsets else set()
 
+    def goes_on_at(self, place: Place, offset: int) -> bool:
+        """Whether it can go on in a partition with the record of an offset."""
+        return any(offset <= seen for seen in self.can_go_on_at(place))
+
+    def since(self, place: Place) -> int | None:
+        """Return the offset at which its state of a partition began, None if that is not known."""
+        return self._since.get(place)
+
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition of one side, and begin with no records before an offset."""
         topic, number = place
+        self._since[place] = offset
         partition = self._partitions.setdefault(number, Partition(Seen(self.join.of(self.join.options))))
-        side = "left" if self._topics.get("left") == topic else "right"
-        seen = partition.seen.after(partition.seen.join.forgotten(side), 0, {topic: offset})
-        self._go_on(number, partition, seen)
-        if side == "left":
+        partition.coming.clear()
+        for side in self.sides.sides_of(topic):
+            partition.seen = partition.seen.after(partition.seen.join.forgotten(side), 0, {topic: offset})
+        self._note_answered(number)
+        if "left" in self.sides.sides_of(topic):
             partition.held.clear()
             partition.replay_end = 0
             for node in self._followers:
-                node.begin((self.described, number), seen.answered)
+                node.begin((self.described, number), partition.seen.answered)
 
     def adopt(self, other: AsofJoinNode, topic: str) -> None:
         """Go on in one side from what an equal node of an earlier stream knows of it; the other side may still run
         there. The states of nodes after it go with the left.
         """
-        side = "left" if self._topics.get("left") == topic else "right"
+        sides = self.sides.sides_of(topic)
         for number, theirs in other._partitions.items():
             partition = self._partitions.setdefault(number, Partition(Seen(self.join.of(self.join.options))))
-            if topic in theirs.seen.offsets and topic not in partition.seen.offsets:
-                join = partition.seen.join.with_side(side, theirs.seen.join)
+            if topic not in theirs.seen.offsets or topic in partition.seen.offsets:
+                continue
+            for side in sides:
                 answered = theirs.seen.answered if side == "left" else 0
-                seen = partition.seen.after(join, answered, {topic: theirs.seen.offsets[topic]})
-                self._go_on(number, partition, seen)
-        if side == "left":
-            adopt_states(self._followers, other._followers, topic)
+                join = partition.seen.join.with_side(side, theirs.seen.join)
+                partition.seen = partition.seen.after(join, answered, {topic: theirs.seen.offsets[topic]})
+            self._note_answered(number)
+        if "left" in sides:
+            adopt_states(self._followers, other._followers, self.described)
 
 
 def join(
@@ -394,4 +394,6 @@ def join(
         raise StateError(
             f"A live join goes on from a LiveState or the path of a saved one, not {type(state).__name__}."
         )
+    if right is left:  # a stream hands a frame to a node once
+        right = right.map(lambda frame: frame)
     return AsofJoinNode(left, right, options, state, idle, ahead)

@@ -20,11 +20,16 @@ _MILLISECOND = 1_000_000
 class Feed(Protocol):
     """What nodes ask of the source of a batch."""
 
+    topic: str
     stopped: bool
     failure: BaseException | None
     """What a node said that no batch has brought about."""
     passed: dict[int, int]
     """For each partition, where the batches end that have passed all sinks."""
+    through: dict[int, int]
+    """For each partition, where the batches end that have come through all nodes and sinks; rows may wait in joins."""
+    settled: dict[int, int]
+    """The same, as it was when a reader last came to its end in peace, with all dead letters delivered."""
 
     @property
     def broken(self) -> bool:
@@ -92,11 +97,14 @@ class Stand:
         For each partition where a batch begins and ends in it: offsets, or how many rows the join had answered.
     passed : mapping of int to int
         For each partition, where the batches end that have passed all sinks.
+    rows : ndarray of int64, optional
+        For each row of the frame as it was emitted, which it is of the rows that the join has answered.
     """
 
     topic: str
     offsets: Mapping[int, tuple[int, int]]
     passed: Mapping[int, int]
+    rows: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,8 @@ class Batch:
         than to nodes that have one.
     answers : Stand or None
         Where its rows stand among the answers of a join, if they are.
+    made : bool
+        Whether a node made the rows of all that the batch has, so that none stands for a record or an answer.
     """
 
     id: int
@@ -130,6 +140,7 @@ class Batch:
     feed: Feed = field(repr=False)
     replayed: bool = False
     answers: Stand | None = field(default=None, repr=False)
+    made: bool = field(default=False, repr=False)
     _origin: tuple[pa.Table, npt.NDArray[np.int64], SentRecords] | None = field(default=None, repr=False)
     _dead_letters: PutsAside | None = field(default=None, repr=False)
     progress: Progress = field(default_factory=Progress, repr=False)
@@ -138,6 +149,12 @@ class Batch:
     def stand(self) -> Stand:
         """What the states of nodes are tied to that take its rows."""
         return self.answers or Stand(self.topic, self.offsets, self.feed.passed)
+
+    def places(self, rows: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """Return where each row stands: its offset, or which it is of the rows that a join has answered."""
+        known = self.offset if self.answers is None or self.answers.rows is None else self.answers.rows
+        places: npt.NDArray[np.int64] = known[rows.index.to_numpy()]
+        return places
 
     def parts(self, frame: Any) -> tuple[Any, dict[int, int]]:
         """Return a frame that came of this batch, ordered by partition, and how many of its rows each partition has.
@@ -174,9 +191,23 @@ class Batch:
 
     def derived(self, partition: npt.NDArray[np.int64]) -> Batch:
         """Return what travels with rows that a node made of this batch, a partition for each."""
-        last = {number: end - 1 for number, (_, end) in self.offsets.items()}
-        offset = np.array([last[number] for number in partition.tolist()], np.int64)
-        return replace(self, partition=partition, offset=offset, _origin=None)
+
+        def ends(bounds: Mapping[int, tuple[int, int]]) -> npt.NDArray[np.int64]:
+            last = {number: max(start, end - 1) for number, (start, end) in bounds.items()}
+            return np.array([last[number] for number in partition.tolist()], np.int64)
+
+        answers = None if self.answers is None else replace(self.answers, rows=ends(self.answers.offsets))
+        return replace(self, partition=partition, offset=ends(self.offsets), answers=answers, made=True, _origin=None)
+
+    def answered(
+        self, stand: Stand, partition: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], *, replayed: bool
+    ) -> Batch:
+        """Return what travels with rows that a join answers when it has this batch: a partition for each, and which
+        they are of all that it has answered.
+        """
+        offsets = {number: self.offsets[number] for number in stand.offsets}
+        batch = replace(self, offsets=offsets, replayed=replayed, answers=stand).derived(partition)
+        return replace(batch, answers=replace(stand, rows=rows), made=False)
 
     def reject(self, rows: Iterable[int], reasons: Iterable[str], frame: pa.Table | pd.DataFrame | None = None) -> None:
         """Put rows aside as dead letters that were emitted and turned out to be of no use.

@@ -38,6 +38,7 @@ class PartitionStates(KeepsState):
 
     def __init__(self, upstream: Any, state: LiveState | None, **kwargs: Any) -> None:
         self.passed = {}
+        self._joins: dict[str, Any] = {}  # by what they are called
         self._versions: dict[Place, dict[int, Any]] = {}
         self._since: dict[Place, int | None] = {}
         self._homes: dict[Any, Place] = {}  # the partition of each symbol
@@ -122,11 +123,15 @@ class PartitionStates(KeepsState):
     def follow(self, feed: Feed, topic: str) -> None:
         """Learn which source a topic comes from; it is about to start."""
         super().follow(feed, topic)
-        self.tie(topic, feed.passed)
+        self.passed[topic] = feed.through
 
-    def tie(self, topic: str, passed: Mapping[int, int]) -> None:
-        """Learn where it is seen how far all sinks have come in a topic, or in what a join gives."""
-        self.passed[topic] = passed
+    def tie(self, join: Any, answered: Mapping[int, int]) -> None:
+        """Learn that what comes here is what a join answers, of which there were so many rows by partition."""
+        if self.passed.get(join.described, answered) is not answered:
+            raise PipelineError(
+                f"{self.described} follows two joins called {join.described}, which its states cannot tell apart."
+            )
+        self.passed[join.described], self._joins[join.described] = answered, join
 
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
@@ -155,10 +160,12 @@ class PartitionStates(KeepsState):
             if rows is not None and len(rows):
                 topic, number = place
                 passed: Any = self.passed.get(topic, {})
-                feed: Any = self.feeds.get(topic)  # none after a join, which no other follows that would ask it
+                feed: Any = self.feeds.get(topic) or self._joins[topic].sides.feed("left")
                 batch = of_no_batch(topic, number, known.offsets[place], passed, feed)
                 batch = batch.derived(np.full(len(rows), number))
                 await asyncio.gather(*pass_on(self, rows, [{"batch": batch}], batch))
+                for node in states_of(self):
+                    node.note(batch)
         self.begin_again()
 
     def begin_again(self) -> None:
@@ -173,34 +180,24 @@ class PartitionStates(KeepsState):
             self._homes, self.origin = dict(other._homes), other.origin
 
 
-def followers(join: KeepsState, called: str, answered: Mapping[int, int]) -> list[PartitionStates]:
+def followers(join: KeepsState, answered: Mapping[int, int]) -> list[KeepsState]:
     """Return the nodes whose states are tied to what a join answers, of which there were so many rows by partition.
 
     Raises
     ------
     PipelineError
-        If one of them is a join itself.
+        If one of them cannot tell what it follows.
     StateError
         If one of them has no state that goes with that of the join.
     """
-    found = []
-    for node in states_of(join):
-        if not isinstance(node, PartitionStates):
-            raise PipelineError(
-                f"{node.described} cannot follow {called} of Kafka topics, because rows that wait in it would not be "
-                "tied to an offset: write the joined rows to a topic, and read that."
-            )
-        if node.passed.get(called, answered) is not answered:
-            raise PipelineError(
-                f"{node.described} follows two joins called {called}, which its states cannot tell apart."
-            )
-        node.tie(called, answered)
+    found = states_of(join)
+    for node in found:
+        node.tie(join, answered)
         for number, rows in answered.items():
-            if node.needs_state and rows not in node.can_go_on_at((called, number)):
+            if node.needs_state and not node.goes_on_at((join.described, number), rows):
                 raise StateError(
-                    f"The state of {called} has answered {rows} rows of partition {number}, and {node.described} has "
-                    "none that goes with it: give the states of both as they were saved together, when their sources "
-                    "had stopped, or of neither."
+                    f"The state of {join.described} has answered {rows} rows of partition {number}, and "
+                    f"{node.described} has none that goes with it: give the states of both as they were saved "
+                    "together, when their sources had stopped, or of neither."
                 )
-        found.append(node)
     return found

@@ -144,6 +144,8 @@ class KeepsState(Stream):  # type: ignore[misc]
     """The digest of the `State` from which it would begin now."""
     one_topic = True
     """Whether what it passes on is tied to the offsets of one topic, as what comes to it is."""
+    passes_over = False
+    """Whether it passes over records that it has seen, if they come again."""
     rejected = 0
     """How many rows it could not use and has put aside."""
     feeds: dict[str, Feed]
@@ -162,6 +164,10 @@ class KeepsState(Stream):  # type: ignore[misc]
     @abstractmethod
     def can_go_on_at(self, place: Place) -> set[int]:
         """Return the offsets of a partition at which it has a state."""
+
+    def goes_on_at(self, place: Place, offset: int) -> bool:
+        """Whether it can go on in a partition with the record of an offset."""
+        return offset in self.can_go_on_at(place)
 
     def since(self, place: Place) -> int | None:
         """Return the offset at which its state of a partition began, None if that is not known."""
@@ -187,6 +193,16 @@ class KeepsState(Stream):  # type: ignore[misc]
             If a node after this one cannot keep a state of what comes out of it.
         """
         self.feeds[topic] = feed
+
+    @abstractmethod
+    def tie(self, join: Any, answered: Mapping[int, int]) -> None:
+        """Learn that what comes here is what a join answers, of which there were so many rows by partition.
+
+        Raises
+        ------
+        PipelineError
+            If it cannot tell it from what another join answers.
+        """
 
     def unfollow(self, topic: str) -> None:
         """Learn that the source of a topic has ended."""
