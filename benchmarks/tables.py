@@ -137,6 +137,20 @@ def orders_whole(short: bool) -> Rows:
     return bench_orders.whole(2, 2, 500, cases) if short else bench_orders.whole(20, 10, 40_000, cases)
 
 
+def signals(short: bool) -> Rows:
+    """Signals of contracts against the VIX and the S&P 500: the whole table, against a loop over rows and Polars."""
+    from benchmarks import bench_signals
+
+    return bench_signals.run(2, 40, 200, 1) if short else bench_signals.run()
+
+
+def signals_on_dask(short: bool) -> Rows:
+    """Signals of many contracts on Dask, two worker processes, from Parquet to Parquet."""
+    from benchmarks import bench_signals
+
+    return bench_signals.on_dask(4, 10, 80, 2, 1) if short else bench_signals.on_dask()
+
+
 TABLES: tuple[Table, ...] = (
     arrays,
     several_series,
@@ -149,6 +163,8 @@ TABLES: tuple[Table, ...] = (
     lookup,
     books,
     flows,
+    signals,
+    signals_on_dask,
     on_dask,
     modes,
     generators,

@@ -19,6 +19,7 @@ from fintech_toolkit.engines.memory.files import write_table
 from fintech_toolkit.enrichment.command import enrich
 from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.orders.command import app as orders
+from fintech_toolkit.signals.command import app as signals
 
 app = typer.Typer(
     name="fintech-toolkit",
@@ -30,6 +31,7 @@ kernels = typer.Typer(help="The catalogue of kernels.", no_args_is_help=True)
 app.add_typer(kernels, name="kernels")
 app.add_typer(generate, name="generate")
 app.add_typer(orders, name="orders")
+app.add_typer(signals, name="signals")
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def every_command(group: typer.Typer = app) -> list[list[str]]:
 
 def test_the_commands_are_these() -> None:
     names = {path[0] for path in every_command() if path}
-    assert names == {"demo", "kernels", "broker", "doctor", "enrich", "flow", "generate", "orders"}
+    assert names == {"demo", "kernels", "broker", "doctor", "enrich", "flow", "generate", "orders", "signals"}
     assert ["kernels", "list"] in every_command()
     assert ["generate", "quotes"] in every_command()
 

@@ -49,13 +49,21 @@ class Page:
         By name; those that are None are left out.
     tables : mapping of str to pandas.DataFrame
         By name, which stands above each.
+    picture : str
+        HTML below the paragraphs.
     """
 
     def __init__(
-        self, title: str, lead: Sequence[str], plots: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+        self,
+        title: str,
+        lead: Sequence[str],
+        plots: Mapping[str, Any],
+        tables: Mapping[str, pd.DataFrame],
+        picture: str = "",
     ) -> None:
         self.title = title
         self.lead = tuple(lead)
+        self.picture = picture
         self.plots = {name: plot for name, plot in plots.items() if plot is not None}
         self.tables = dict(tables)
 
@@ -63,7 +71,7 @@ class Page:
     def layout(self) -> pn.Column:
         """The page: a Panel object."""
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
-        parts: list[Any] = [pn.pane.HTML(self._lead(), **wide)] if self.lead else []  # type: ignore[no-untyped-call]
+        parts: list[Any] = [pn.pane.HTML(self._lead(), **wide)] if self._lead() else []  # type: ignore[no-untyped-call]
         parts += [pn.pane.HoloViews(plot, linked_axes=False, **wide) for plot in self.plots.values()]  # type: ignore[no-untyped-call]
         parts += [pn.pane.HTML(html, **wide) for html in self._tables()]  # type: ignore[no-untyped-call]
         return pn.Column(*parts, **wide)
@@ -76,6 +84,10 @@ class Page:
         DataError
             If it cannot be written.
         """
+        write_text(Path(path), self.html())
+
+    def html(self) -> str:
+        """The page as one text, in which all is that it needs."""
         models = [hv.render(plot, backend="bokeh") for plot in self.plots.values()]
         script, drawn = components(models) if models else ("", ())
         # Not all that `Resources.render` gives: Panel adds what comes from a server.
@@ -85,10 +97,10 @@ class Page:
             "plots": "".join(f"<div>{each}</div>" for each in drawn),
             "tables": "".join(f"<div>{each}</div>" for each in self._tables()),
         }
-        write_text(Path(path), _PAGE.format(title=escape(self.title), lead=self._lead(), script=script, **parts))
+        return _PAGE.format(title=escape(self.title), lead=self._lead(), script=script, **parts)
 
     def _lead(self) -> str:
-        return "".join(f'<p class="lead">{escape(paragraph)}</p>' for paragraph in self.lead)
+        return "".join(f'<p class="lead">{escape(paragraph)}</p>' for paragraph in self.lead) + self.picture
 
     def _tables(self) -> list[str]:
         def shown(value: float) -> str:

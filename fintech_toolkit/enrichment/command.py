@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.engines.dask.workers import connected
 
 
 def enrich(
@@ -32,45 +32,17 @@ def enrich(
     from fintech_toolkit.enrichment.plans import explain_folder
     from fintech_toolkit.enrichment.report import Report
 
-    if workers is not None and scheduler != "local":
-        raise ParameterError(
-            "--workers starts processes on this machine; leave it out with the address of a scheduler."
-        )
     if explain:
         typer.echo(explain_folder(folder, every=every))
         return
     try:
-        with _client(scheduler, workers) as client, _bars() as progress:
+        with connected(scheduler, workers) as client, _bars() as progress:
             summary = enrich_folder(folder, out, client, every=every, progress=progress)
             Report(read_enriched(out)[0], summary.inputs).save(out / "report.html")
     except KeyboardInterrupt:
         typer.echo("interrupted: finished files are kept; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
     _show(summary, out)
-
-
-@contextmanager
-def _client(scheduler: str, workers: int | None) -> Iterator[Any]:
-    from distributed import Client, LocalCluster
-
-    from fintech_toolkit.engines.dask.workers import configure_workers
-
-    if scheduler != "local":
-        try:
-            client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise ParameterError(f"--scheduler {scheduler}: there is none at this address ({error}).") from None
-        with client:
-            yield client
-        return
-    configure_workers()
-    # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
-    how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
-    with (
-        LocalCluster(dashboard_address="127.0.0.1:0", **how) as cluster,  # type: ignore[no-untyped-call]
-        Client(cluster) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield client
 
 
 @contextmanager

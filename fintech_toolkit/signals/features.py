@@ -54,6 +54,11 @@ def signals_flow(settings: SignalSettings | None = None) -> ft.Flow:
         above ``buy_threshold``, -1 (sell) where it is below ``sell_threshold``, else 0 (hold); NaN where the change or
         the VIX is missing.
 
+    Notes
+    -----
+    Live, a row waits until both indices have passed its time. Of Kafka topics each partition is joined by itself: give
+    the three topics one partition, or write both indices to every partition of theirs.
+
     Examples
     --------
     >>> import pandas as pd
@@ -165,30 +170,52 @@ def signals(
     >>> table.loc[table["signal"].abs() == 1, "trade_quality"].tolist()
     ['good', 'good', 'bad']
     """
-    codes = _checked("prices", prices, "price", "contract")
+    given, (prices, codes) = prices, _coded(prices)
+    before = _row_before(np.arange(len(prices)), codes)
+    _check("prices", prices, "price", before)
     for name, frame in (("vix", vix), ("spx", spx)):
-        _checked(name, frame, name)
+        _check(name, frame, name, np.arange(-1, len(frame) - 1))
     in_time = None
     if not prices["timestamp"].is_monotonic_increasing:
         in_time = np.argsort(pd.DatetimeIndex(prices["timestamp"]).asi8, kind="stable")
         prices, codes = prices.iloc[in_time], codes[in_time]
-    table: pd.DataFrame = signals_flow(settings)(prices=prices, vix=vix, spx=spx)
+    # Nothing is read that is not needed, so that there is nothing for rules to save.
+    table: pd.DataFrame = signals_flow(settings)(prices=prices, vix=vix, spx=spx, without=ft.Flow.rules)
     _require_some(table, prices)
     price = table["price"].to_numpy()
     change = np.full(len(table), np.nan)
-    priced = np.flatnonzero(np.isfinite(price))[::-1]
-    # Backwards, the row before is the next one.
-    change[priced] = 100.0 * (ft.lag(price[priced], symbol=codes[priced]) / price[priced] - 1.0)
+    priced = np.flatnonzero(np.isfinite(price))
+    if in_time is not None or len(priced) < len(table):
+        before = _row_before(priced, codes[priced])
+    priced, before = priced[before >= 0], before[before >= 0]
+    change[before] = 100.0 * (price[priced] / price[before] - 1.0)
     quality = np.nan_to_num(np.sign(table["signal"].to_numpy()) * np.sign(change)).astype(np.int8)
     table["next_price_change_pct"] = change
     table["trade_quality"] = pd.Categorical.from_codes(quality + 1, categories=QUALITIES)
-    return table if in_time is None else table.iloc[np.argsort(in_time)]
+    if in_time is not None:
+        table = table.iloc[np.argsort(in_time)]
+    table["contract"] = given["contract"]
+    return table
 
 
-def _checked(frame: str, given: pd.DataFrame, value: str, key: str | None = None) -> np.ndarray[Any, Any]:
-    """Return a code for each row's contract, if times and values are what they must be."""
-    needed = ["timestamp", value] if key is None else ["timestamp", key, value]
-    for name in needed:
+def _coded(prices: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any]]:
+    """Return prices whose contracts are looked at once, and the code of each."""
+    if "contract" not in prices:
+        raise ColumnError(f"prices has no column 'contract'. {did_you_mean('contract', map(str, prices.columns))}")
+    codes, names = pd.factorize(prices["contract"])
+    _refuse(codes < 0, "prices", prices, "contract", "is missing: each price is of a contract")
+    return prices.assign(contract=pd.Categorical.from_codes(codes, categories=names)), codes
+
+
+def _row_before(rows: np.ndarray[Any, Any], codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return for each row the one before it of the same contract; -1 where there is none."""
+    before: np.ndarray[Any, Any] = np.maximum(ft.lag(rows, symbol=codes, dtype="int64"), -1)
+    return before
+
+
+def _check(frame: str, given: pd.DataFrame, value: str, before: np.ndarray[Any, Any]) -> None:
+    """Raise unless times and values are what they must be, and times later than those of the rows before."""
+    for name in ("timestamp", value):
         if name not in given:
             raise ColumnError(f"{frame} has no column {name!r}. {did_you_mean(name, map(str, given.columns))}")
     times = given["timestamp"]
@@ -197,24 +224,17 @@ def _checked(frame: str, given: pd.DataFrame, value: str, key: str | None = None
             f"{frame}: column 'timestamp' is {times.dtype}, and its times must have a zone: "
             "frame['timestamp'].dt.tz_localize('America/New_York') says in which they were written."
         )
-    if key is None:
-        codes = np.zeros(len(given), dtype=np.int64)
-    else:
-        codes = pd.factorize(given[key])[0]
-        _refuse(codes < 0, frame, given, key, "is missing: each price is of a contract")
-    values = pd.to_numeric(given[value]).to_numpy(dtype=float, na_value=np.nan)
+    _refuse(times.isna().to_numpy(), frame, given, "timestamp", "is missing")
+    if not pd.api.types.is_numeric_dtype(given[value].dtype):
+        raise DataError(f"{frame}: column {value!r} is {given[value].dtype}, and must hold numbers.")
+    values = given[value].to_numpy(dtype=float, na_value=np.nan)
     _refuse(
         ~(np.isnan(values) | ((values > 0) & (values < np.inf))), frame, given, value, "must be positive and finite"
     )
-    _refuse(times.isna().to_numpy(), frame, given, "timestamp", "is missing")
     since = pd.DatetimeIndex(times).asi8
-    together = np.argsort(codes, kind="stable")
-    step = np.where(np.diff(codes[together]) == 0, np.diff(since[together]), 1)
-    for found, what in ((step == 0, "is there twice; keep one of them"), (step < 0, "is earlier than the one before")):
-        bad = np.zeros(len(given), dtype=bool)
-        bad[together[1:][found]] = True
-        _refuse(bad, frame, given, "timestamp", what)
-    return codes
+    step = np.where(before >= 0, since - since[before], 1)
+    _refuse(step == 0, frame, given, "timestamp", "is there twice; keep one of them")
+    _refuse(step < 0, frame, given, "timestamp", "is earlier than the one before")
 
 
 def _refuse(bad: np.ndarray[Any, Any], frame: str, given: pd.DataFrame, column: str, what: str) -> None:

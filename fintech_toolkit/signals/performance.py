@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 import fintech_toolkit as ft
 from fintech_toolkit.errors import ColumnError, did_you_mean
@@ -15,6 +14,7 @@ from fintech_toolkit.signals.settings import SignalSettings
 
 CONFIDENCE = 0.95
 EVEN = 50.0
+SURE = 1.96
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Performance:
     unanswered : int
         Those of which it is not: of the last row of a contract, or without a price after it.
     win_rate, win_rate_low, win_rate_high : float
-        Share of good trades among all, and its 95 % interval (Wilson). NaN without trades.
+        Share of good trades among all, and its 95 % interval (Wilson), which takes trades as independent; those of
+        contracts that move together are not, and it is narrower than it should be. NaN without trades.
     mean_per_trade : float
         What a trade earned on average.
     total : float
@@ -45,6 +46,9 @@ class Performance:
     sharpe_per_period, sharpe_annualised : float
         Mean over standard deviation of what the portfolio earned from a time to the next, and that times the root of
         `SignalSettings.periods_per_year`.
+    t_statistic : float
+        Mean over its standard error of the same: beyond 1.96 either way it is hardly chance. Contracts that move
+        together are one portfolio here.
     max_drawdown : float
         How far the portfolio was below its peak at the worst, 0 or negative.
     periods : DataFrame
@@ -69,14 +73,17 @@ class Performance:
     turnover: float
     sharpe_per_period: float
     sharpe_annualised: float
+    t_statistic: float
     max_drawdown: float
     periods: pd.DataFrame
     by_contract: pd.DataFrame
 
     @property
     def edge(self) -> bool:
-        """Whether more than half of the trades were good, and not by chance: all of the interval is above 50 %."""
-        return self.win_rate_low > EVEN
+        """Whether more than half of the trades were good and the portfolio earned something, neither by chance: all of
+        the interval is above 50 %, and `t_statistic` above 1.96.
+        """
+        return self.win_rate_low > EVEN and self.t_statistic > SURE
 
     @property
     def verdict(self) -> str:
@@ -85,11 +92,8 @@ class Performance:
             return "No edge: there are no trades."
         seen = f"{self.win_rate:.2f} % of {self.trades:,} trades were good, {CONFIDENCE:.0%} interval "
         seen += f"{self.win_rate_low:.2f} to {self.win_rate_high:.2f} %"
-        if self.edge:
-            return f"An edge: {seen}."
-        if self.win_rate_high < EVEN:
-            return f"No edge, worse than chance: {seen}."
-        return f"No edge: {seen}, which holds 50 %."
+        earned = f"the portfolio earned {self.mean_per_trade:.4f} % a trade (t = {self.t_statistic:.1f})"
+        return f"{'An edge' if self.edge else 'No edge'}: {seen}; {earned}."
 
     def summary(self) -> dict[str, int | float | bool | str]:
         """Return all but the frames, with the verdict, as JSON can hold it but for NaN."""
@@ -172,6 +176,8 @@ def _summed(rows: pd.DataFrame, settings: SignalSettings, unknown: int, signalle
     total = {name: int(by_contract[name].sum()) for name in counts}
     low = high = math.nan
     if total["trades"]:
+        from statsmodels.stats.proportion import proportion_confint  # two seconds that only this needs
+
         low, high = proportion_confint(total["good"], total["trades"], 1 - CONFIDENCE, method="wilson")
     return Performance(
         **total,
@@ -186,6 +192,7 @@ def _summed(rows: pd.DataFrame, settings: SignalSettings, unknown: int, signalle
         turnover=float(periods["turnover_pct"].mean()),
         sharpe_per_period=sharpe,
         sharpe_annualised=sharpe * math.sqrt(settings.periods_per_year),
+        t_statistic=sharpe * math.sqrt(len(periods)),
         max_drawdown=float(periods["drawdown_pct"].min()),
         periods=periods,
         by_contract=by_contract,

@@ -38,6 +38,7 @@ def test_sums_trade_by_trade() -> None:
     assert_allclose(earned.total, 100 * (equity[-1] - 1))
     assert_allclose(earned.periods["pnl_pct"], periods, atol=1e-12)
     assert_allclose(earned.sharpe_annualised, np.mean(periods) / np.std(periods, ddof=1) * 2000**0.5)
+    assert_allclose(earned.t_statistic, np.mean(periods) / np.std(periods, ddof=1) * len(periods) ** 0.5)
     assert_allclose(earned.max_drawdown, 100 * min(e / max(equity[: i + 1]) - 1 for i, e in enumerate(equity)))
     assert_allclose(earned.win_rate, 100 * (table["trade_quality"] == "good").sum() / trades)
     assert earned.by_contract["trades"].sum() == trades
@@ -72,8 +73,11 @@ def test_an_edge_is_more_than_luck() -> None:
     earned = performance(trades(15, 5))
     assert earned.edge
     assert earned.verdict.startswith("An edge: 75.00 % of 20 trades were good, 95% interval 53.13 to 88.81 %")
-    assert performance(trades(12, 8)).verdict.endswith("which holds 50 %.")
-    assert "worse than chance" in performance(trades(2, 18)).verdict
+    assert performance(trades(12, 8)).verdict.startswith("No edge: 60.00 % of 20 trades")
+    small_wins = trades(15, 5)
+    small_wins.loc[15:, "next_price_change_pct"] = -0.5  # good more often than not, and nothing earned
+    assert not performance(small_wins).edge
+    assert performance(small_wins).win_rate_low > 50
     nothing = performance(trades(0, 0))
     assert (nothing.trades, nothing.edge, nothing.total) == (0, False, 0.0)
     assert math.isnan(nothing.win_rate)

@@ -20,7 +20,7 @@ def world(rows: int = 300, contracts: int = 3, seed: int = 0, *, gaps: bool = Tr
     With gaps contracts lack some stamps and some prices, the VIX and the index some hours on end.
     """
     rng = np.random.default_rng(seed)
-    at = pd.date_range(START, periods=rows, freq="h").as_unit("us")
+    at = pd.date_range(START, periods=rows, freq="h").as_unit("ns")
     index = rng.normal(0, 0.003, rows)
     prices = pd.DataFrame(
         {

@@ -1,6 +1,12 @@
-"""What Dask's worker processes should be started with."""
+"""Workers of Dask: what their processes should be started with, and a client of those that a command is given."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fintech_toolkit.errors import ParameterError
 
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -38,3 +44,43 @@ def configure_workers() -> None:
     import dask
 
     dask.config.set({"distributed.nanny.pre-spawn-environ": ENVIRONMENT})
+
+
+@contextmanager
+def connected(scheduler: str, workers: int | None) -> Iterator[Any]:
+    """Give a client of a scheduler, or of a cluster of its own that ends with it.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, such as ``tcp://127.0.0.1:8786``, or ``local`` for workers on this machine.
+    workers : int, optional
+        How many processes work on this machine; this process does, if left out.
+
+    Raises
+    ------
+    ParameterError
+        If there is no scheduler at the address, or both it and `workers` are given.
+    """
+    from distributed import Client, LocalCluster
+
+    if scheduler != "local":
+        if workers is not None:
+            raise ParameterError(
+                "--workers starts processes on this machine; leave it out with the address of a scheduler."
+            )
+        try:
+            client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise ParameterError(f"--scheduler {scheduler}: there is none at this address ({error}).") from None
+        with client:
+            yield client
+        return
+    configure_workers()
+    # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
+    how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
+    with (
+        LocalCluster(dashboard_address="127.0.0.1:0", **how) as cluster,  # type: ignore[no-untyped-call]
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client
