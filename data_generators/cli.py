@@ -22,7 +22,7 @@ from data_generators.writing import Report, write
 
 app = typer.Typer(
     name="generate",
-    help="Synthetic quotes, securities and trades of a bond market: the same bytes for the same seed.",
+    help="Synthetic market data, of bonds and of shares hour by hour: the same bytes for the same seed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

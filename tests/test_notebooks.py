@@ -26,7 +26,7 @@ FIGURES = {
     "03_enrichment": 7 + 1,
     "04_dask_cluster": 2,
     "06_orders": 1 + 7,
-    "07_signals": 7,
+    "07_signals": 7 + 5,
     "08_three_modes": 1,
     "09_dataflow": 2,
 }

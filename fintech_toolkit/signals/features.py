@@ -54,6 +54,11 @@ def signals_flow(settings: SignalSettings | None = None) -> ft.Flow:
         above ``buy_threshold``, -1 (sell) where it is below ``sell_threshold``, else 0 (hold); NaN where the change or
         the VIX is missing.
 
+    Notes
+    -----
+    Live, a row waits until both indices have passed its time. Of Kafka topics each partition is joined by itself: give
+    the three topics one partition, or write both indices to every partition of theirs.
+
     Examples
     --------
     >>> import pandas as pd
@@ -220,7 +225,9 @@ def _check(frame: str, given: pd.DataFrame, value: str, before: np.ndarray[Any, 
             "frame['timestamp'].dt.tz_localize('America/New_York') says in which they were written."
         )
     _refuse(times.isna().to_numpy(), frame, given, "timestamp", "is missing")
-    values = pd.to_numeric(given[value]).to_numpy(dtype=float, na_value=np.nan)
+    if not pd.api.types.is_numeric_dtype(given[value].dtype):
+        raise DataError(f"{frame}: column {value!r} is {given[value].dtype}, and must hold numbers.")
+    values = given[value].to_numpy(dtype=float, na_value=np.nan)
     _refuse(
         ~(np.isnan(values) | ((values > 0) & (values < np.inf))), frame, given, value, "must be positive and finite"
     )

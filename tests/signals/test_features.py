@@ -115,6 +115,11 @@ def test_settings_come_back_from_json() -> None:
 REFUSED = {
     "no zone": ("prices", lambda f: f.assign(timestamp=f["timestamp"].dt.tz_localize(None)), "prices: .*tz_localize"),
     "price of zero": ("prices", lambda f: f.assign(price=f["price"].where(f.index != 4, 0.0)), "0.0 in row 4 of .*'C"),
+    "price as text": (
+        "prices",
+        lambda f: f.assign(price="9.5"),
+        "prices: column 'price' is str, and must hold numbers",
+    ),
     "infinite price": ("prices", lambda f: f.assign(price=f["price"].where(f.index != 4, np.inf)), "inf in row 4"),
     "no VIX": ("vix", lambda f: f.assign(vix=f["vix"].where(f.index != 7, -1.0)), "vix: vix -1.0 in row 7 must be pos"),
     "twice": ("prices", lambda f: pd.concat([f, f.tail(1)]), "is there twice"),
