@@ -161,27 +161,26 @@ def _ingest(
         lambda count: progress("read", count, len(parts)),
     )
     files = [Taken(source.path, source.kind) for source in sources]
-    places: dict[tuple[str, int, int], list[tuple[str, int, list[int]]]] = defaultdict(list)
+    places: dict[tuple[str, int, int], list[tuple[str, str, list[int]]]] = defaultdict(list)
     for part, (taken, run) in zip(parts, found, strict=True):
         files[part.number].add(taken)
         for key, batches in _batches(part.kind, run).items():
-            places[key].append((run.path, run.number, batches))
+            places[key].append((run.path, run.file, batches))
     keys = sorted(places)
-    names = [source.path for source in sources]
     written = run_all(
         client,
         put_together,
-        [(*key, places[key], names, root) for key in keys],
+        [(*key, places[key], root) for key in keys],
         lambda count: progress("sort", count, len(keys)),
     )
+    file_of = {(file.kind, file.file): file for file in files}
     rows: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     for (kind, security, day), (count, twice) in zip(keys, written, strict=True):
         rows[security, day][kind] = count
-        for file in files:
-            again = twice.get(file.file, 0) if file.kind == kind else 0
-            if again:
-                file.taken -= again
-                file.rejected[REPEATED] = file.rejected.get(REPEATED, 0) + again
+        for path, again in twice.items():
+            file = file_of[kind, path]
+            file.taken -= again
+            file.rejected[REPEATED] = file.rejected.get(REPEATED, 0) + again
     _check_counts(files, rows.values())
     return Ingested(files, [_security_day(root, *key, held) for key, held in sorted(rows.items())])
 

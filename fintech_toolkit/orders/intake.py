@@ -101,14 +101,14 @@ class Run:
     ----------
     path : str
         Where it is.
-    number : int
-        The place of the file that it is of among the files.
+    file : str
+        The file that it is of.
     batches : list of (int, int, int)
         Of each batch its security, its day as counted from 1970, and its rows.
     """
 
     path: str
-    number: int
+    file: str
     batches: list[tuple[int, int, int]]
 
 
@@ -133,7 +133,7 @@ def cut(source: Source, store: Path, called: str, zone: str, only: Selection) ->
     done, path = store / RUNS / f"{called}.json", store / RUNS / f"{called}.arrow"
     if done.is_file():
         held = json.loads(done.read_text())
-        return Taken(**held["taken"]), Run(str(path), source.number, [tuple(each) for each in held["batches"]])
+        return Taken(**held["taken"]), Run(str(path), source.path, [tuple(each) for each in held["batches"]])
     taken = Taken(source.path, source.kind)
     batches: list[tuple[int, int, int]] = []
     apart = _Rejects(store / REJECTED / f"{called}.parquet")
@@ -155,7 +155,7 @@ def cut(source: Source, store: Path, called: str, zone: str, only: Selection) ->
     with making(path):
         write_whole(path, write)
     write_text(done, json.dumps({"taken": asdict(taken), "batches": batches}))
-    return taken, Run(str(path), source.number, batches)
+    return taken, Run(str(path), source.path, batches)
 
 
 def _selected(piece: Piece, zone: str, only: Selection) -> tuple[list[tuple[int, int, pa.RecordBatch]], int]:
@@ -206,11 +206,11 @@ class _Rejects:
 
 
 def put_together(
-    kind: str, security: int, day: int, runs: Sequence[tuple[str, int, list[int]]], files: Sequence[str], store: Path
+    kind: str, security: int, day: int, runs: Sequence[tuple[str, str, list[int]]], store: Path
 ) -> tuple[int, dict[str, int]]:
     """Write the rows of a security and day, sorted; return how many there are, and how many of each file were twice.
 
-    The rows are in runs, of which each is given by its path, the number of its file, and the batches.
+    The rows are in runs, of which each is given by its path, the file that it is of, and the batches.
     """
     path = Store(store).path(kind, security, EPOCH + timedelta(days=day))
     repeats = store / REJECTED / f"{TWICE}{kind}-{security}-{EPOCH + timedelta(days=day)}.parquet"
@@ -218,10 +218,11 @@ def put_together(
         twice = pq.read_table(repeats)["file"].to_pylist() if repeats.is_file() else []
         return pq.read_metadata(path).num_rows, dict(Counter(twice))
     tables = []
-    for run, number, batches in runs:
+    for number, (run, _, batches) in enumerate(runs):
         with pa.OSFile(run) as file, pa.ipc.open_file(file) as reader:
             table = pa.Table.from_batches([reader.get_batch(batch) for batch in batches])
         tables.append(table.append_column("_file", pa.repeat(pa.scalar(number, pa.int32()), len(table))))
+    files = [file for _, file, _ in runs]
     rows = in_order(pa.concat_tables(tables), kind)
     again = _repeated(rows, kind)
     twice = rows.filter(pa.array(again))

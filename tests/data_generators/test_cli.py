@@ -12,7 +12,7 @@ from data_generators.cli import app
 RUNNER = CliRunner()
 
 
-@pytest.mark.parametrize("command", [[], ["quotes"], ["securities"], ["trades"], ["all"]])
+@pytest.mark.parametrize("command", [[], ["quotes"], ["securities"], ["trades"], ["all"], ["orders"]])
 def test_help_everywhere(command: list[str]) -> None:
     result = RUNNER.invoke(app, [*command, "--help"])
     assert result.exit_code == 0
@@ -36,6 +36,15 @@ def test_all_three_belong_to_each_other(tmp_path: Path) -> None:
     assert (len(quotes), len(master), len(trades)) == (15_000, 30_000, 10_000)
     assert set(trades["symbol"]) <= set(quotes["symbol"]) <= set(master["symbol"])
     assert (trades["ts"] > trades["symbol"].map(quotes.groupby("symbol")["ts"].min())).all()
+
+
+def test_orders_of_an_exchange(tmp_path: Path) -> None:
+    size = ["--securities", "1", "--days", "2", "--states", "3e2", "--format", "parquet"]
+    result = RUNNER.invoke(app, ["orders", *size, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    states = sum(len(pd.read_parquet(path)) for path in (tmp_path / "orders").iterdir())
+    assert f"8 files in {tmp_path} (" in result.output.replace("\n", "")
+    assert f"wrote {states:,} order states" in result.output.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

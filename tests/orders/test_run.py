@@ -37,7 +37,7 @@ def nobody(what: str, done: int, of: int) -> None:
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("market")
-    write_orders(folder, securities=2, days=2, states=600, seed=3)
+    write_orders(folder, securities=2, days=2, states=400, seed=3)
     return folder
 
 
