@@ -118,6 +118,16 @@ def test_what_is_not_known_is_nan_and_never_a_crash() -> None:
     assert nothing["fills"].tolist() == [0] * 4
 
 
+def test_crossed_quotes_are_no_quotes() -> None:
+    orders = final([{"order_id": 1, "arrival_bid": 1020}])  # above the offer: what stood counts, a mid of 1000
+    crossed = nbbo([(0, 990, 1010), (10, 1030, 1020)])
+    found = measure(orders, fills([(1, 5, 60, 1000), (1, 12, 40, 1000)]), crossed, Market()).iloc[0]
+    assert (found["arrival_mid"], found["arrival_spread_bps"], found["cost_bps"]) == (1000, 200, 0)
+    assert found[["weighted_cost_bps", "drift_bps", "spread_bps"]].isna().all()
+    early = measure(orders, fills([(1, 5, 60, 1000)]), crossed, Market()).iloc[0]
+    assert early["weighted_cost_bps"] == 0
+
+
 def test_more_than_was_ordered_is_an_error_that_names_the_order() -> None:
     orders = final([{"order_id": 7_904_794_000_124_046_635}])
     with pytest.raises(DataError, match="Order 7904794000124046635: its fills come to 101, above the 100"):

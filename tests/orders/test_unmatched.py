@@ -68,6 +68,13 @@ def test_what_is_filled_is_not_among_them() -> None:
     assert unmatched(orders, sweeps, QUOTES.iloc[:0], EXCHANGE, MARKET)["reason"].tolist() == ["too little quantity"]
 
 
+def test_before_the_first_quote_nothing_crosses() -> None:
+    orders = final([SWEEP | {"limit_price": 1030}, {"order_id": 2, "side": 2, "until": 8, "limit_price": 1000}])
+    sweeps = pd.DataFrame({"order_id": [1], "quantity_to_fill": [100], "filled_mid": [0]})
+    row = unmatched(orders, sweeps, QUOTES.iloc[1:], EXCHANGE, MARKET).iloc[0]
+    assert (row["reason"], row["contras"], row["crossing"]) == ("limits did not cross", 1, 0)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_many_orders_by_looking_at_every_instant(seed: int) -> None:
     rng = np.random.default_rng(seed)
