@@ -64,6 +64,7 @@ def test_price_then_time() -> None:
         ({"leavesquantity": 30, "price": 3320}, 2),
         ({"leavesquantity": 30, "price": 3331}, 3),
         ({"leavesquantity": 30, "minimumquantity": 5}, 3),
+        ({"leavesquantity": 30, "singlefillminimumquantity": 1}, 3),
     ],
 )
 def test_an_amendment_keeps_the_place_if_only_the_quantity_falls(change: Record, first: int) -> None:
@@ -212,6 +213,8 @@ def test_orders_wait_for_the_opening_and_do_not_trade_after_the_close() -> None:
     close = 6 * 3_600 * 10**9
     world = World().sweeps(1, close - 5, 100, until=close + 9).rests(2, close - 1, 30).rests(3, close, 30)
     assert world.matched() == [(1, 2, close - 1, 30, 3335.0)]
+    world = World((-9, 3340, 3350), (close, 3330, 3340)).rests(2, 0, 30).sweeps(1, 5, 100, until=close + 9)
+    assert world.matched() == []
 
 
 def test_two_sweeps_fill_each_other() -> None:
