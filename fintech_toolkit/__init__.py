@@ -99,7 +99,7 @@ def __getattr__(name: str) -> Any:
         return metadata.version("fintech-toolkit")
     if name.startswith("_"):
         raise AttributeError(name)
-    if name in {"enrichment", "recipes", "signals"}:  # rooms of their own, made of these names
+    if name in {"enrichment", "orders", "recipes", "signals"}:  # rooms of their own, made of these names
         return import_module(f"fintech_toolkit.{name}")
     if name in __all__:  # what imports Dask, which takes a while, or what is made of these names
         elsewhere = {
