@@ -38,7 +38,7 @@ ROOMS = (
     {"pipeline"},
     {"calls", "joins", "horizons", "reference"},
     {"dataflow"},
-    {"checking"},
+    {"checking", "progress"},
     {"dashboards"},
     {"__init__"},
     {"enrichment", "orders", "recipes", "signals"},

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fintech_toolkit.engines.dask.workers import connected
+from fintech_toolkit.progress import progress_bars
 
 
 def enrich(
@@ -36,27 +34,13 @@ def enrich(
         typer.echo(explain_folder(folder, every=every))
         return
     try:
-        with connected(scheduler, workers) as client, _bars() as progress:
+        with connected(scheduler, workers) as client, progress_bars() as progress:
             summary = enrich_folder(folder, out, client, every=every, progress=progress)
             Report(read_enriched(out)[0], summary.inputs).save(out / "report.html")
     except KeyboardInterrupt:
         typer.echo("interrupted: finished files are kept; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
     _show(summary, out)
-
-
-@contextmanager
-def _bars() -> Iterator[Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, of: int) -> None:
-            if what not in shown:
-                shown[what] = bars.add_task(what, total=of)
-            bars.update(shown[what], completed=done)
-
-        yield progress
 
 
 def _show(summary: Any, out: Path) -> None:

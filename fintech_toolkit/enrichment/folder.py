@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,9 @@ from fintech_toolkit.enrichment.intake import (
 from fintech_toolkit.enrichment.market import Enrichment
 from fintech_toolkit.enrichment.plans import ENRICHED, columns_needed, flows_for
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.progress import Progress
 
 MANIFEST, PLAN = "_manifest.json", "_plan.json"
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many pieces of it are, and of how many."""
 
 
 @dataclass(frozen=True)

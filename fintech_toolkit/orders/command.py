@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.progress import progress_bars
 
 if TYPE_CHECKING:
     from fintech_toolkit.orders.config import OrdersConfig
@@ -114,32 +112,15 @@ def _run(file: Path, only: Sequence[str], scheduler: str | None) -> None:
 
     config = _config(file)
     try:
-        with cluster(scheduler or config.scheduler, config.workers, config.memory_per_worker, config.log) as (
-            client,
-            dashboard,
-        ):
-            Console(stderr=True).print(f"Dask's dashboard: {dashboard}", highlight=False, soft_wrap=True)
-            with _bars() as progress:
+        with cluster(config, scheduler) as client:
+            Console(stderr=True).print(f"Dask's dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True)
+            with progress_bars() as progress:
                 ran = run_orders(config, client, only=only, progress=progress)
     except KeyboardInterrupt:
         typer.echo("interrupted: finished jobs are kept; `fintech-toolkit orders resume` goes on", err=True)
         raise typer.Exit(130) from None
     _show(ran, config.output)
     raise typer.Exit(int(bool(ran.failed)))
-
-
-@contextmanager
-def _bars() -> Iterator[Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Remaining())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, of: int) -> None:
-            if what not in shown:
-                shown[what] = bars.add_task(what, total=of)
-            bars.update(shown[what], completed=done)
-
-        yield progress
 
 
 def _show(ran: Ran, output: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,14 +33,13 @@ from fintech_toolkit.orders.intake import (
 from fintech_toolkit.orders.reading import Source, look_at, parts_of, stamp_of
 from fintech_toolkit.orders.settings import Market
 from fintech_toolkit.orders.store import MANIFEST, SecurityDay, Store
+from fintech_toolkit.progress import Progress
 
 PLAN, CUTS = "_plan.json", "cuts-"
 _ASIDE = re.compile(r"\..+\.([0-9a-f]{32}|parquet)")
 """What files are called that a killed process had not finished."""
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many pieces of it are, and of how many."""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from fintech_toolkit.errors import FintechToolkitError, ParameterError
+from fintech_toolkit.engines.dask.workers import connected
+from fintech_toolkit.errors import FintechToolkitError
+from fintech_toolkit.orders.config import OrdersConfig
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,8 @@ class ClusterLost(FintechToolkitError):
     """The scheduler is gone, and with it what was running."""
 
 
-@contextmanager
-def cluster(
-    scheduler: str | None, workers: int, memory_per_worker: int | None, log: str = "critical"
-) -> Iterator[tuple[Any, str]]:
-    """Start worker processes on this machine, or use a scheduler; give the client and the dashboard's address.
+def cluster(config: OrdersConfig, scheduler: str | None = None) -> AbstractContextManager[Any]:
+    """Start worker processes on this machine, or use a scheduler: of the settings, or another. Gives the client.
 
     For batch systems start the scheduler by `dask-jobqueue <https://jobqueue.dask.org>`_
     (``SLURMCluster(cores=1, memory="8GB").scale(jobs=64)``) or the Kubernetes operator
@@ -63,31 +62,15 @@ def cluster(
     ParameterError
         If there is no scheduler at the address.
     """
-    from distributed import Client, LocalCluster
-
-    from fintech_toolkit.engines.dask.workers import configure_workers
-
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout="10s")  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise ParameterError(f"scheduler {scheduler}: there is none at this address ({error}).") from None
-        with client:
-            yield client, client.dashboard_link
-        return
-    configure_workers()
-    # A job is mostly one thread's work; nothing that listens is seen by other machines.
-    with (
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit="auto" if memory_per_worker is None else memory_per_worker,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.getLevelName(log.upper()),
-        ) as local,
-        Client(local) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield client, client.dashboard_link
+    if scheduler or config.scheduler:
+        return connected(scheduler or str(config.scheduler), None)
+    # A job is mostly one thread's work.
+    return connected(
+        "local",
+        config.workers,
+        memory_limit="auto" if config.memory_per_worker is None else config.memory_per_worker,
+        silence_logs=logging.getLevelName(config.log.upper()),
+    )
 
 
 def run_jobs(

@@ -19,7 +19,7 @@ from fintech_toolkit.errors import DataError, ParameterError, did_you_mean
 from fintech_toolkit.orders.aggregates import Aggregates, Summary
 from fintech_toolkit.orders.config import OrdersConfig
 from fintech_toolkit.orders.day import analyse
-from fintech_toolkit.orders.ingest import Ingested, Progress, ingest
+from fintech_toolkit.orders.ingest import Ingested, ingest
 from fintech_toolkit.orders.intake import Selection
 from fintech_toolkit.orders.jobs import Job, run_jobs
 from fintech_toolkit.orders.manifest import (
@@ -38,6 +38,7 @@ from fintech_toolkit.orders.outputs import read_exact, write_exact, write_frame
 from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
+from fintech_toolkit.progress import Progress
 
 BASE, PER_ORDER_ROW, PER_TRADE_ROW = 300_000_000, 1_500, 1_000
 """Bytes that a job needs, whatever its rows, and for each of them: what was measured, rounded up."""

@@ -169,7 +169,7 @@ def test_a_killed_scheduler_ends_the_run_with_a_sentence_and_the_run_goes_on(
                 scheduler.kill()
 
         where = yaml.safe_load(address.read_text())["address"]
-        with cluster(where, 1, None) as (client, _), pytest.raises(ClusterLost, match="The scheduler is gone"):
+        with cluster(config, where) as client, pytest.raises(ClusterLost, match="The scheduler is gone"):
             run_orders(config, client, progress=kill)
     finally:
         for process in (worker, scheduler):

@@ -47,7 +47,7 @@ def configure_workers() -> None:
 
 
 @contextmanager
-def connected(scheduler: str, workers: int | None) -> Iterator[Any]:
+def connected(scheduler: str, workers: int | None, **options: Any) -> Iterator[Any]:
     """Give a client of a scheduler, or of a cluster of its own that ends with it.
 
     Parameters
@@ -56,6 +56,8 @@ def connected(scheduler: str, workers: int | None) -> Iterator[Any]:
         Its address, such as ``tcp://127.0.0.1:8786``, or ``local`` for workers on this machine.
     workers : int, optional
         How many processes work on this machine; this process does, if left out.
+    **options
+        Of the `distributed.LocalCluster`.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def connected(scheduler: str, workers: int | None) -> Iterator[Any]:
     # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
     how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
     with (
-        LocalCluster(dashboard_address="127.0.0.1:0", **how) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(dashboard_address="127.0.0.1:0", **how, **options) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         yield client
