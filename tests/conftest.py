@@ -7,10 +7,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
 pytest_plugins = ["tests.kafka", "tests.browser"]
+
+# In Python 3.11 a thread that looks at what all threads do, as the profile of Dask does, locks itself up if it collects
+# rubbish meanwhile (github.com/python/cpython/issues/106883): in workers of this process all tests would stop.
+dask.config.set({"distributed.worker.profile.enabled": False})
 
 # A job in the background of a shell ignores Ctrl-C, and so would the programs that tests start to send it one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

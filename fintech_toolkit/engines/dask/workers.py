@@ -18,6 +18,9 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+# In Python 3.11 a thread that looks at what all threads do locks itself up if it collects rubbish meanwhile
+# (github.com/python/cpython/issues/106883), and in this process nothing would run any more.
+_UNWATCHED = {"distributed.worker.profile.enabled": False}
 
 
 def configure_workers() -> None:
@@ -64,6 +67,7 @@ def connected(scheduler: str, workers: int | None, **options: Any) -> Iterator[A
     ParameterError
         If there is no scheduler at the address, or both it and `workers` are given.
     """
+    import dask
     from distributed import Client, LocalCluster
 
     if scheduler != "local":
@@ -82,6 +86,7 @@ def connected(scheduler: str, workers: int | None, **options: Any) -> Iterator[A
     # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
     how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
     with (
+        dask.config.set(_UNWATCHED if workers is None else {}),
         LocalCluster(dashboard_address="127.0.0.1:0", **how, **options) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
