@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import dask
 import pytest
@@ -22,12 +24,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a file stays in one process, unless its tests name groups of their own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(name=item.nodeid.partition("::")[0]))
+CONTRACT, GROUPS = "tests/kernels/test_contract.py", 4
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n` a file stays in one process, but for the contract: its tests are dealt out by kernel.
+
+    What compiles a kernel keeps it, and all of them together fill a process's memory.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    from fintech_toolkit.kernels import registry
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            if file != CONTRACT:
+                return file
+            words = test.partition("[")[2].rstrip("]").split("-")
+            kernel = next((word for word in words if word in registry()), "")
+            return f"{file}, {crc32(kernel.encode()) % GROUPS}"
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

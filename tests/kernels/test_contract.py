@@ -30,17 +30,8 @@ from tests.kernels import draw
 KERNELS = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
 SCANNED = {name: kernel for name, kernel in KERNELS.items() if kernel.tickwise}
 
-GROUPS = 4
-"""Into how many the kernels are dealt out: what compiles a kernel keeps it, and all of them fill a process's memory."""
-
-GROUP = {name: pytest.mark.xdist_group(name=f"contract-{number % GROUPS}") for number, name in enumerate(KERNELS)}
-
-each_kernel = pytest.mark.parametrize(
-    "kernel", [pytest.param(kernel, id=name, marks=GROUP[name]) for name, kernel in KERNELS.items()]
-)
-each_scanned = pytest.mark.parametrize(
-    "kernel", [pytest.param(kernel, id=name, marks=GROUP[name]) for name, kernel in SCANNED.items()]
-)
+each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+each_scanned = pytest.mark.parametrize("kernel", SCANNED.values(), ids=SCANNED)
 each_case = pytest.mark.parametrize(
     ("kernel", "case"),
     [
@@ -48,7 +39,6 @@ each_case = pytest.mark.parametrize(
             kernel.variant(case),
             case,
             id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}",
-            marks=GROUP[name],
         )
         for name, kernel in SCANNED.items()
         for case in kernel.cases
