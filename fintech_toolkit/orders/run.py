@@ -41,7 +41,7 @@ from fintech_toolkit.orders.survey import survey
 from fintech_toolkit.progress import Progress
 
 BASE, PER_ORDER_ROW, PER_TRADE_ROW = 300_000_000, 1_500, 1_000
-"""Bytes that a job needs, whatever its rows, and for each of them: what was measured, rounded up."""
+"""Bytes that a job needs, whatever its rows, and for each of them: generous estimates."""
 
 
 def jobs_of(config: OrdersConfig) -> list[Job]:
