@@ -25,8 +25,8 @@ from fintech_toolkit.orders.measures import MEASURES, measure
 from fintech_toolkit.orders.nbbo import mid_at, national_best
 from fintech_toolkit.orders.reading import read_orders, read_quotes, read_trades
 from fintech_toolkit.orders.run import Ran, run_orders
-from fintech_toolkit.orders.settings import Market, Simulation
-from fintech_toolkit.orders.simulation import SCENARIOS, Simulated, simulate
+from fintech_toolkit.orders.settings import SCENARIOS, Market, Simulation
+from fintech_toolkit.orders.simulation import Simulated, simulate
 from fintech_toolkit.orders.store import SecurityDay, Store
 from fintech_toolkit.orders.unmatched import unmatched
 

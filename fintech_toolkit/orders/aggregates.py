@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.orders.classify import FILLED, NOT_EXECUTED, PARTLY_FILLED, SIZES
 from fintech_toolkit.orders.inference import FACTORS, TESTED, adjusted, anova_tests, paired_tests, trend
-from fintech_toolkit.orders.settings import Market
+from fintech_toolkit.orders.settings import SCENARIOS, Market
 
 KEYS = ("security_code", "day", "participantid", "arrival_hour", "size")
 """What the orders of a summary are grouped by."""
@@ -26,7 +27,6 @@ BY: dict[str, tuple[str, ...]] = {
 """The aggregated tables, and what each has a row for."""
 DAYS = ("security_code", "day")
 _SAVED = ("saving", "saving_bps")
-_SIZES = ("tiny", "small", "medium", "large")
 _DRAWN = 100_000
 """Orders that tests are made over; of more than these it is a sample."""
 _FIXED = 1_000
@@ -98,9 +98,9 @@ def summarise(
     """
     orders = classified[list(KEYS)].assign(
         orders=1,
-        filled=classified["state"] == 1,
-        partly_filled=classified["state"] == 2,
-        not_executed=classified["state"] == 3,
+        filled=classified["state"] == FILLED,
+        partly_filled=classified["state"] == PARTLY_FILLED,
+        not_executed=classified["state"] == NOT_EXECUTED,
         quantity=classified["quantity"],
         traded=classified["traded"],
         value=_whole(classified["trade_vwap"] * classified["traded"]),
@@ -191,7 +191,7 @@ class Aggregates:
     def scenarios(self) -> list[str]:
         """The scenarios that there are: those of the simulation first, in its order."""
         found = {key[-1] for key in self._sums.get(("scenarios", ()), {})}
-        return sorted(found, key=lambda name: (_place(name, ("mid", "half", "impact")), name))
+        return sorted(found, key=lambda name: (_place(name, tuple(SCENARIOS)), name))
 
     def frame(self, kind: str, by: tuple[str, ...]) -> pd.DataFrame:
         """Return sums by keys, sorted: of ``orders``, or of ``scenarios`` or ``reasons``, which then are a key too."""
@@ -202,7 +202,7 @@ class Aggregates:
         made = made if len(made) else made.astype(dict.fromkeys(_FIGURES[kind], "int64"))
         for name in keys:
             made[name] = made[name].infer_objects()
-        order = {"size": lambda column: column.map(lambda size: _place(size, _SIZES))}
+        order = {"size": lambda column: column.map(lambda size: _place(size, SIZES))}
         for name in reversed(keys):
             made = made.sort_values(name, kind="stable", key=order.get(name), ignore_index=True)
         return made

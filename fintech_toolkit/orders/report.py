@@ -13,14 +13,8 @@ from fintech_toolkit.dashboards.page import LOOK, Page, bar
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
 from fintech_toolkit.orders.aggregates import Aggregates
 from fintech_toolkit.orders.inference import Paired, paired
-from fintech_toolkit.orders.settings import Market
+from fintech_toolkit.orders.settings import SCENARIOS, Market
 
-SCENARIOS = {
-    "mid": "all at the mid",
-    "half": "half of the size at the mid",
-    "impact": "half of the size, with an impact on the price",
-}
-"""What the scenarios are called."""
 _MOST = 10
 _SHOWN = ("cost_bps", "weighted_cost_bps", "shortfall_bps", "first_fill_seconds", "weighted_seconds")
 _PEOPLE = {

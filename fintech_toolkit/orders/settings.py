@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fintech_toolkit.errors import did_you_mean
+
+SCENARIOS = {
+    "mid": "all at the mid",
+    "half": "half of the size at the mid",
+    "impact": "half of the size, with an impact on the price",
+}
+"""What is told of a simulation, and what it is called."""
 
 
 class Settings(BaseModel):
@@ -50,12 +57,20 @@ class Market(Settings):
     ends: time = time(16, 12)
     stale_seconds: float = Field(default=60.0, gt=0)
 
-    @field_validator("opens", "closes", mode="before")
+    @field_validator("pre_opens", "opens", "closes", "ends", mode="before")
     @classmethod
     def _no_number(cls, value: Any) -> Any:
         if isinstance(value, int):  # 10:00 is 600 in YAML, and 600 would be ten minutes past midnight
             raise ValueError(f'write times of day in quotes, such as "10:00"; YAML reads 10:00 as {10 * 60}')
         return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.pre_opens <= self.opens < self.closes <= self.ends:
+            hours = {name: getattr(self, name) for name in ("pre_opens", "opens", "closes", "ends")}
+            told = ", ".join(f"{name} {at:%H:%M}" for name, at in hours.items())
+            raise ValueError(f"the hours of a day come one after the other, and not {told}")
+        return self
 
     @field_validator("zone")
     @classmethod

@@ -10,7 +10,7 @@ import pandas as pd
 from fintech_toolkit.orders.classify import FILLED, POOL_BITS
 from fintech_toolkit.orders.language import OrderType, Side
 from fintech_toolkit.orders.nbbo import mid_at
-from fintech_toolkit.orders.settings import Market, Simulation
+from fintech_toolkit.orders.settings import SCENARIOS, Market, Simulation
 from fintech_toolkit.orders.simulation_inputs import (
     delayed,
     elsewhere,
@@ -21,8 +21,6 @@ from fintech_toolkit.orders.simulation_inputs import (
     session,
 )
 from fintech_toolkit.orders.simulation_loop import LEGACY, LEVEL, MATCH, ORDER, run_exchange, run_legacy
-
-SCENARIOS = ("mid", "half", "impact")
 
 
 @dataclass(frozen=True)

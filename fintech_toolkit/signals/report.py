@@ -123,14 +123,13 @@ def _signals(record: Record) -> Any:
 
 
 def _thresholds(rows: pd.DataFrame) -> Any:
-    """The VIX, and the thresholds that it makes, of the first contract."""
+    """The VIX over its reference, and the thresholds that it makes, of the first contract."""
     name = rows["contract"].iloc[0]
     own = _thinned(rows[rows["contract"] == name])
-    names = ["VIX", "buy_threshold", "sell_threshold"]
-    # The thresholds are a share of the VIX: on one axis they would be flat.
-    scaled = own.assign(VIX=own["VIX"] / 15.0)[["time", *names]].rename(columns={"VIX": "VIX / 15"})
-    drawn = {"y": ["VIX / 15", *names[1:]], "color": [LINES[0], ABOVE, BELOW], "group_label": "line"}
-    return _line(scaled, title=f"VIX and thresholds of {name}", ylabel="percentage points", **drawn)
+    # Beside the VIX itself the thresholds, which are a share of it, would be flat.
+    names = ["vix_multiplier", "buy_threshold", "sell_threshold"]
+    drawn = {"y": names, "color": [LINES[0], ABOVE, BELOW], "group_label": "line"}
+    return _line(own[["time", *names]], title=f"VIX and thresholds of {name}", ylabel="percentage points", **drawn)
 
 
 def _portfolio(earned: Performance, shown: str) -> Any:

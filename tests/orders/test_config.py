@@ -64,6 +64,8 @@ def test_the_environment_stands_over_the_file(tmp_path: Path) -> None:
         (MINIMAL + "securities: 110621", "'securities' cannot be 110621: should be all or a list, such as [110621]"),
         (MINIMAL + "chunk_size: large", "'chunk_size' cannot be 'large'"),
         (MINIMAL + "market: {opens: 10:00}", 'write times of day in quotes, such as "10:00"'),
+        (MINIMAL + "market: {ends: 16:12}", 'write times of day in quotes, such as "10:00"'),
+        (MINIMAL + 'market: {opens: "17:00"}', "opens 17:00, closes 16:00"),
         (MINIMAL + "market: {zone: Australia/Sidney}", "Did you mean 'Australia/Sydney'"),
         (MINIMAL + "simulation: {mode: legcy}", "input should be 'exchange' or 'legacy'"),
         ("inputs: {orders: [", "is no YAML: while parsing"),

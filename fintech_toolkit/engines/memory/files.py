@@ -84,10 +84,6 @@ class Files:
         with self._told():
             return ds.dataset(self.paths, filesystem=system, format=self.format)
 
-    def open(self, path: str) -> Any:
-        """Return one of the files, to read its bytes."""
-        return self._system.open(path, "rb")
-
     @property
     def urls(self) -> list[str]:
         """The files as fsspec finds them again, whatever their file system; local ones as they are."""
