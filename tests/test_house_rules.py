@@ -38,7 +38,7 @@ ROOMS = (
     {"pipeline"},
     {"calls", "joins", "horizons", "reference"},
     {"dataflow"},
-    {"checking", "progress"},
+    {"checking", "progress", "retries", "settings"},
     {"dashboards"},
     {"__init__"},
     {"enrichment", "orders", "recipes", "signals"},

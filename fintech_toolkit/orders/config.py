@@ -8,12 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from dask.utils import parse_bytes
-from pydantic import BaseModel, BeforeValidator, Field, PositiveInt, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 
-from fintech_toolkit.errors import ParameterError, did_you_mean
-from fintech_toolkit.orders.settings import Market, Settings, Simulation
+from fintech_toolkit.orders.settings import Market, Simulation
+from fintech_toolkit.settings import Settings, load_settings
 
 PREFIX = "FINTECH_TOOLKIT_ORDERS__"
 
@@ -135,19 +134,7 @@ class OrdersConfig(Settings):
             If the file cannot be read, or a key is unknown, missing or of a wrong type.
         """
         path = Path(path)
-        try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ParameterError(f"{path} cannot be read: {error.strerror}.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ParameterError(f"{path} is no YAML: {' '.join(str(error).split())}.") from None
-        if not isinstance(found, dict):
-            raise ParameterError(f"{path} should hold keys and values, such as output: out.")
-        variables = _override(found, environ)
-        try:
-            return cls(**found).seen_from(path.parent)
-        except ValidationError as error:
-            raise ParameterError("\n".join(_sentence(each, path, variables) for each in error.errors())) from None
+        return load_settings(cls, path, PREFIX, environ=environ).seen_from(path.parent)
 
     def seen_from(self, folder: Path) -> OrdersConfig:
         """Return the same with paths that do not depend on where a process stands; URLs stay as they are."""
@@ -161,44 +148,3 @@ class OrdersConfig(Settings):
         folders = {"output": self.output, "store": self.stored}
         folders = {name: folder.absolute() / each.expanduser() for name, each in folders.items()}
         return self.model_copy(update={"inputs": inputs, **folders})
-
-
-def _override(found: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Put what the environment says over what a file says, and return the variables by the keys that they set."""
-    variables = {}
-    for variable, text in sorted(environ.items()):
-        if not variable.startswith(PREFIX):
-            continue
-        keys = tuple(variable.removeprefix(PREFIX).lower().split("__"))
-        place = found
-        for key in keys[:-1]:
-            if not isinstance(place.get(key), dict):
-                place[key] = {}
-            place = place[key]
-        try:
-            place[keys[-1]] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ParameterError(f"{variable} is no YAML: {' '.join(str(error).split())}.") from None
-        variables[keys] = variable
-    return variables
-
-
-def _sentence(error: Mapping[str, Any], path: Path, variables: Mapping[tuple[str, ...], str]) -> str:
-    """Return what is wrong with a key, who set it, and which key may be meant."""
-    place = tuple(str(part) for part in error["loc"])
-    origin = next((variables[place[:n]] for n in range(len(place), 0, -1) if place[:n] in variables), str(path))
-    key = ".".join(place)
-    if error["type"] == "extra_forbidden":
-        return f"{origin}: there is no key {key!r}. {did_you_mean(place[-1], _keys(place[:-1]))}"
-    if error["type"] == "missing":
-        return f"{origin}: the key {key!r} is missing; add it."
-    reason = error["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{origin}: {key!r} cannot be {error['input']!r}: {reason[:1].lower()}{reason[1:]}."
-
-
-def _keys(place: tuple[str, ...]) -> list[str]:
-    """Return the keys that there are at a place."""
-    model: Any = OrdersConfig
-    for part in place:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields) if issubclass(model, BaseModel) else []

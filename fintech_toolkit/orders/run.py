@@ -11,8 +11,6 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-import tenacity
-
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.whole_file import alone, remove_unfinished
 from fintech_toolkit.errors import DataError, ParameterError, did_you_mean
@@ -39,6 +37,7 @@ from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
 from fintech_toolkit.progress import Progress
+from fintech_toolkit.retries import retrying
 
 BASE, PER_ORDER_ROW, PER_TRADE_ROW = 300_000_000, 1_500, 1_000
 """Bytes that a job needs, whatever its rows, and for each of them: generous estimates."""
@@ -127,12 +126,7 @@ def run_job(job: Job, config: OrdersConfig) -> Outcome:
         return before
     for folder in (folder_of(job), summary_of(job)):
         remove_unfinished(config.output / folder)
-    counts, files = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(config.attempts),
-        wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=60),
-        retry=tenacity.retry_if_exception_type(OSError),
-        reraise=True,
-    )(_analysed, job, config)
+    counts, files = retrying(config.attempts)(_analysed, job, config)
     seconds = round(time.perf_counter() - begin, 3)
     outcome = Outcome(job.security, str(job.day), "done", seconds, settings, counts, files)
     write_json(asdict(outcome), record_of(job, config.output))

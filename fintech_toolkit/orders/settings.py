@@ -6,9 +6,10 @@ from datetime import time
 from typing import Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fintech_toolkit.errors import did_you_mean
+from fintech_toolkit.settings import Settings
 
 SCENARIOS = {
     "mid": "all at the mid",
@@ -16,12 +17,6 @@ SCENARIOS = {
     "impact": "half of the size, with an impact on the price",
 }
 """What is told of a simulation, and what it is called."""
-
-
-class Settings(BaseModel):
-    """Settings that cannot be changed afterwards; a key that does not exist is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Market(Settings):

@@ -16,6 +16,7 @@ from rich.table import Table
 from data_generators.cli import hourly
 from fintech_toolkit.engines.dask.workers import connected
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.signals.configuration import PREFIX
 
 if TYPE_CHECKING:
     from fintech_toolkit.signals.record import Record
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 app.command("generate")(hourly)
 Output = Annotated[
-    str, typer.Option(envvar="SIGNALS_OUTPUT", help="Folder of results and runs: a path, or a URL such as s3://….")
+    str, typer.Option(envvar=f"{PREFIX}OUTPUT", help="Folder of results and runs: a path, or a URL such as s3://….")
 ]
 _OUTPUT = "signals-output"
 
@@ -35,11 +36,11 @@ _OUTPUT = "signals-output"
 @app.command()
 def run(
     input: Annotated[
-        str | None, typer.Option(envvar="SIGNALS_INPUT", help="Folder of prices, VIX and S&P 500: a path, or a URL.")
+        str | None, typer.Option(envvar=f"{PREFIX}INPUT", help="Folder of prices, VIX and S&P 500: a path, or a URL.")
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(envvar="SIGNALS_OUTPUT", help=f"Folder of results and runs, likewise; {_OUTPUT} if left out."),
+        typer.Option(envvar=f"{PREFIX}OUTPUT", help=f"Folder of results and runs, likewise; {_OUTPUT} if left out."),
     ] = None,
     contracts: Annotated[int | None, typer.Option(min=1, help="How many contracts, the first by name.")] = None,
     contract: Annotated[list[str] | None, typer.Option(help="A contract by name; may be given again.")] = None,
@@ -118,8 +119,8 @@ def show(
 @app.command()
 def manifests(
     image: Annotated[str, typer.Option(help="A container image that has this package.")],
-    input: Annotated[str | None, typer.Option(envvar="SIGNALS_INPUT", help="As for run: a URL.")] = None,
-    output: Annotated[str | None, typer.Option(envvar="SIGNALS_OUTPUT", help="As for run: a URL.")] = None,
+    input: Annotated[str | None, typer.Option(envvar=f"{PREFIX}INPUT", help="As for run: a URL.")] = None,
+    output: Annotated[str | None, typer.Option(envvar=f"{PREFIX}OUTPUT", help="As for run: a URL.")] = None,
     contract: Annotated[list[str] | None, typer.Option(help="A contract by name; may be given again.")] = None,
     config: Annotated[Path | None, typer.Option(help="A file of settings; options go before it.")] = None,
     name: Annotated[str, typer.Option(help="What all of it is called.")] = "signals",

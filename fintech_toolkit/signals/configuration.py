@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from fintech_toolkit.errors import ParameterError, did_you_mean
+from fintech_toolkit.errors import did_you_mean
+from fintech_toolkit.settings import Settings, load_settings
 from fintech_toolkit.signals.settings import SignalSettings
 
+PREFIX = "FINTECH_TOOLKIT_SIGNALS__"
 
-class RunSettings(BaseModel):
+
+class RunSettings(Settings):
     """What a run reads, computes and writes; a key that is none, or a value out of its range, is an error.
 
     Attributes
@@ -39,8 +40,6 @@ class RunSettings(BaseModel):
     signals : SignalSettings
         What signals are made with.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: str = Field(min_length=1)
     output: str = Field("signals-output", min_length=1)
@@ -99,7 +98,10 @@ def in_utc(given: str | date) -> pd.Timestamp:
 
 
 def run_settings(path: Path | None = None, **options: Any) -> RunSettings:
-    """Return what a run is asked to do: the file's keys, replaced by the options that are not None.
+    """Return what a run is asked to do: the file's keys, over them what the environment says, and over these options.
+
+    ``FINTECH_TOOLKIT_SIGNALS__OUTPUT=s3://bucket/folder`` stands over ``output``, and
+    ``FINTECH_TOOLKIT_SIGNALS__SIGNALS__BASE=0.4`` over ``base`` below ``signals``.
 
     Raises
     ------
@@ -111,35 +113,4 @@ def run_settings(path: Path | None = None, **options: Any) -> RunSettings:
     >>> run_settings(input="prices", contracts=10).layout
     'compacted'
     """
-    asked = {} if path is None else _mapping(path)
-    asked.update({name: value for name, value in options.items() if value is not None})
-    try:
-        return RunSettings.model_validate(asked)
-    except ValidationError as error:
-        where = "" if path is None else f"{path}: "
-        raise ParameterError(where + " ".join(_sentence(each) for each in error.errors())) from None
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        held = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} cannot be read: {getattr(error, 'strerror', 'it is no text')}.") from None
-    except yaml.YAMLError as error:
-        raise ParameterError(f"{path} is no YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(held, dict):
-        raise ParameterError(f"{path} holds no keys; write them as in `input: prices`.")
-    return held
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    """Say what is wrong with a key."""
-    location = [str(part) for part in error["loc"] if part not in ("int", "list[str]")]
-    key = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        model = SignalSettings if location[0] == "signals" else RunSettings
-        return f"There is no key {key!r}. {did_you_mean(location[-1], model.model_fields)}"
-    if error["type"] == "missing":
-        return f"{key} is missing: say it in the file, or as an option."
-    message = error["msg"].removeprefix("Value error, ").removesuffix(".")
-    return f"{key}: {message}, not {error['input']!r}." if key else f"{message[:1].upper()}{message[1:]}."
+    return load_settings(RunSettings, path, PREFIX, options)

@@ -12,9 +12,9 @@ from threading import Thread
 from typing import TypeVar
 
 import pandas as pd
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from fintech_toolkit.errors import DataError, FintechToolkitError
+from fintech_toolkit.retries import retrying
 from fintech_toolkit.signals.configuration import RunSettings
 from fintech_toolkit.signals.features import signals
 from fintech_toolkit.signals.gate import Verdict, check
@@ -33,16 +33,6 @@ class Job:
     source: Store
     target: Store
     settings: RunSettings
-
-
-def retrying(attempts: int) -> Retrying:
-    """Return what tries again, later and later, what failed for a reason that may pass."""
-    return Retrying(
-        retry=retry_if_exception_type(OSError),
-        stop=stop_after_attempt(attempts),
-        wait=wait_random_exponential(multiplier=0.2, max=10),
-        reraise=True,
-    )
 
 
 def load_market(job: Job, inputs: Inputs) -> Market:

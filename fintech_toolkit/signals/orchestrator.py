@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fintech_toolkit.errors import ParameterError
+from fintech_toolkit.retries import retrying
 from fintech_toolkit.signals.configuration import RunSettings
-from fintech_toolkit.signals.contract import Job, load_market, load_prices, retrying, run_contract
+from fintech_toolkit.signals.contract import Job, load_market, load_prices, run_contract
 from fintech_toolkit.signals.inputs import chosen, contracts_of, find_inputs
 from fintech_toolkit.signals.record import Outcome, Record, begin_record, new_run, read_record, write_record
 from fintech_toolkit.signals.report import report

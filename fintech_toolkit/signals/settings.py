@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from fintech_toolkit.schema import nanoseconds
+from fintech_toolkit.settings import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class SignalSettings(BaseModel):
+class SignalSettings(Settings):
     """Parameters of the signals; a value out of its range, or a name that is none, is an error of pydantic.
 
     Attributes
@@ -42,8 +43,6 @@ class SignalSettings(BaseModel):
     >>> SignalSettings(base=0.4).base
     0.4
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: Positive = 0.5
     reference: Positive = 15.0

@@ -22,19 +22,32 @@ def test_a_file_and_options_that_go_before_it(tmp_path: Path) -> None:
     assert str(run_settings(input="in", since="2024-01-02").bounds[0]) == "2024-01-02 00:00:00+00:00"
 
 
+def test_the_environment_stands_over_the_file_and_options_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "signals.yaml"
+    path.write_text("input: in\nsignals: {base: 0.25, limit: 2}\n")
+    variables = {"OUTPUT": "s3://bucket/folder", "SIGNALS__BASE": "0.4", "ATTEMPTS": "7"}
+    for key, value in variables.items():
+        monkeypatch.setenv(f"FINTECH_TOOLKIT_SIGNALS__{key}", value)
+    found = run_settings(path, attempts=2)
+    assert (found.output, found.signals.base, found.signals.limit) == ("s3://bucket/folder", 0.4, 2.0)
+    assert found.attempts == 2
+
+
 WRONG = {
-    "inputs: a": r"There is no key 'inputs'. Did you mean 'input'\?",
-    "input: a\nsignals: {basis: 1}": r"There is no key 'signals.basis'. Did you mean 'base'\?",
-    "input: a\nsignals: {base: -1}": "signals.base: Input should be greater than 0, not -1",
-    "input: a\nsignals: {max_age: 2x}": "signals.max_age: .*2x",
-    "output: a": "input is missing",
-    "input: a\nlayout: files": "layout: Input should be 'compacted' or 'stamps', not 'files'",
-    "input: a\ncalendar: XNYX": r"calendar: there is no calendar 'XNYX'. Did you mean 'XNYS'\?",
-    "input: a\ncontracts: 0": "contracts: name at least one",
-    "input: a\nat: noon": "at: .*noon",
-    "input: a\nat: 2024-01-01\nuntil: 2024-01-02": "At is one stamp",
+    "inputs: a": r"there is no key 'inputs'. Did you mean 'input'\?",
+    "input: a\nsignals: {basis: 1}": r"there is no key 'signals.basis'. Did you mean 'base'\?",
+    "input: a\nsignals: {base: -1}": "'signals.base' cannot be -1: input should be greater than 0",
+    "input: a\nsignals: {max_age: 2x}": "'signals.max_age' cannot be '2x'",
+    "output: a": "the key 'input' is missing",
+    "input: a\nlayout: files": "'layout' cannot be 'files': input should be 'compacted' or 'stamps'",
+    "input: a\ncalendar: XNYX": r"'calendar' cannot be 'XNYX': there is no calendar 'XNYX'. Did you mean 'XNYS'\?",
+    "input: a\ncontracts: 0": "'contracts' cannot be 0: name at least one",
+    "input: a\nat: noon": "'at' cannot be 'noon'",
+    "input: a\nat: 2024-01-01\nuntil: 2024-01-02": "at is one stamp",
     "input: a\nsince: 2024-01-03\nuntil: 2024-01-02": "lies after",
-    "- a": "holds no keys",
+    "- a": "should hold keys and values",
     "input: [": "is no YAML: .*line 1",
     "input: a\nkey: secret": "no key 'key'",
 }

@@ -194,7 +194,7 @@ def test_what_fails_costs_the_others_nothing_and_is_done_again_alone(
     assert held(out)["results/MSFT.parquet"] == before["results/MSFT.parquet"]
     assert sorted(read_results(str(out))["contract"].unique()) == NAMES
     last = next(each for each in runs(str(out)) if each != name)
-    monkeypatch.setenv("SIGNALS_OUTPUT", str(out))
+    monkeypatch.setenv("FINTECH_TOOLKIT_SIGNALS__OUTPUT", str(out))
     assert f"of {name} again" in command("runs")[1]
     assert [line.split()[:2] for line in command("show", last, *to)[1].splitlines()[1:6]] == [
         [contract, "skipped" if contract == "MSFT" else "done"] for contract in NAMES
