@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fintech_toolkit.engines.memory.files import Files
 from fintech_toolkit.engines.memory.whole_file import alone, write_text
 from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.orders.intake import (
+    BASE,
     EPOCH,
     REJECTED,
     REPEATED,
@@ -75,7 +76,8 @@ def ingest(
     Each row becomes canonical or is rejected with file, line and reason, in ``STORE/rejected``. Files are read in
     pieces, so memory depends neither on their size nor on `chunk_bytes`: only on the largest security and day. Every
     file of the store takes its name when it is whole, and the manifest comes last: the same call goes on where an
-    earlier one was cut off, and gives the same bytes, on however many workers and in whatever chunks.
+    earlier one was cut off, and gives the same bytes, on however many workers and in whatever chunks. With more files
+    than the store came of, as on the next day, the new ones are added, and only theirs are read.
 
     Parameters
     ----------
@@ -103,8 +105,9 @@ def ingest(
     Raises
     ------
     FintechToolkitError
-        If a file cannot be read, a column is missing or lost values, `store` holds something else or is written to by
-        another run, or the disk is full. The other files are finished first.
+        If a file cannot be read, a column is missing or lost values, `store` holds something else, came of files that
+        have changed or are not given, or is written to by another run, or the disk is full. The other files are
+        finished first.
 
     Examples
     --------
@@ -130,13 +133,14 @@ def ingest(
     for source in sources:
         look_at(source)  # what cannot be read leaves nothing in the store
     with alone(root):
-        done = _prepared(root, plan)
-        if done is None:
-            done = _ingest(sources, root, zone, only, chunk_bytes, client, progress)
+        held = _read(root / MANIFEST)
+        if held is None or held["plan"] != plan:
+            begun = _prepared(root, plan, held)
+            done = _ingest(sources, root, zone, only, begun, chunk_bytes, client, progress)
             held = {"plan": plan, "files": [asdict(each) for each in done.files], "days": _days(done.days)}
             write_text(root / MANIFEST, json.dumps(held, indent=1))
         _clear(root)
-        return done
+        return Ingested([Taken(**each) for each in held["files"]], Store(root).days())
 
 
 def _ingest(
@@ -144,36 +148,43 @@ def _ingest(
     root: Path,
     zone: str,
     only: Selection,
+    begun: Begun,
     chunk_bytes: int,
     client: Any,
     progress: Progress,
 ) -> Ingested:
     for name in (RUNS, REJECTED):
         (root / name).mkdir(exist_ok=True)
-    parts = [part for each in _parts(sources, root, chunk_bytes, client, progress) for part in each]
+    files = [Taken(**each) for each in begun.files]
+    earlier, there = len(files), {(file.kind, file.file) for file in files}
+    added = [source for source in sources if (source.kind, source.path) not in there]
+    added = [replace(source, number=number) for number, source in enumerate(added, earlier)]
+    files += [Taken(source.path, source.kind) for source in added]
+    parts = [part for each in _parts(added, root, chunk_bytes, client, progress) for part in each]
     called = [f"{part.kind}-{part.number:05d}-{_mark(part, zone, only)}" for part in parts]
-    _remove_others(root, set(called))
+    _remove_others(root, {*called, *begun.kept})
     found = run_all(
         client,
         cut,
         [(part, root, name, zone, only) for part, name in zip(parts, called, strict=True)],
         lambda count: progress("read", count, len(parts)),
     )
-    files = [Taken(source.path, source.kind) for source in sources]
     places: dict[tuple[str, int, int], list[tuple[str, str, list[int]]]] = defaultdict(list)
     for part, (taken, run) in zip(parts, found, strict=True):
         files[part.number].add(taken)
         for key, batches in _batches(part.kind, run).items():
             places[key].append((run.path, run.file, batches))
-    keys = sorted(places)
+    keys, rows = sorted(places), begun.rows
     written = run_all(
         client,
         put_together,
-        [(*key, places[key], root) for key in keys],
+        [
+            (kind, security, day, places[kind, security, day], root, earlier, kind in rows[security, day])
+            for kind, security, day in keys
+        ],
         lambda count: progress("sort", count, len(keys)),
     )
     file_of = {(file.kind, file.file): file for file in files}
-    rows: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     for (kind, security, day), (count, twice) in zip(keys, written, strict=True):
         rows[security, day][kind] = count
         for path, again in twice.items():
@@ -181,6 +192,8 @@ def _ingest(
             file.taken -= again
             file.rejected[REPEATED] = file.rejected.get(REPEATED, 0) + again
     _check_counts(files, rows.values())
+    given = {(source.kind, source.path): number for number, source in enumerate(sources)}
+    files.sort(key=lambda file: given[file.kind, file.file])
     return Ingested(files, [_security_day(root, *key, held) for key, held in sorted(rows.items())])
 
 
@@ -206,24 +219,91 @@ def _mark(source: Source, *others: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _prepared(root: Path, plan: dict[str, Any]) -> Ingested | None:
-    """Look at what a folder holds: return what is whole already, and remove what came of other files."""
-    names = {path.name for path in root.iterdir() if not _ASIDE.fullmatch(path.name)}
-    if MANIFEST in names:
-        held = json.loads((root / MANIFEST).read_text())
-        if held["plan"] != plan:
-            raise DataError(f"{root} holds what came of other files or settings; choose another store, or remove it.")
-        return Ingested([Taken(**each) for each in held["files"]], Store(root).days())
-    if names and PLAN not in names:
-        raise DataError(f"{root} holds other data ({min(names)}); choose another store.")
+@dataclass(frozen=True)
+class Begun:
+    """What a store held before the files that are added to it.
+
+    Attributes
+    ----------
+    plan : dict
+        What is under way.
+    before : dict or None
+        The manifest of what it held; None if it was empty.
+    kept : list of str
+        Its rejected rows: names of files without their ending.
+    """
+
+    plan: dict[str, Any]
+    before: dict[str, Any] | None = None
+    kept: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """What became of the rows of its files."""
+        return [] if self.before is None else self.before["files"]
+
+    @property
+    def rows(self) -> dict[tuple[int, int], dict[str, int]]:
+        """The rows of each kind that it held, by security and day."""
+        rows: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+        for each in [] if self.before is None else self.before["days"]:
+            counts = {kind: each[f"{kind.removesuffix('s')}_rows"] for kind in ("orders", "trades", "quotes")}
+            day = (date.fromisoformat(each["day"]) - EPOCH).days
+            rows[each["security"], day] = {kind: count for kind, count in counts.items() if count}
+        return rows
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _prepared(root: Path, plan: dict[str, Any], held: dict[str, Any] | None) -> Begun:
+    """Look at what a folder holds, remove what came of other files, and note what is under way."""
+    if held is not None:
+        _clear(root)  # what is left of the run that wrote it
+        begun = Begun(plan, held, [path.stem for path in (root / REJECTED).glob("*")])
+    else:
+        found = _read(root / PLAN)
+        names = {path.name for path in root.iterdir() if not _ASIDE.fullmatch(path.name)}
+        if names and found is None:
+            raise DataError(f"{root} holds other data ({min(names)}); choose another store.")
+        begun = Begun(plan) if found is None else Begun(**found)
+    if begun.before is not None and not _adds_to(plan, begun.before["plan"]):
+        raise DataError(
+            f"{root} holds what came of other files or settings. Files can be added to it, but all that it came of "
+            "must be given again, and be as they were: choose another store, or remove it."
+        )
     for path in root.rglob(".*"):
         if _ASIDE.fullmatch(path.name):
             path.unlink()
-    if names and json.loads((root / PLAN).read_text()) != plan:
-        for path in [*root.glob("security=*"), *root.glob(f"{REJECTED}/{TWICE}*")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_text(root / PLAN, json.dumps(plan))
-    return None
+    if begun.plan != plan:
+        _undo(root, begun)
+        begun = replace(begun, plan=plan)
+    write_text(root / PLAN, json.dumps(asdict(begun)))
+    (root / MANIFEST).unlink(missing_ok=True)
+    return begun
+
+
+def _adds_to(plan: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether a plan has all files of one before, as they were, and its settings."""
+    given = {tuple(map(str, file)) for file in plan["files"]}
+    same = {**before, "files": []} == {**plan, "files": []}
+    return same and all(tuple(map(str, file)) in given for file in before["files"])
+
+
+def _undo(root: Path, begun: Begun) -> None:
+    """Bring a store to what it held before other files were under way."""
+    rows = begun.rows
+    for path in root.glob("security=*/day=*/*.parquet"):
+        security, day = (part.partition("=")[2] for part in path.parts[-3:-1])
+        if path.stem not in rows[int(security), (date.fromisoformat(day) - EPOCH).days]:
+            path.unlink()
+    for path in (root / RUNS).glob(f"{BASE}*"):
+        kind, security, day = path.stem.removeprefix(BASE).split("-", 2)
+        path.replace(Store(root).path(kind, int(security), date.fromisoformat(day)))
+    for path in (root / REJECTED).glob(f"{TWICE}*"):
+        if path.stem not in begun.kept:
+            path.unlink()
 
 
 def _parts(sources: list[Source], root: Path, chunk_bytes: int, client: Any, progress: Progress) -> list[list[Source]]:
@@ -241,7 +321,7 @@ def _cuts(source: Source, chunk_bytes: int, path: Path) -> list[Source]:
 def _remove_others(root: Path, called: set[str]) -> None:
     """Remove what came of files as they were before, or of other parts of them."""
     for path in [*(root / RUNS).iterdir(), *(root / REJECTED).iterdir()]:
-        if path.stem not in called and not path.name.startswith((CUTS, TWICE)):
+        if path.stem not in called and not path.name.startswith((CUTS, TWICE, BASE)):
             path.unlink()
 
 

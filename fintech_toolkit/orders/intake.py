@@ -25,7 +25,7 @@ from fintech_toolkit.orders.reading import Piece, Source, in_order, pieces
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.schema import Array
 
-REJECTED, RUNS, TWICE = "rejected", ".runs", "twice-"
+REJECTED, RUNS, TWICE, BASE = "rejected", ".runs", "twice-", "base-"
 REPEATED = "the order, time and sequence of a row before"
 
 _REJECTED = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
@@ -206,18 +206,32 @@ class _Rejects:
 
 
 def put_together(
-    kind: str, security: int, day: int, runs: Sequence[tuple[str, str, list[int]]], store: Path
+    kind: str,
+    security: int,
+    day: int,
+    runs: Sequence[tuple[str, str, list[int]]],
+    store: Path,
+    earlier: int,
+    added_to: bool,
 ) -> tuple[int, dict[str, int]]:
     """Write the rows of a security and day, sorted; return how many there are, and how many of each file were twice.
 
-    The rows are in runs, of which each is given by its path, the file that it is of, and the batches.
+    The rows are in runs, of which each is given by its path, the file that it is of, and the batches. They may be added
+    to rows that the store had of so many earlier files: these are put aside first, so that what has its name is whole.
     """
     path = Store(store).path(kind, security, EPOCH + timedelta(days=day))
-    repeats = store / REJECTED / f"{TWICE}{kind}-{security}-{EPOCH + timedelta(days=day)}.parquet"
+    place = f"{kind}-{security}-{EPOCH + timedelta(days=day)}.parquet"
+    repeats, base = store / REJECTED / f"{TWICE}{earlier}-{place}", store / RUNS / f"{BASE}{place}"
+    if added_to and not base.is_file():
+        path.replace(base)
     if path.is_file():
         twice = pq.read_table(repeats)["file"].to_pylist() if repeats.is_file() else []
         return pq.read_metadata(path).num_rows, dict(Counter(twice))
     tables = []
+    if added_to:
+        held = pq.read_table(base, partitioning=None)
+        none = pa.repeat(pa.scalar(-1, pa.int64()), len(held))
+        tables.append(held.append_column(_LINE, none).append_column("_file", none.cast(pa.int32())))
     for number, (run, _, batches) in enumerate(runs):
         with pa.OSFile(run) as file, pa.ipc.open_file(file) as reader:
             table = pa.Table.from_batches([reader.get_batch(batch) for batch in batches])

@@ -182,6 +182,60 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(
     assert bytes_of(store) == bytes_of(whole)
 
 
+def first_day(exchange: Path) -> dict[str, list[Path]]:
+    return {kind: sorted((exchange / kind).iterdir())[:1] for kind in ("orders", "trades", "quotes")}
+
+
+def test_files_of_the_next_day_are_added(exchange: Path, whole: Path, tmp_path: Path) -> None:
+    store, told = tmp_path / "store", []
+    ingest(**first_day(exchange), store=store)
+    held = bytes_of(store)
+    found = ingested(exchange, store, progress=lambda what, done, of: told.append((what, of)))
+    assert bytes_of(store) == bytes_of(whole)
+    assert any(bytes_of(store)[name] != data for name, data in held.items())  # the evening before the second day
+    assert found == ingested(exchange, whole) == ingested(exchange, store)
+    assert max(of for what, of in told if what == "read") == 3  # of six files
+    rejected = [pd.concat(map(pd.read_parquet, (each / "rejected").iterdir())) for each in (store, whole)]
+    assert [sorted(each["line"]) for each in rejected] == [[6, 8, 12]] * 2
+
+
+@pytest.mark.parametrize("then", ["the same again", "without the new ones"])
+def test_adding_that_was_cut_goes_on_or_is_undone(exchange: Path, whole: Path, tmp_path: Path, then: str) -> None:
+    store = tmp_path / "store"
+
+    def stop(what: str, done: int, of: int) -> None:
+        if what == "sort" and done == of // 2:
+            raise KeyboardInterrupt
+
+    ingest(**first_day(exchange), store=store)
+    held = bytes_of(store)
+    with pytest.raises(KeyboardInterrupt):
+        ingested(exchange, store, progress=stop)
+    assert bytes_of(store) not in (held, bytes_of(whole))
+    with pytest.raises(DataError, match="holds no finished ingest"):
+        Store(store).days()
+    if then == "the same again":
+        ingested(exchange, store)
+        assert bytes_of(store) == bytes_of(whole)
+    else:
+        ingest(**first_day(exchange), store=store)
+        assert bytes_of(store) == held
+    assert not (store / ".runs").exists()
+
+
+def test_a_store_whose_files_changed_takes_no_others(exchange: Path, tmp_path: Path) -> None:
+    changed = shutil.copytree(exchange, tmp_path / "changed")
+    store = tmp_path / "store"
+    ingest(**first_day(changed), store=store)
+    held = bytes_of(store)
+    with first_day(changed)["orders"][0].open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(DataError, match="must be given again, and be as they were"):
+        ingested(changed, store)
+    assert bytes_of(store) == held
+    assert Store(store).days()
+
+
 def test_a_store_of_other_files_is_not_touched(exchange: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     found = ingested(exchange, store)
