@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import tempfile
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import pandas as pd
 import polars as pl
 import psutil
 from distributed import Client, LocalCluster
@@ -35,21 +38,21 @@ def ours(market: str, out: str, workers: int) -> dict[str, Any]:
     """Take the files in, and classify each security on each day."""
     rules = orders.Market()
 
-    def classified(security: int, day: Any) -> tuple[int, int]:
+    def classified(security: int, day: Any) -> pd.DataFrame:
         final = orders.final_states(orders.Store(out).orders(security, day), rules)
-        return len(final), int(final["matched"].sum())
+        return final[["order_id", "matched", "leavesquantity"]]
 
     with _client(workers) as client:
         start = time.perf_counter()
         found = orders.ingest(f"{market}/orders", f"{market}/trades", out, client=client)
         days = [(each.security, each.day) for each in found.days]
         if client is None:
-            figures = [classified(*each) for each in days]
+            final = [classified(*each) for each in days]
         else:
-            figures = client.gather(client.map(lambda each: classified(*each), days))
+            final = client.gather(client.map(lambda each: classified(*each), days))
         seconds = time.perf_counter() - start
         held = sum(client.run(peak).values()) if client else 0
-    return _result(seconds, figures, held + peak())
+    return _result(seconds, held + peak(), pd.concat(final))
 
 
 def polars(market: str, out: str) -> dict[str, Any]:
@@ -72,8 +75,8 @@ def polars(market: str, out: str) -> dict[str, Any]:
         .agg(pl.all().last(), arrival=pl.col("timestamp").first())
         .collect(engine="streaming")
     )
-    figures = [(len(final), int(final["totalmatchedquantity"].sum()))]
-    return _result(time.perf_counter() - start, figures, peak())
+    seconds, held = time.perf_counter() - start, peak()
+    return _result(seconds, held, final.select("order_id", "totalmatchedquantity", "leavesquantity").to_pandas())
 
 
 def duck(market: str, out: str) -> dict[str, Any]:
@@ -81,31 +84,28 @@ def duck(market: str, out: str) -> dict[str, Any]:
     start = time.perf_counter()
     Path(out).mkdir()
     con = duckdb.connect()
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     for name, at, security in (("trades", "tradetime", "securitycode"), ("orders", "timestamp", "security_code")):
         con.execute(
             f"""copy (select *, cast(timezone('{ZONE}', make_timestamptz({at} // 1000)) as date) as day
             from read_csv('{market}/{name}/*.csv') order by {security}, day, {at}, sequence)
             to '{out}/{name}' (format parquet, partition_by ({security}, day))"""
         )
-    figures = con.execute(
-        f"""select count(*), sum(matched) from (
-            select order_id, day, last(totalmatchedquantity order by timestamp, sequence) as matched,
+    final = con.execute(
+        f"""select order_id, last(totalmatchedquantity order by timestamp, sequence) as matched,
             last(leavesquantity order by timestamp, sequence) as leaves, min(timestamp) as arrival,
             last(price order by timestamp, sequence) as price
             from read_parquet('{out}/orders/**/*.parquet', hive_partitioning = true)
-            group by order_id, security_code, day)"""
-    ).fetchall()
-    return _result(time.perf_counter() - start, [tuple(map(int, figures[0]))], peak())
+            group by order_id, security_code, day"""
+    ).df()
+    seconds, held = time.perf_counter() - start, peak()
+    return _result(seconds, held, final[["order_id", "matched", "leaves"]])
 
 
-def _result(seconds: float, figures: list[Any], held: int) -> dict[str, Any]:
-    return {
-        "seconds": seconds,
-        "orders": sum(each[0] for each in figures),
-        "matched": sum(each[1] for each in figures),
-        "peak": held,
-    }
+def _result(seconds: float, held: int, final: pd.DataFrame) -> dict[str, Any]:
+    """Return what was measured, and a digest of each order with what it traded and has left, in whatever order."""
+    hashes = pd.util.hash_pandas_object(final.astype("int64"), index=False).to_numpy()
+    return {"seconds": seconds, "peak": held, "said": hashlib.sha256(np.sort(hashes).tobytes()).hexdigest()}
 
 
 def _client(workers: int) -> Any:
@@ -145,7 +145,7 @@ def taken_in(securities: int, days: int, states: int, workers: tuple[int, ...] =
             "peak memory, MB": round(each["peak"] / 1e6),
             "memory, ours / theirs": f"{first['peak'] / each['peak']:.2f}" if who in LARGEST else "",
             "to reach": f"{LARGEST[who]:.2f}" if who in LARGEST else "",
-            "agrees": (each["orders"], each["matched"]) == (first["orders"], first["matched"]),
+            "agrees": each["said"] == first["said"],
         }
         for who, each in found.items()
     ]
@@ -163,7 +163,8 @@ def run_once(market: str, out: str, workers: int, chunk: str) -> dict[str, Any]:
         ran = orders.run_orders(config, client)
         seconds = time.perf_counter() - start
         held = max(client.run(peak).values())
-    return {"seconds": seconds, "peak": held, "failed": len(ran.failed)}
+    said = "" if ran.failed else Path(out, "aggregated", "by_security.csv").read_text()
+    return {"seconds": seconds, "peak": held, "said": said}
 
 
 def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str], ...]) -> list[dict[str, Any]]:
@@ -174,8 +175,10 @@ def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str],
         made = write_orders(market, securities, days, states)
         if len(cases) > 1:
             alone(run_once, market, f"{name}/first", 1, "512 MB")  # compiles what the others find
+        said = None
         for workers, chunk in cases:
             found = alone(run_once, market, f"{name}/{workers}-{chunk}", workers, chunk)
+            said = found["said"] if said is None else said
             rows.append(
                 {
                     "what": f"{made.states:,} states of {securities * days:,} securities and days",
@@ -184,7 +187,7 @@ def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str],
                     "seconds": found["seconds"],
                     "states/s": round(made.states / found["seconds"]),
                     "peak memory of a worker, MB": round(found["peak"] / 1e6),
-                    "agrees": not found["failed"],
+                    "agrees": bool(said) and found["said"] == said,
                 }
             )
     return rows
