@@ -243,7 +243,7 @@ def test_symbol_and_time_of_a_frame_are_named_as_in_a_pipeline() -> None:
         (lambda f: ft.ewma(pa.Table.from_pandas(f), f["mid"], span=9), ft.ColumnError, "give the names"),
         (lambda f: ft.ewma(f, "mid", span=9, ts=f["ts"]), ft.ParameterError, "time= names the column of times"),
         (lambda f: ft.ewma(f, "mid", span=9, axis=1), ft.ParameterError, "axis= goes with arrays"),
-        (lambda f: ft.ewma(f, "mid", span=[5, 9]), ft.ParameterError, "one value in a pipeline"),
+        (lambda f: ft.ewma(f, "mid", span=[[5], [9]]), ft.ParameterError, "one value in a pipeline"),
         (lambda f: ft.ewma(dd.from_pandas(f, npartitions=2)["mid"], span=9), ft.DataError, "x is lazy"),
     ],
 )

@@ -30,7 +30,7 @@ MID = ft.Pipeline(ft.ewma("price", span=5), ft.rolling_mean("price", window=4))
         (lambda: ft.ewma("mid", span=float("nan")), "span=nan must be finite"),
         (lambda: ft.ewma("mid", span="9"), "span='9' must be a number"),
         (lambda: ft.ewma("mid", span=9, adjust=1), "adjust=1 must be True or False"),
-        (lambda: ft.ewma("mid", alpha=[0.1, 0.2]), "must be one value in a pipeline"),
+        (lambda: ft.ewma("mid", alpha=[[0.1], [0.2]]), "must be one value in a pipeline"),
         (lambda: ft.ewma(span=9), "needs a column for 'x'"),
         (lambda: ft.rolling_mean("mid"), "window is required"),
         (lambda: ft.rolling_mean("mid", window=0), "window=0 must be at least 1"),

@@ -81,7 +81,7 @@ class Description:
                     raise PipelineError(f"{seen[name]!r} and {step!r} both give {name!r}; rename one with .named('…').")
                 seen[name] = step
             if not step.kernel.emits:
-                dtypes |= dict(zip(step.outputs, step.kernel.output_dtypes(step.width), strict=True))
+                dtypes |= step.output_dtypes
             if self.time is None and (step.kernel.asks_for_time or step.kernel.by_time(step.parameters)):
                 raise PipelineError(f"{step!r} needs event times; time=None leaves it without them.")
         for name in self.gives if self.emits else ():
@@ -92,13 +92,13 @@ class Description:
 
     @cached_property
     def scans(self) -> list[Scan]:
-        """The steps, ready to run."""
-        return [Scan(step, session=self.session is not None) for step in self.steps]
+        """The steps, ready to run; of one with lists of parameters those of each set."""
+        return [Scan(part, session=self.session is not None) for step in self.steps for part in step.parts]
 
     @cached_property
     def wires(self) -> list[tuple[Scan, list[int]]]:
-        """The steps, ready to run, each with where the columns that it reads stand: those of `source_reads` come first,
-        then what the steps give, one after the other.
+        """The scans, each with where the columns that it reads stand: those of `source_reads` come first, then what the
+        scans give, one after the other.
         """
         places: dict[Read | str, int] = {read: j for j, read in enumerate(self.source_reads)}
         wires = []
@@ -214,7 +214,7 @@ class Description:
                 kernel = kernels.loaded(step["kernel"], step.get("digest"))
                 made = kernel.step(*step["columns"], **step["parameters"])
                 made = made.with_resolved(step["resolved"])
-                steps.append(made.named(*step["names"]) if step["names"] else made)
+                steps.append(made.renamed(step["names"]) if step["names"] else made)
             options = {name: data[name] for name in OPTIONS}
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise PipelineError(f"This is not a pipeline's JSON: {error}.") from error

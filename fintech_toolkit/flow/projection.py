@@ -62,13 +62,15 @@ def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Col
 
 
 def needed_steps(pipeline: Description, wanted: set[str]) -> Description | None:
-    """Return a pipeline with only the steps that some columns rest on, None if none does."""
+    """Return a pipeline with only the steps that some columns rest on, and of lists of parameters only the values; None
+    if none does.
+    """
     kept, needed = [], set(wanted)
     for step in reversed(pipeline.steps):
         if step.kernel.emits or needed.intersection(step.outputs):
-            kept.append(step)
+            kept.append(step.giving(needed))
             needed.update(read.name for read in step.reads)
-    if len(kept) == len(pipeline.steps):
+    if tuple(kept[::-1]) == pipeline.steps:
         return pipeline
     return pipeline.with_steps(kept[::-1]) if kept else None
 

@@ -107,7 +107,7 @@ class Aggregate:
             If it is neither a column and the name of an aggregation nor a step that gives one column.
         """
         if isinstance(given, Step):
-            if given.kernel.emits or len(given.outputs) != 1:
+            if given.kernel.emits or given.sets or len(given.outputs) != 1:
                 gives = "rows of its own" if given.kernel.emits else f"columns {', '.join(given.outputs)}"
                 raise ParameterError(f"{name}={given!r} gives {gives}; of a window a step must give one column.")
             step = replace(given, columns=tuple(columns.get(column, column) for column in given.columns))

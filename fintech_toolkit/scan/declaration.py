@@ -15,6 +15,7 @@ from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.documentation import CALLS, document, signature
 from fintech_toolkit.scan.fingerprint import digest_of
 from fintech_toolkit.scan.parameters import Levels, Parameter, Window, sweep_shape
+from fintech_toolkit.scan.sets import bind_parameters
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import CANONICAL
 
@@ -376,17 +377,8 @@ class Kernel:
         bound = self.bind_columns(columns, keywords)
         if any(not isinstance(column, str) for column in bound):
             raise ColumnError(f"{self.name}: give either arrays or column names, not both.")
-        resolved = self.resolve(keywords)
-        for name, value in resolved.items():
-            if np.ndim(value):
-                raise ParameterError(f"{self.name}: {name} must be one value in a pipeline; sweeps work on arrays.")
-        given = {
-            name: parameter.spelled(keywords[name])
-            for parameter in self.parameters
-            for name in parameter.keywords
-            if keywords.get(name) is not None
-        }
-        return Step(self.variant(given), tuple(bound), tuple(given.items()), tuple(resolved.items()))
+        given, resolved = bind_parameters(self, keywords)
+        return Step(self.variant(dict(given)), tuple(bound), given, resolved)
 
 
 def _arrived(values: dict[str, Any], digest: str) -> Kernel:

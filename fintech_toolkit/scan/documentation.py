@@ -67,6 +67,12 @@ SHAPES = (
 )
 
 
+LISTS = (
+    "in a pipeline, lists of parameter values give columns for each value, called `{}_` and the value. Several lists "
+    "are taken together, as arrays broadcast: the first value of each, then the second."
+)
+
+
 def signature(kernel: Kernel) -> inspect.Signature:
     if not kernel.tickwise:
         return inspect.signature(kernel.function)
@@ -119,6 +125,8 @@ def document(kernel: Kernel) -> str:
         notes.append(f"Source: {kernel.source}.")
     if not kernel.emits:
         notes.append(f"Shapes: {SHAPES}")
+        if any(parameter.sweeps for parameter in kernel.parameters):
+            notes.append(f"Lists: {LISTS.format(kernel.output_names(1)[0])}")
     head, marker, tail = text.partition("\nExamples\n--------")
     return "\n".join([head.rstrip(), "", *lines, "", "Notes", "-----", *notes]) + (
         f"\n{marker}{tail}" if marker else ""

@@ -1,8 +1,8 @@
 """What a kernel's parameters may be: declared once, checked once, documented from the declaration.
 
 A parameter takes what the user wrote (its `keywords`) and gives the numbers that the compiled loop takes (`resolve`),
-and the one spelling in which equal things are equal (`spelled`). On arrays a parameter may itself be an array (a
-sweep); in a pipeline it is one value.
+and the one spelling in which equal things are equal (`spelled`). It may be several values: on arrays a sweep, in a
+pipeline a list (see `sets`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Parameter:
     doc: str
     default: Any = REQUIRED
     dtype: ClassVar[str] = "f8"
+    sweeps: ClassVar[bool] = True  # may be several values at once
 
     @property
     def keywords(self) -> Mapping[str, Any]:
@@ -180,6 +181,7 @@ class Levels(Count):
     """How many columns each starred output of a kernel stands for: one number, never a sweep."""
 
     at_most: float | None = 100
+    sweeps: ClassVar[bool] = False
 
     def check(self, value: Any) -> Any:
         checked = super().check(value)
@@ -204,6 +206,7 @@ class Choice(Parameter):
     """One of a few names; the loop receives a number for it, which a kernel compares with that of ``choice[name]``."""
 
     dtype: ClassVar[str] = "i8"
+    sweeps: ClassVar[bool] = False
     options: tuple[str, ...] = ()
 
     @property
