@@ -118,6 +118,8 @@ def test_they_are_one_step_as_data_and_to_look_at() -> None:
     assert again.gives == LISTS.gives
     assert again.steps == LISTS.steps
     assert len(LISTS.steps) == 6
+    flow = ft.source("quotes").pipe(LISTS)
+    assert ft.Flow.from_yaml(flow.to_yaml()) == ft.Flow.from_json(flow.to_json()) == flow
     step = ft.ewma("mid", halflife=np.array([10.0, 50.0]))
     assert repr(step) == "ewma('mid', halflife=[10, 50])"
     assert ft.Pipeline(step) == ft.Pipeline(ft.ewma("mid", halflife=(10, 50)))

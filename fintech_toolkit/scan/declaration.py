@@ -44,7 +44,8 @@ class Derived:
 class Kernel:
     """A kernel's declaration; a call of it means what its arguments say.
 
-    - Names of columns, or nothing where columns have default names: a step of a pipeline.
+    - Names of columns, or nothing where columns have default names: a step of a pipeline; of a parameter that is a
+      list, columns for each of its values.
     - A frame and names of its columns, or names by default: the frame with the kernel's columns appended (or the rows
       that it emits), as from a pipeline of this one step. `symbol` and `time` name columns, as in `Pipeline`.
     - A pandas frame alone, with neither a column ``symbol`` nor the kernel's column by default, where the kernel reads

@@ -46,9 +46,9 @@ def bind_parameters(kernel: Kernel, keywords: Mapping[str, Any]) -> tuple[Named,
         raise ParameterError(f"{kernel.name}: {', '.join(lists)} cannot hold both numbers of rows and durations.")
     spelled = [dict(_spelled(kernel, each)) for each in sets]
     told = [tuple(each[name] for name in lists) for each in spelled]
-    for j, values in enumerate(told):
-        if values in told[:j]:
-            twice = ", ".join(f"{name}={value!r}" for name, value in zip(lists, values, strict=True))
+    for j, one in enumerate(told):
+        if one in told[:j]:
+            twice = ", ".join(f"{name}={value!r}" for name, value in zip(lists, one, strict=True))
             raise ParameterError(
                 f"{kernel.name}: {twice} is there twice; each set of parameters is a column of its own."
             )
