@@ -233,7 +233,7 @@ class SymbolTable:
         if not unknown.any():
             return
         used = np.zeros(len(codes), np.bool_)
-        _mark_used(_as_int32(local.codes), used)
+        _mark_used(as_int32(local.codes), used)
         wanted = np.flatnonzero(used[:-1] & unknown)
         asked = [values[j] for j in wanted.tolist()]
         found = np.fromiter(map(self._codes.get, asked, repeat(-1)), np.int64, len(wanted))
@@ -330,7 +330,7 @@ def code_steps(
         table.number(local[c], lookup[c])
 
     def translate(c: int) -> None:
-        _translate(_as_int32(local[c].codes), lookup[c], place(c))
+        _translate(as_int32(local[c].codes), lookup[c], place(c))
         local[c] = None
 
     return [(False, encode_chunk), (True, number), (False, translate)]
@@ -343,7 +343,7 @@ def is_dictionary(column: Any) -> bool:
     return isinstance(column, pa.Array | pa.ChunkedArray) and pa.types.is_dictionary(column.type)
 
 
-def _as_int32(codes: Array) -> Array:
+def as_int32(codes: Array) -> Array:
     """Return the codes of categories, which have 8 to 32 bits, so that one compiled loop does for all."""
     return read_only(codes.astype(np.int32, copy=False))
 
