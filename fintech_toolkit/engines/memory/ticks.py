@@ -131,8 +131,8 @@ class Ticks:
     def advance(self, state: State, last: Array | None, at: slice, local: LocalCodes | None = None) -> Any:
         """Run the steps over rows that can all be used; `last` is what reading their keys has returned.
 
-        `local` is the column of symbols if these are still to be given their codes, which is done on the way then; where
-        no row that is emitted says whose it is, its own codes are as good, and nobody looks at a symbol.
+        `local` is the column of symbols if these are still to be given their codes, which is done on the way then.
+        Where no emitted row says whose it is, those that it has do as well, and nobody looks at a symbol.
 
         Returns
         -------
@@ -152,20 +152,21 @@ class Ticks:
                 emitted[0] = rows if isinstance(rows, Emitted) else None
             return self._emitted(state, emitted)
         codes: list[Any] = [None] * len(chunks) if local else [self.keys.codes[chunk] for chunk in chunks]
-        own_codes = local is not None and not self.pipeline.emits and len(local.values) <= self.view.rows
+        coded = local if local and not self.pipeline.emits and len(local.values) <= self.view.rows else None
 
         def room_for_codes(c: int) -> Array:
             codes[c] = room = np.empty(chunks[c].stop - chunks[c].start, np.uint32)
             return room
 
-        def take_codes(c: int) -> None:
-            codes[c] = as_int32(local.codes[chunks[c]]).view(np.uint32)  # type: ignore[union-attr]
-
         def forget_codes(c: int) -> None:
             codes[c] = None
 
         steps: list[tuple[bool, Callable[[int], None]]] = []
-        if own_codes:
+        if coded is not None:
+
+            def take_codes(c: int) -> None:
+                codes[c] = as_int32(coded.codes[chunks[c]]).view(np.uint32)
+
             steps.append((False, take_codes))
         elif local is not None:
             steps += code_steps(None, "", state.table, chunks, room_for_codes, local)
@@ -183,7 +184,7 @@ class Ticks:
                 at = chunks[c]
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
                 keys = codes[c], self._sessions[at], self.keys.ts[at]
-                symbols = len(local.values) if local and own_codes else len(state.table)
+                symbols = len(coded.values) if coded else len(state.table)
                 rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
                 if isinstance(rows, Emitted):
                     emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
