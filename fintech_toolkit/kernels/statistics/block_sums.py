@@ -128,7 +128,8 @@ def _turn_moments(s, slots):  # type: ignore[no-untyped-def]
     for _ in range(s.count):
         x = slots[k].v0 - shift
         if np.isfinite(slots[k].v0):
-            slots[k].v0 = total
+            # What is not finite would be a missing value.
+            slots[k].v0 = total if np.isfinite(total) else LARGEST
             slots[k].square = square
             total += x
             square += x * x

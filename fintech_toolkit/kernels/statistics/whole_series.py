@@ -26,12 +26,12 @@ def _first_value(x, result):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _repeats(x, first, last):  # type: ignore[no-untyped-def]
-    """Return whether all values from one place to another are equal, which hardly ever takes more than a look."""
-    k = last
-    while k > first and x[k - ONE] == x[last]:
-        k -= ONE
-    return k == first
+def _repeated(x, first, last, most):  # type: ignore[no-untyped-def]
+    """Return how often the value at `last` stands in a row up to there, of `most`: hardly ever more than a look."""
+    count = ONE
+    while count < most and first + count <= last and x[last - count] == x[last]:
+        count += ONE
+    return count
 
 
 @helper
@@ -65,12 +65,14 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
         # those that begin in the last block.
         end = start + length - ONE
         if length == size:
-            result[end] = x[end] if _repeats(x, start, end) else rest / full
-        i = start
-        while i <= end and x[i] == x[start - ONE]:
-            if _repeats(x, max(first, i - min(size - ONE, i)), i):
-                result[i] = x[i]
-            i += ONE
+            result[end] = x[end] if _repeated(x, start, end, size) == size else rest / full
+        if x[start] == x[start - ONE]:
+            i, count = start, _repeated(x, first, start - ONE, size)
+            while i <= end and x[i] == x[start - ONE]:
+                count += ONE
+                if count >= min(size, i - first + ONE):
+                    result[i] = x[i]
+                i += ONE
         older, newer = newer, older
     result[first : min(rows, first + np.uint64(max(min_periods - 1, 0)))] = np.nan
     return True
