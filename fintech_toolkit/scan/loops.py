@@ -281,7 +281,7 @@ class LoopSource:
             capacity = "max(16, 2 * s.capacity)"
             if kernel.enter is not None and not self.by_time:
                 capacity = f"min(p_window, {capacity})"
-            regrown = self.rebuild() if kernel.slots and kernel.enter is not None else ""
+            regrown = self.rebuild() if kernel.slots and kernel.enter is not None and kernel.rebuilt else ""
             loop = SERIES_WITH_SLOTS if self.series else LOOP_WITH_SLOTS
             return loop.format(
                 name=name,

@@ -125,7 +125,10 @@ ELSEWHERE = {
 
 
 def drifting() -> set[str]:
-    return {name for name, kernel in kernels.registry().items() if kernel.drifts and name == kernel.name}
+    """What sums over a window, by subtraction or by blocks."""
+    by_blocks = {ft.rolling_mean.enter, ft.rolling_var.enter}
+    found = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
+    return {name for name, kernel in found.items() if kernel.drifts or kernel.enter in by_blocks}
 
 
 def test_no_kernel_is_left_out() -> None:
@@ -166,6 +169,9 @@ def test_a_window_is_right_whatever_came_before(name: str, signal: str, window: 
     assert looked_at.sum() > 10
     # Scores and correlations are of a scale of their own, 1.
     atol = {"rolling_zscore": 1e-9, "rolling_corr": 1e-9, "rolling_skew": 1e-9, "rolling_kurt": 1e-9}.get(name, 0.0)
+    if name == "rolling_mean" and signal == "signs that cancel exactly":
+        # A mean is no more exact than its values are, of which nothing is left here.
+        atol = 1e-16
     assert_allclose(actual[looked_at], expected[looked_at], rtol=1e-9, atol=atol)
 
 

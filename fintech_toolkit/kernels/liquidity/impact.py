@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import Window, window_kernel
 from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
-from fintech_toolkit.kernels.statistics.moments import SUM, mean_of
+from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
 
 
 @window_kernel(
@@ -65,7 +65,7 @@ def _prepare(s: Any, r: float, notional: float) -> float:
         "cases": [{"window": 20}, {"window": "3s"}],
     },
 )
-def amihud_illiquidity(s: Any, r: float, notional: float, min_periods: int) -> Any:
+def amihud_illiquidity(s: Any, r: float, notional: float, min_periods: int, slots: Any) -> Any:
     """Amihud's illiquidity: the mean of ``|r| / notional`` in the window.
 
     In the unit of the returns per unit of notional (price times quantity); often scaled by 10⁶ afterwards. A row whose
@@ -78,7 +78,7 @@ def amihud_illiquidity(s: Any, r: float, notional: float, min_periods: int) -> A
     >>> ft.amihud_illiquidity(np.array([0.02, -0.01, 0.0]), np.array([1000.0, 1000.0, 0.0]), window=2, min_periods=1)
     array([2.0e-05, 1.5e-05, 1.0e-05])
     """
-    return mean_of(s, min_periods)
+    return mean_of(s, slots, min_periods)
 
 
 @amihud_illiquidity.oracle

@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import Window, tick_kernel, window_kernel
 from fintech_toolkit.kernels.statistics.comoments import COMOMENTS
-from fintech_toolkit.kernels.statistics.moments import SUM, mean_of
+from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
 
 
 def _changes(s: Any, price: float) -> Any:
@@ -139,18 +139,18 @@ def _product(s: Any, close: float, high: float, low: float) -> Any:
     gives="spread",
     prepare=_product,
     enters=["product"],
-    memory=["log_close", "middle", "known"],
     parameters=[Window()],
     **SUM
     | {
         "reads": ["close", "high", "low"],
         "state": [("log_close", "f8"), ("middle", "f8"), ("known", "?"), *SUM["state"]],
+        "memory": ["log_close", "middle", "known", *SUM["memory"]],
         "warmup": "min_periods pairs of successive bars in the window",
         "source": "Abdi and Ranaldo (2017), Review of Financial Studies 30, eq. 9",
         "cases": [{"window": 20}, {"window": "3s"}],
     },
 )
-def abdi_ranaldo_spread(s: Any, close: float, high: float, low: float, min_periods: int) -> Any:
+def abdi_ranaldo_spread(s: Any, close: float, high: float, low: float, min_periods: int, slots: Any) -> Any:
     """Spread that closes and middles of the range of bars (days) tell, as a share of the price.
 
     ``√max(4 mean((c_t - η_t) (c_t - η_{t+1})), 0)`` with c the log close and η the middle of the log range, over the
@@ -164,7 +164,7 @@ def abdi_ranaldo_spread(s: Any, close: float, high: float, low: float, min_perio
     >>> ft.abdi_ranaldo_spread(close, high, low, window=2).round(4)
     array([ nan,  nan, 0.02])
     """
-    mean = mean_of(s, min_periods)
+    mean = mean_of(s, slots, min_periods)
     return np.nan if np.isnan(mean) else np.sqrt(4.0 * max(mean, 0.0))
 
 

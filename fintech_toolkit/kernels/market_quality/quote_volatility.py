@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Window, window_kernel
-from fintech_toolkit.kernels.statistics.moments import MOMENTS, variance_of
+from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, variance_of
 
 
 def _prepare(s: Any, mid: float) -> float:
@@ -22,18 +22,18 @@ def _prepare(s: Any, mid: float) -> float:
     gives="quote_volatility",
     prepare=_prepare,
     enters=["change"],
-    memory=["mid", "known"],
     parameters=[Window()],
     **MOMENTS
     | {
         "reads": "mid",
         "state": [("mid", "f8"), ("known", "?"), *MOMENTS["state"]],
+        "memory": ["mid", "known", *MOMENTS["memory"]],
         "warmup": "min_periods changes of the mid in the window, and two at least",
         "cases": [{"window": 20}, {"window": "3s"}],
         "source": "definition; Hasbrouck (2018), Journal of Financial and Quantitative Analysis 53",
     },
 )
-def quote_volatility(s: Any, mid: float, min_periods: int) -> float:
+def quote_volatility(s: Any, mid: float, min_periods: int, slots: Any) -> float:
     """Standard deviation of the mid's changes from row to row in the window, in the unit of the prices, ``ddof`` 1.
 
     A missing mid (NaN or infinite) has no change, and neither has the row that follows it; they take a place in the
@@ -45,7 +45,8 @@ def quote_volatility(s: Any, mid: float, min_periods: int) -> float:
     >>> ft.quote_volatility(np.array([100.0, 101.0, 103.0, 103.0]), window=2).round(6)
     array([     nan,      nan, 0.707107, 1.414214])
     """
-    return np.sqrt(variance_of(s, 1)) if s.n >= min_periods else np.nan
+    variance = variance_of(s, slots, 1)
+    return np.sqrt(variance) if s.n >= min_periods else np.nan
 
 
 @quote_volatility.oracle

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Window, tick_kernel, window_kernel
-from fintech_toolkit.kernels.statistics.moments import MOMENTS, variance_of
+from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, variance_of
 
 
 @tick_kernel(reads=["side", "size"], gives="signed", source="Hasbrouck (1991), Journal of Finance 46")
@@ -50,18 +50,18 @@ def _prepare(s: Any, price: float, size: float) -> Any:
     gives=["buy", "sell"],
     prepare=_prepare,
     enters=["change"],
-    memory=["price", "known", "change"],
     parameters=[Window()],
     **MOMENTS
     | {
         "reads": ["price", "size"],
         "state": [("price", "f8"), ("known", "?"), ("change", "f8"), *MOMENTS["state"]],
+        "memory": ["price", "known", "change", *MOMENTS["memory"]],
         "warmup": "min_periods changes of the price in the window, and two at least",
         "source": "Easley, López de Prado and O'Hara (2012), Review of Financial Studies 25",
         "cases": [{"window": 20}, {"window": "3s"}],
     },
 )
-def bulk_volume_classification(s: Any, price: float, size: float, min_periods: int) -> tuple[float, float]:
+def bulk_volume_classification(s: Any, price: float, size: float, min_periods: int, slots: Any) -> tuple[float, float]:
     """Volume that was bought and sold, by how far the price moved: ``size Φ(Δp / σ)``, and the rest.
 
     Φ is the normal distribution's function, Δp the change of the price since the last row that has one, σ the standard
@@ -75,7 +75,7 @@ def bulk_volume_classification(s: Any, price: float, size: float, min_periods: i
     >>> ft.bulk_volume_classification(np.array([10.0, 11.0, 9.0]), np.full(3, 100.0), window=2).buy.round(2)
     array([  nan,   nan, 17.29])
     """
-    variance = variance_of(s, 1)
+    variance = variance_of(s, slots, 1)
     if s.n < min_periods or not (np.isfinite(size) and size >= 0.0) or np.isnan(s.change):
         return np.nan, np.nan
     deviation = np.sqrt(variance)

@@ -20,6 +20,18 @@ def exponential(average, x, nth, span, warmup):  # type: ignore[no-untyped-def]
     return total / warmup if nth == warmup else total
 
 
+@helper
+def _behind(behind, x, move, nth, span, warmup):  # type: ignore[no-untyped-def]
+    """Return how far such an average is behind its `nth` value, which is a `move` from the one before; until it starts,
+    the sum of the values. That is a sum and a product away from what it was; of the average itself it would be one
+    difference more, for which the next row waits.
+    """
+    if nth > warmup:
+        return (1.0 - 2.0 / (span + 1.0)) * (behind + move)
+    total = behind + x
+    return x - total / warmup if nth == warmup else total
+
+
 EMA_SEED = Choice(
     "seed",
     "start from the mean of the first `span` values (as TA-Lib), or from the first (as pandas, adjust=False)",
@@ -33,7 +45,7 @@ SMA = EMA_SEED["sma"]
     reads="x",
     gives="ema",
     parameters=[Count("span", "length in rows; the smoothing factor is 2 / (span + 1)"), EMA_SEED],
-    state=[("ema", "f8"), ("seen", "i8")],
+    state=[("behind", "f8"), ("last", "f8"), ("seen", "i8")],
     warmup="span valid rows; none if seeded with the first value",
     source="TA-Lib, EMA",
     cases=[{"span": 10}, {"span": 10, "seed": "first"}, {"span": 1}],
@@ -55,8 +67,9 @@ def ema(s: Any, x: float, span: int, seed: int) -> float:
     warmup = span if seed == SMA else 1
     if np.isfinite(x):
         s.seen += 1
-        s.ema = exponential(s.ema, x, s.seen, span, warmup)
-    return s.ema if s.seen >= warmup else np.nan
+        s.behind = _behind(s.behind, x, x - s.last, s.seen, span, warmup)
+        s.last = x
+    return s.last - s.behind if s.seen >= warmup else np.nan
 
 
 def valid_rows(compute: Any, *columns: Any, valid: Any = True) -> Any:
@@ -100,7 +113,7 @@ TALIB_SEED, SMA_SEED, FIRST_SEED = MACD_SEED["talib"], MACD_SEED["sma"], MACD_SE
         Count("signal", "span of the average of the difference, in rows", 9),
         MACD_SEED,
     ],
-    state=[("fast", "f8"), ("slow", "f8"), ("signal", "f8"), ("seen", "i8")],
+    state=[("fast", "f8"), ("slow", "f8"), ("signal", "f8"), ("last", "f8"), ("line", "f8"), ("seen", "i8")],
     warmup="slow + signal - 1 valid rows; none if seeded with the first value",
     source="Appel (1979); TA-Lib, MACD",
     cases=[
@@ -132,16 +145,20 @@ def macd(s: Any, price: float, fast: int, slow: int, signal: int, seed: int) -> 
     late = slow - fast if seed == TALIB_SEED else 0
     if np.isfinite(price):
         s.seen += 1
-        s.slow = exponential(s.slow, price, s.seen, slow, slow_warmup)
+        move = price - s.last
+        s.last = price
+        s.slow = _behind(s.slow, price, move, s.seen, slow, slow_warmup)
         if s.seen > late:
-            s.fast = exponential(s.fast, price, s.seen - late, fast, fast_warmup)
+            s.fast = _behind(s.fast, price, move, s.seen - late, fast, fast_warmup)
         if s.seen >= slow_warmup:
+            # Both are behind the same price.
+            line = s.slow - s.fast
             nth = s.seen - slow_warmup + 1
-            s.signal = exponential(s.signal, s.fast - s.slow, nth, signal, signal_warmup)
-    line = s.fast - s.slow
+            s.signal = _behind(s.signal, line, line - s.line, nth, signal, signal_warmup)
+            s.line = line
     if s.seen >= slow_warmup + signal_warmup - 1:
-        return line, s.signal, line - s.signal
-    return (line if seed == SMA_SEED and s.seen >= slow else np.nan), np.nan, np.nan
+        return s.line, s.line - s.signal, s.signal
+    return (s.line if seed == SMA_SEED and s.seen >= slow else np.nan), np.nan, np.nan
 
 
 @macd.oracle

@@ -8,7 +8,8 @@ import numpy as np
 
 from fintech_toolkit.authoring import Count, Number, Window, helper, nth, pop, push, tick_kernel, window_kernel
 from fintech_toolkit.kernels.momentum.averages import valid_rows
-from fintech_toolkit.kernels.statistics.moments import DDOF, MOMENTS, variance_of
+from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, offset_of, variance_of
+from fintech_toolkit.kernels.statistics.moments import DDOF
 from fintech_toolkit.scan.arithmetic import add, value_of
 
 
@@ -27,7 +28,9 @@ from fintech_toolkit.scan.arithmetic import add, value_of
         "cases": [{}, {"window": 7, "min_periods": 2, "k": 1.5, "ddof": 1}, {"window": "3s"}],
     },
 )
-def bollinger_bands(s: Any, price: float, min_periods: int, k: float, ddof: int) -> tuple[float, float, float, float]:
+def bollinger_bands(
+    s: Any, price: float, min_periods: int, k: float, ddof: int, slots: Any
+) -> tuple[float, float, float, float]:
     """Bollinger bands: the mean of the window, `k` standard deviations above and below it, and where between the bands
     the price is.
 
@@ -42,14 +45,15 @@ def bollinger_bands(s: Any, price: float, min_periods: int, k: float, ddof: int)
     >>> bands.upper, bands.lower, bands.pct_b
     (array([nan,  4.,  3.]), array([nan,  0.,  3.]), array([ nan, 0.75,  nan]))
     """
-    variance = variance_of(s, ddof)
+    variance = variance_of(s, slots, ddof)
     if s.n == 0 or s.n < min_periods:
         return np.nan, np.nan, np.nan, np.nan
-    mid = s.last if s.same >= s.n else s.shift + s.mean
+    offset = offset_of(s, slots)
+    mid = s.shift + offset
     width = k * np.sqrt(variance)
     share = np.nan
     if np.isfinite(price) and width > 0.0:
-        share = 0.5 + 0.5 * ((price - s.shift) - s.mean) / width
+        share = 0.5 + 0.5 * ((price - s.shift) - offset) / width
     return mid, mid + width, mid - width, share
 
 

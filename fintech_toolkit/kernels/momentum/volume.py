@@ -8,7 +8,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import Window, helper, nth, tick_kernel, window_kernel
 from fintech_toolkit.kernels.momentum.averages import valid_rows
-from fintech_toolkit.kernels.statistics.moments import SUM, mean_of
+from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
 from fintech_toolkit.scan.arithmetic import add, value_of, watch_sum
 
 
@@ -47,7 +47,7 @@ def cci(s: Any, high: float, low: float, close: float, min_periods: int, slots: 
     price = slots[nth(s, s.count - 1)].v0
     if s.n < min_periods or not np.isfinite(price):
         return np.nan
-    mean = mean_of(s, min_periods)
+    mean = mean_of(s, slots, min_periods)
     total = 0.0
     for j in range(s.count):
         value = slots[nth(s, j)].v0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Number, Window, helper, window_kernel
-from fintech_toolkit.kernels.statistics.moments import MOMENTS, variance_of
+from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, offset_of, variance_of
 from fintech_toolkit.scan.arithmetic import add, value_of, watch_sum
 
 PERIODS = Number(
@@ -26,7 +26,7 @@ PERIODS = Number(
         "cases": [{"window": 20}, {"window": "3s", "periods": 252}],
     },
 )
-def rolling_sharpe(s: Any, r: float, min_periods: int, periods: float) -> Any:
+def rolling_sharpe(s: Any, r: float, min_periods: int, periods: float, slots: Any) -> Any:
     """Sharpe ratio of the window, ``mean / std · √periods`` of its returns (``ddof`` 1), over what they are in excess
     of.
 
@@ -39,10 +39,10 @@ def rolling_sharpe(s: Any, r: float, min_periods: int, periods: float) -> Any:
     >>> ft.rolling_sharpe(np.array([0.01, 0.03, -0.01]), window=3, periods=252).round(4)
     array([   nan,    nan, 7.9373])
     """
-    variance = variance_of(s, 1)
+    variance = variance_of(s, slots, 1)
     if s.n < min_periods or not variance > 0.0:
         return np.nan
-    return (s.shift + s.mean) / np.sqrt(variance) * np.sqrt(periods)
+    return (s.shift + offset_of(s, slots)) / np.sqrt(variance) * np.sqrt(periods)
 
 
 @rolling_sharpe.oracle

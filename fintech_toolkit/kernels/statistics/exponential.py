@@ -22,10 +22,9 @@ BIAS = Flag("bias", "leave the estimate biased (True) or correct it for the weig
 
 # `weight` is that of all values so far, in units of the newest; `freedom` is 1 - Σ w² / (Σ w)², kept as such because
 # the difference would lose its digits after a gap.
-MEAN = [("mean", "f8"), ("weight", "f8"), ("seen", "i8")]
 # `mean` is that of what the values differ from `shift` by: the mean of prices costs their variance no digits. `var` is
 # the unbiased variance, the biased one being `freedom` times that: after a gap both of those are next to nothing.
-VARIANCE = [("shift", "f8"), *MEAN, ("freedom", "f8"), ("var", "f8")]
+VARIANCE = [("shift", "f8"), ("mean", "f8"), ("weight", "f8"), ("seen", "i8"), ("freedom", "f8"), ("var", "f8")]
 LIGHTEST = 1e-290
 """What a weight may come to in a long gap: next to nothing, but a part of what is divided by it."""
 CASES: list[dict[str, Any]] = [
@@ -99,7 +98,9 @@ def moment_of(s, moment, alpha, min_periods, bias):  # type: ignore[no-untyped-d
     reads="x",
     gives="ewma",
     parameters=[DECAY, ADJUST, IGNORE_NA, MIN_PERIODS],
-    state=MEAN,
+    # How far the average is behind its newest value is a sum and a product away from how far it was; of the average
+    # itself it would be one difference more, for which the next row waits. Equal values leave it exactly where it is.
+    state=[("behind", "f8"), ("last", "f8"), ("weight", "f8"), ("seen", "i8")],
     warmup="min_periods valid rows",
     source="pandas, Series.ewm(...).mean()",
     cases=CASES,
@@ -121,11 +122,12 @@ def ewma(s: Any, x: float, alpha: float, adjust: bool, ignore_na: bool, min_peri
            [1.  , 2.  , 3.  ]])
     """
     if np.isfinite(x):
-        share, rest = share_of_new(s, alpha, adjust)
-        s.mean = blend(s.mean, rest, x, share)
+        _, rest = share_of_new(s, alpha, adjust)
+        s.behind = rest * (s.behind + (x - s.last))
+        s.last = x
     else:
         age_weights(s, alpha, ignore_na)
-    return s.mean if s.seen > 0 and s.seen >= min_periods else np.nan
+    return s.last - s.behind if s.seen > 0 and s.seen >= min_periods else np.nan
 
 
 @ewma.oracle

@@ -6,159 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Count, Window, helper, tick_kernel, window_kernel
-from fintech_toolkit.scan.arithmetic import (
-    add,
-    is_far,
-    replace,
-    two_sum,
-    value_of,
-    watch_moment,
-    watch_sum,
-)
+from fintech_toolkit.authoring import Count, Window, tick_kernel, window_kernel
+from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, SUM, mean_of, offset_of, variance_of
+from fintech_toolkit.kernels.statistics.whole_series import whole_deviation, whole_mean, whole_score, whole_variance
+from fintech_toolkit.scan.arithmetic import is_far, two_sum
 
 WINDOW = Window()
 DDOF = Count("ddof", "delta degrees of freedom: the divisor is the count less this", 1, at_least=0)
-CASES = [{"window": 20}, {"window": 7, "min_periods": 2}, {"window": "3s"}]
-
-
-@helper
-def _repeat(s, x):  # type: ignore[no-untyped-def]
-    """Count how often the newest value came in a row: a window of equal values is known to the last bit."""
-    s.same = s.same + 1 if x == s.last else 1
-    s.last = x
-
-
-@helper
-def _enter_sum(s, x):  # type: ignore[no-untyped-def]
-    _repeat(s, x)
-    s.n += 1
-    s.scale += abs(x)
-    s.sum, s.lost = add(s.sum, s.lost, x)
-
-
-@helper
-def _leave_sum(s, x):  # type: ignore[no-untyped-def]
-    s.n -= 1
-    before = s.scale
-    s.scale -= abs(x)
-    s.sum, s.lost = add(s.sum, s.lost, -x)
-    s.least = watch_sum(s, s.least, before, s.scale)
-
-
-@helper
-def _slide_sum(s, old, new):  # type: ignore[no-untyped-def]
-    _repeat(s, new)
-    before = s.scale
-    s.scale += abs(new) - abs(old)
-    s.sum, s.lost = replace(s.sum, s.lost, old, new)
-    s.least = watch_sum(s, s.least, before, s.scale)
-
-
-@helper
-def _enter_moments(s, x):  # type: ignore[no-untyped-def]
-    """Welford's update (1962), about the first value since the last fresh sum."""
-    _repeat(s, x)
-    if s.n == 0:
-        s.shift = x
-    s.n += 1
-    s.inverse = 1.0 / s.n
-    x -= s.shift
-    delta = x - s.mean
-    s.mean += delta * s.inverse
-    s.m2 += delta * (x - s.mean)
-
-
-@helper
-def _leave_moments(s, x):  # type: ignore[no-untyped-def]
-    """Welford's update, backwards."""
-    s.n -= 1
-    if s.n == 0:
-        s.mean = 0.0
-        s.m2 = 0.0
-        s.least = 0.0
-        return
-    s.inverse = 1.0 / s.n
-    before = s.m2
-    x -= s.shift
-    delta = x - s.mean
-    s.mean -= delta * s.inverse
-    s.m2 -= delta * (x - s.mean)
-    s.least = watch_moment(s, s.least, before, s.m2)
-
-
-@helper
-def _slide_moments(s, old, new):  # type: ignore[no-untyped-def]
-    """One value for another: the count stays, and so does its inverse, which saves a division a row."""
-    if s.n == 1:
-        # It does not vary, so that nothing would say how far it is from the shift.
-        _leave_moments(s, old)
-        _enter_moments(s, new)
-        return
-    _repeat(s, new)
-    mean, before = s.mean, s.m2
-    old -= s.shift
-    new -= s.shift
-    s.mean += (new - old) * s.inverse
-    s.m2 += (new - old) * ((new - s.mean) + (old - mean))
-    s.least = watch_moment(s, s.least, before, s.m2)
-
-
-@helper
-def variance_of(s, ddof):  # type: ignore[no-untyped-def]
-    if s.n <= ddof:
-        return np.nan
-    if s.same >= s.n:
-        return 0.0
-    return max(s.m2, 0.0) / (s.n - ddof)
-
-
-@helper
-def mean_of(s, min_periods):  # type: ignore[no-untyped-def]
-    if s.n < min_periods:
-        return np.nan
-    if s.same >= s.n:
-        return s.last if s.n > 0 else np.nan
-    return value_of(s.sum, s.lost) / s.n
-
-
-ROLLING: dict[str, Any] = {
-    "reads": "x",
-    "drifts": True,
-    "warmup": "min_periods valid rows in the window",
-    "source": "pandas, Series.rolling(...)",
-    "cases": CASES,
-}
-SUM: dict[str, Any] = ROLLING | {
-    "enter": _enter_sum,
-    "leave": _leave_sum,
-    "slide": _slide_sum,
-    "state": [
-        ("sum", "f8"),
-        ("lost", "f8"),
-        ("scale", "f8"),
-        ("least", "f8"),
-        ("n", "i8"),
-        ("same", "i8"),
-        ("last", "f8"),
-    ],
-}
-MOMENTS: dict[str, Any] = ROLLING | {
-    "enter": _enter_moments,
-    "leave": _leave_moments,
-    "slide": _slide_moments,
-    # `mean` is that of what the values differ from `shift` by.
-    "state": [
-        ("shift", "f8"),
-        ("mean", "f8"),
-        ("m2", "f8"),
-        ("least", "f8"),
-        ("inverse", "f8"),
-        ("n", "i8"),
-        ("same", "i8"),
-        ("last", "f8"),
-    ],
-}
 
 
 def _on_windows(statistic: Any, x: Any, ts: Any, rolling: Any) -> Any:
@@ -175,8 +29,8 @@ def _numpy_var(values: Any, ddof: int) -> float:
     return float(np.var(values, ddof=ddof)) if np.ptp(values) > 0 else 0.0
 
 
-@window_kernel(gives="rolling_mean", parameters=[WINDOW], aliases=["sma"], **SUM)
-def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
+@window_kernel(gives="rolling_mean", series=whole_mean, parameters=[WINDOW], aliases=["sma"], **SUM)
+def rolling_mean(s: Any, x: float, min_periods: int, slots: Any) -> Any:
     """Mean of the values in the window (simple moving average).
 
     NaN and infinite values take a place in the window but no part in the result.
@@ -189,7 +43,7 @@ def rolling_mean(s: Any, x: float, min_periods: int) -> Any:
     >>> ft.sma(np.array([1.0, np.nan, 4.0]), window=2, min_periods=1)
     array([1., 1., 4.])
     """
-    return mean_of(s, min_periods)
+    return mean_of(s, slots, min_periods)
 
 
 @rolling_mean.oracle
@@ -197,8 +51,8 @@ def _(x: Any, ts: Any, **rolling: Any) -> Any:
     return _on_windows(np.mean, x, ts, rolling)
 
 
-@window_kernel(gives="rolling_var", parameters=[WINDOW, DDOF], **MOMENTS)
-def rolling_var(s: Any, x: float, min_periods: int, ddof: int) -> float:
+@window_kernel(gives="rolling_var", series=whole_variance, parameters=[WINDOW, DDOF], **MOMENTS)
+def rolling_var(s: Any, x: float, min_periods: int, ddof: int, slots: Any) -> float:
     """Variance of the values in the window, ``Σ (x - mean)² / (n - ddof)``; exactly 0 where all are equal.
 
     NaN and infinite values take a place in the window but no part in the result.
@@ -209,7 +63,8 @@ def rolling_var(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_var(np.array([1.0, 2.0, 4.0]), window=2)
     array([nan, 0.5, 2. ])
     """
-    return variance_of(s, ddof) if s.n >= min_periods else np.nan
+    variance = variance_of(s, slots, ddof)
+    return variance if s.n >= min_periods else np.nan
 
 
 @rolling_var.oracle
@@ -217,8 +72,8 @@ def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
     return _on_windows(lambda values: _numpy_var(values, ddof), x, ts, rolling)
 
 
-@window_kernel(gives="rolling_std", parameters=[WINDOW, DDOF], **MOMENTS)
-def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
+@window_kernel(gives="rolling_std", series=whole_deviation, parameters=[WINDOW, DDOF], **MOMENTS)
+def rolling_std(s: Any, x: float, min_periods: int, ddof: int, slots: Any) -> float:
     """Standard deviation of the values in the window, the square root of `rolling_var`.
 
     NaN and infinite values take a place in the window but no part in the result.
@@ -229,7 +84,8 @@ def rolling_std(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_std(np.array([1.0, 2.0, 4.0]), window=2)
     array([       nan, 0.70710678, 1.41421356])
     """
-    return np.sqrt(variance_of(s, ddof)) if s.n >= min_periods else np.nan
+    variance = variance_of(s, slots, ddof)
+    return np.sqrt(variance) if s.n >= min_periods else np.nan
 
 
 @rolling_std.oracle
@@ -237,8 +93,8 @@ def _(x: Any, ts: Any, ddof: int = 1, **rolling: Any) -> Any:
     return np.sqrt(_on_windows(lambda values: _numpy_var(values, ddof), x, ts, rolling))
 
 
-@window_kernel(gives="zscore", parameters=[WINDOW, DDOF], **MOMENTS)
-def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
+@window_kernel(gives="zscore", series=whole_score, parameters=[WINDOW, DDOF], **MOMENTS)
+def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int, slots: Any) -> float:
     """How many standard deviations a value is from the mean of its window, which includes it: ``(x - mean) / std``.
 
     NaN and infinite values take a place in the window but no part in the result, and have no score themselves; neither
@@ -250,10 +106,10 @@ def rolling_zscore(s: Any, x: float, min_periods: int, ddof: int) -> float:
     >>> ft.rolling_zscore(np.array([1.0, 2.0, 4.0, 4.0]), window=2)
     array([       nan, 0.70710678, 0.70710678,        nan])
     """
+    variance = variance_of(s, slots, ddof)
     if s.n < min_periods or not np.isfinite(x):
         return np.nan
-    variance = variance_of(s, ddof)
-    return ((x - s.shift) - s.mean) / np.sqrt(variance) if variance > 0.0 else np.nan
+    return ((x - s.shift) - offset_of(s, slots)) / np.sqrt(variance) if variance > 0.0 else np.nan
 
 
 @rolling_zscore.oracle

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Window, helper, window_kernel
-from fintech_toolkit.kernels.statistics.moments import CASES
+from fintech_toolkit.kernels.statistics.block_sums import CASES
 from fintech_toolkit.scan.arithmetic import watch_moment
 
 

@@ -1,0 +1,144 @@
+"""Means and deviations of a whole series at once: the sums of `block_sums`, to the last bit, a block at a time.
+
+In a series that lacks no value the window is turned every `window` rows. Between two turns a result needs two running
+sums alone, one from either end of a block, and what follows from them is done for many rows at once. A series that
+lacks values, or whose sums leave float64, is left to the loop over its ticks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fintech_toolkit.authoring import helper
+
+ONE = np.uint64(1)
+VARIANCE, DEVIATION, SCORE = 0, 1, 2
+
+
+@helper
+def _first_value(x, result):  # type: ignore[no-untyped-def]
+    """Return where a series has its first value; before it there are no results."""
+    first = np.uint64(0)
+    while first < x.shape[0] and not np.isfinite(x[first]):
+        result[first] = np.nan
+        first += ONE
+    return first
+
+
+@helper
+def _repeated(x, first, last, most):  # type: ignore[no-untyped-def]
+    """Return how often the value at `last` stands in a row up to there, of `most`: hardly ever more than a look."""
+    count = ONE
+    while count < most and first + count <= last and x[last - count] == x[last]:
+        count += ONE
+    return count
+
+
+@helper
+def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
+    """Give the means of a series, unless it lacks values after its first."""
+    first, rows = _first_value(x, result), np.uint64(x.shape[0])
+    if first == rows:
+        return True
+    size, full = min(np.uint64(window), rows), float(window)
+    forth, back = np.empty(size), np.zeros(2 * size + 2)
+    # The sums of the last block and of this one. The first value is older than all others until a block is complete.
+    older, newer = np.uint64(0), size + ONE
+    back[:size] = result[first] = x[first]
+    for start in range(first + ONE, rows, size):
+        length = min(size, rows - start)
+        total = rest = 0.0
+        for j in range(length):
+            k = length - ONE - j
+            total += x[start + j]
+            rest += x[start + k]
+            forth[j], back[newer + k] = total, rest
+        if not np.isfinite(total + rest):
+            return False
+        if start == first + ONE:
+            for j in range(length):
+                result[start + j] = (back[older + j + ONE] + forth[j]) / min(float(j + ONE + ONE), full)
+        else:
+            for j in range(length):
+                result[start + j] = (back[older + j + ONE] + forth[j]) / full
+        # The mean of equal values is known to the last bit. The window that is a whole block is one to look at, and
+        # those that begin in the last block.
+        end = start + length - ONE
+        if length == size:
+            result[end] = x[end] if _repeated(x, start, end, size) == size else rest / full
+        if x[start] == x[start - ONE]:
+            i, count = start, _repeated(x, first, start - ONE, size)
+            while i <= end and x[i] == x[start - ONE]:
+                count += ONE
+                if count >= min(size, i - first + ONE):
+                    result[i] = x[i]
+                i += ONE
+        older, newer = newer, older
+    result[first : min(rows, first + np.uint64(max(min_periods - 1, 0)))] = np.nan
+    return True
+
+
+@helper
+def _moment(total, square, n, inverse, ddof, x, what):  # type: ignore[no-untyped-def]
+    offset = total * inverse
+    variance = max(square - total * offset, 0.0) / (n - ddof) if n > ddof else np.nan
+    if what == VARIANCE:
+        return variance
+    if what == DEVIATION:
+        return np.sqrt(variance)
+    return (x - offset) / np.sqrt(variance) if variance > 0.0 else np.nan
+
+
+@helper
+def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[no-untyped-def]
+    """Give what follows from the first two moments of a series, unless it lacks values after its first."""
+    first, rows = _first_value(x, result), np.uint64(x.shape[0])
+    if first == rows:
+        return True
+    size, full, inverse = min(np.uint64(window), rows), float(window), 1.0 / float(window)
+    forth, forth_2, back, back_2 = np.empty(size), np.empty(size), np.zeros(2 * size + 2), np.zeros(2 * size + 2)
+    older, newer = np.uint64(0), size + ONE
+    result[first] = _moment(0.0, 0.0, 1.0, 1.0, ddof, 0.0, what)
+    for start in range(first + ONE, rows, size):
+        length = min(size, rows - start)
+        end = start + length - ONE
+        shift, next_shift = x[start - ONE], x[end]
+        total = square = rest = rest_2 = 0.0
+        for j in range(length):
+            k = length - ONE - j
+            forward, backward = x[start + j] - shift, x[start + k] - next_shift
+            total += forward
+            square += forward * forward
+            rest += backward
+            rest_2 += backward * backward
+            forth[j], forth_2[j], back[newer + k], back_2[newer + k] = total, square, rest, rest_2
+        if not np.isfinite((total + rest) + (square + rest_2)):
+            return False
+        for j in range(length):
+            k = older + j + ONE
+            total, square = back[k] + forth[j], back_2[k] + forth_2[j]
+            if start == first + ONE:
+                n = min(float(j + ONE + ONE), full)
+                result[start + j] = _moment(total, square, n, 1.0 / n, ddof, x[start + j] - shift, what)
+            else:
+                result[start + j] = _moment(total, square, full, inverse, ddof, x[start + j] - shift, what)
+        if length == size:
+            result[end] = _moment(rest, rest_2, full, inverse, ddof, 0.0, what)
+        older, newer = newer, older
+    result[first : min(rows, first + np.uint64(max(min_periods - 1, 0)))] = np.nan
+    return True
+
+
+@helper
+def whole_variance(x, result, window, min_periods, ddof):  # type: ignore[no-untyped-def]
+    return _whole_moments(x, result, window, min_periods, ddof, VARIANCE)
+
+
+@helper
+def whole_deviation(x, result, window, min_periods, ddof):  # type: ignore[no-untyped-def]
+    return _whole_moments(x, result, window, min_periods, ddof, DEVIATION)
+
+
+@helper
+def whole_score(x, result, window, min_periods, ddof):  # type: ignore[no-untyped-def]
+    return _whole_moments(x, result, window, min_periods, ddof, SCORE)
