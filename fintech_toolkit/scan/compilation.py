@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 
 _warned_about_cache = False
 
