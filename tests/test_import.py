@@ -12,14 +12,16 @@ import pytest
 
 import fintech_toolkit as ft
 
-AT_MOST = 0.3
-REPEATS = 5
+AT_MOST = 0.35
+REPEATS = 3
 
-COST = """
-import time, dask.dataframe, numba, pyarrow
-start = time.process_time()  # whatever else the machine does
+SHARE = """
+import time
+begun = time.process_time()  # a share of it is the same whatever else the machine does
+import dask.dataframe, numba, pyarrow
+start = time.process_time()
 import fintech_toolkit
-print(time.process_time() - start)
+print((time.process_time() - start) / (start - begun))
 """
 
 COMPILES = """
@@ -104,6 +106,6 @@ print(before, "numba.np.arraymath" in sys.modules)
 
 
 def test_import_adds_little_to_its_foundations() -> None:
-    """The one promise about time that is tested: a median, far from its bound (about 0.04 s where it was written)."""
-    costs = [float(python(COST)) for _ in range(REPEATS)]
-    assert statistics.median(costs) <= AT_MOST, costs
+    """The one promise about time that is tested: a median, far from its bound (about 0.2 where it was written)."""
+    shares = [float(python(SHARE)) for _ in range(REPEATS)]
+    assert statistics.median(shares) <= AT_MOST, shares

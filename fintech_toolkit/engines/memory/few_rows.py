@@ -52,6 +52,7 @@ class FewRows:
         self._steps: list[Any] = []
         self._usable = not pipeline.emits
         for scan, places in pipeline.wires if self._usable else ():
+            # A truth that a step gives may be read as a number by another.
             self._usable &= [dtypes[j] for j in places] == scan.input_dtypes
             own = range(len(dtypes), len(dtypes) + len(scan.gives))
             dtypes += scan.output_dtypes
