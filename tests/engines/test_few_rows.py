@@ -168,3 +168,11 @@ def test_whatever_a_column_holds_the_way_of_any_frame_gives_the_same(column: str
         for name in pipeline.gives:
             assert_array_equal(given_by(pipeline, given)[name], given_by(pipeline, expected)[name])
         pd.testing.assert_frame_equal(few.state.frame(), any_frame.state.frame(), check_exact=True)
+
+
+def test_the_first_frames_of_a_run_without_symbols_and_times() -> None:
+    run = ft.Pipeline(ft.diff("x"), symbol=None, time=None).start()
+    assert_array_equal(run({"x": np.array([], float)})["diff"], [])
+    given = [run({"x": np.array([x])})["diff"][0] for x in (1.0, 3.0, 2.0)]
+    assert_array_equal(given, [np.nan, 2.0, -1.0])
+    assert run.state.symbols == [""]

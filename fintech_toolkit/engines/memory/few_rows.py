@@ -13,7 +13,6 @@ import numpy as np
 
 from fintech_toolkit.engines.memory.keys import FEW, NO_TIME
 from fintech_toolkit.engines.memory.state import State
-from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.order import advance_few
 from fintech_toolkit.frames.sessions import session_ids
 from fintech_toolkit.frames.times import times_of
@@ -59,13 +58,13 @@ class FewRows:
             self._dtypes += scan.output_dtypes
             self._steps.append((scan, scan.kernel.stateless, places, tuple(scan.parameters), own))
 
-    def read(self, state: State, view: Frame) -> tuple[Array, Array, list[Array]] | None:
-        """Return a frame's codes, times and the columns that the steps read; None if it is none of those that go
-        straight through. The state stays as it is.
+    def read(self, state: State, view: Frame) -> tuple[Array, Array, Array, list[Array]] | None:
+        """Return a frame's codes, sessions, times and the columns that the steps read; None if it is none of those that
+        go straight through. The state stays as it is.
         """
         names, table = view.names, state.table
         known = len(table)
-        if not (self._usable and 0 < view.rows <= FEW and known == len(state.last)):
+        if not (self._usable and 0 < view.rows <= FEW and 0 < known == len(state.last)):
             return None
         if not (self._needs.issubset(names) and self._taken.isdisjoint(names)):
             return None
@@ -87,17 +86,17 @@ class FewRows:
                 if limited and outside_domain(values, read.role) is not None:
                     return None
                 columns.append(as_taken(values, dtype))
-        except DataError:
-            return None  # and is said where any frame is read
-        return codes, as_taken(ts, INT64), columns
+            session = session_ids(ts, self._session) if self._session else NO_SESSION
+        except Exception:
+            return None  # what is wrong is said where any frame is read
+        return codes, session, as_taken(ts, INT64), columns
 
-    def advance(self, state: State, view: Frame, codes: Array, ts: Array, columns: list[Array]) -> Any:
+    def advance(self, state: State, view: Frame, codes: Array, session: Array, ts: Array, columns: list[Array]) -> Any:
         """Run the steps over what was read, and return the frame with their columns; None, and the state is as it was,
         if a row is out of order.
         """
         if len(ts) and not advance_few(codes, ts, state.last):
             return None
-        session = session_ids(ts, self._session) if self._session else NO_SESSION
         rows, symbols = len(codes), len(state.table)
         given: list[Array] = [np.empty(rows, dtype) for dtype in self._dtypes]
         columns += given
