@@ -118,4 +118,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *kernels.registry(), *kernels.offered(), "__version__"]
+    return [*__all__, *kernels.places(), *kernels.offered(), "__version__"]

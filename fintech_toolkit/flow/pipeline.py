@@ -276,6 +276,6 @@ def _not_a_step(given: Any) -> str:
         return f"the kernel {given.name} itself, not a step; call it, with column names: ft.{given.name}(…)."
     if isinstance(given, list | tuple):
         return f"a {type(given).__name__}, not a step; give steps one by one: Pipeline(*steps)."
-    if isinstance(given, str) and given in kernels.registry():
+    if isinstance(given, str) and given in kernels.places():
         return f"{given!r}, not a step; call the kernel, with column names: ft.{given}(…)."
     return f"{given!r}, not a step; call a kernel with column names: ft.ewma('mid', span=20)."

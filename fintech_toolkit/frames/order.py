@@ -50,6 +50,19 @@ def _mark_few(codes, ts, last, ok):  # type: ignore[no-untyped-def]
             last[codes[i]] = before[i]
 
 
+def _advance_few(codes, ts, last):  # type: ignore[no-untyped-def]
+    """Keep the times of rows as the last ones of their symbols, if all are in order; whether they are."""
+    before = np.empty(codes.shape[0], np.int64)
+    for i in range(codes.shape[0]):
+        before[i] = last[codes[i]]
+        if ts[i] == _NAT or ts[i] < before[i]:
+            for j in range(i - 1, -1, -1):
+                last[codes[j]] = before[j]
+            return False
+        last[codes[i]] = ts[i]
+    return True
+
+
 def _keep_few(codes, ts, last):  # type: ignore[no-untyped-def]
     for i in range(codes.shape[0]):
         last[codes[i]] = ts[i]
@@ -246,13 +259,22 @@ def mark_few(codes: Array, ts: Array, last: Array, ok: Array) -> None:
         _few()[0](codes, as_taken(ts, last.dtype), last, ok)
 
 
+def advance_few(codes: Array, ts: Array, last: Array) -> bool:
+    """Do what `mark_few` and then `keep_few` do, if all rows are in order; otherwise nothing. Return whether they are.
+
+    `ts` is contiguous.
+    """
+    return bool(_few()[2](codes, ts, last))
+
+
 @cache
 def _few() -> list[Any]:
-    """Return `_mark_few` and `_keep_few`, compiled; they take columns that are read only and others."""
+    """Return `_mark_few`, `_keep_few` and `_advance_few`, compiled; they take columns that are read only and others."""
     codes, ts = (types.Array(kind, 1, "C", readonly=True) for kind in (types.uint32, types.int64))
     marked = compile_cached(_mark_few, (codes, ts, types.int64[::1], types.boolean[::1]))
     kept = compile_cached(_keep_few, (codes, ts, types.int64[::1]))
-    return [compiled.get_overload(compiled.signatures[0]) for compiled in (marked, kept)]
+    advanced = compile_cached(_advance_few, (codes, ts, types.int64[::1]))
+    return [compiled.get_overload(compiled.signatures[0]) for compiled in (marked, kept, advanced)]
 
 
 def no_symbol(column: str | None, where: str) -> str:

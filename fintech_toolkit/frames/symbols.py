@@ -23,7 +23,6 @@ NULL = np.uint32(2**32 - 1)
 
 
 ARROW = (pa.Array, pa.ChunkedArray)
-NOT_KNOWN = int(NULL)
 
 
 class LocalCodes(NamedTuple):
@@ -207,10 +206,9 @@ class SymbolTable:
         if values is None or (values.dtype.kind in "OU") is not isinstance(next(iter(self._codes), None), str):
             return None
         try:
-            codes = np.fromiter(map(self._codes.get, values.tolist(), repeat(NOT_KNOWN)), np.uint32, len(values))
-        except TypeError:
+            return np.fromiter(map(self._codes.__getitem__, values.tolist()), np.uint32, len(values))
+        except (KeyError, TypeError):
             return None
-        return None if len(codes) and codes.max() == NULL else codes
 
     def add(self, symbol: Symbol) -> int:
         """Return a symbol's code, giving it the next one if it is new."""
@@ -282,8 +280,12 @@ def _objects(column: Any) -> Array | None:
     """Return a column of symbols as texts or integers of Python can be taken from it; None if they cannot."""
     values = column
     if isinstance(column, pd.Series):
+        column = values = column.array
+    if isinstance(column, pd.arrays.ArrowStringArray):
+        column = column.__arrow_array__()
+    elif isinstance(column, pd.api.extensions.ExtensionArray):
         values = column.to_numpy()
-    elif isinstance(column, ARROW):
+    if isinstance(column, ARROW):
         if column.null_count:
             return None
         if isinstance(column.type, pa.DictionaryType):

@@ -38,8 +38,11 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     DataError
         If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
     """
-    column: Any = frame.column(name)
-    what = f"Column {name!r}"
+    return times_of(frame.column(name), f"Column {name!r}", unit)
+
+
+def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, str]:
+    """Do what `times` does for a column; `what` is what it is called in errors."""
     if type(column) is pd.Series and column.dtype == np.int64:
         column = column.to_numpy()
     elif type(column) is pa.ChunkedArray and column.num_chunks == 1:

@@ -30,6 +30,9 @@ class Frame(Protocol):
     def column(self, name: str) -> Any:
         """Return a column as it is."""
 
+    def values(self, name: str) -> Any:
+        """Return a column's values, for those who only read them: of pandas, at less than a column costs."""
+
     def append(self, columns: dict[str, Array]) -> Any:
         """Return the frame with columns added at the end; masked arrays are integers that may be missing."""
 
@@ -126,6 +129,10 @@ class PandasFrame:
     def column(self, name: str) -> pd.Series[Any]:
         return self.frame[name]
 
+    def values(self, name: str) -> Any:
+        take = getattr(self.frame, "_get_column_array", None)  # not public: there may be none
+        return self.frame[name] if take is None else take(self.names.index(name))
+
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
         added: pd.DataFrame
         if columns and self.rows <= FEW and all(values.dtype == np.float64 for values in columns.values()):
@@ -200,6 +207,8 @@ class ArrowFrame:
 
     def column(self, name: str) -> Any:
         return self.frame.column(name)
+
+    values = column
 
     def append(self, columns: dict[str, Array]) -> Any:
         table = self.frame
@@ -287,6 +296,8 @@ class DictFrame:
 
     def column(self, name: str) -> Any:
         return self.frame[name]
+
+    values = column
 
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
         return {**self.frame, **{name: v.data if np.ma.isMaskedArray(v) else v for name, v in columns.items()}}

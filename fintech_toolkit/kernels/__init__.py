@@ -1,4 +1,5 @@
-"""The kernels, found by walking this package: a new one is a function in a file of its family, and nothing else.
+"""The kernels, found by their declarations in this package: a new one is a function in a file of its family, and
+nothing else.
 
 Beside them stand the user's own, wherever they are declared. These are told apart by digests, so that no name can stand
 for other numbers than those that it stood for where a state or a pipeline was written.
@@ -7,10 +8,12 @@ for other numbers than those that it stood for where a state or a pipeline was w
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import re
 import sys
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import pandas as pd
 
@@ -20,29 +23,58 @@ from fintech_toolkit.scan.declaration import Kernel
 GROUP = "fintech_toolkit.kernels"
 """The group of entry points in which a package offers kernels, each under its name."""
 
+DECLARATION = re.compile(r"^@\w+_kernel\((.*?)^def (\w+)\(", re.MULTILINE | re.DOTALL)
+ALIASES, QUOTED = re.compile(r"\baliases=\[(.*?)\]", re.DOTALL), re.compile(r'"(\w+)"')
+"""How kernels of the library are declared."""
+
 _own: dict[str, Kernel] = {}
 
 
-@lru_cache(maxsize=1)
-def registry() -> dict[str, Kernel]:
-    """Return every kernel by its public name, aliases included.
+@dataclass(frozen=True)
+class Place:
+    """Where a kernel is declared: its module, and its name there."""
+
+    module: str
+    name: str
+
+    def load(self) -> Kernel:
+        """Import it."""
+        kernel: Kernel = getattr(importlib.import_module(self.module), self.name)
+        return kernel
+
+
+def read_declarations(folder: Path, package: str) -> dict[str, Place]:
+    """Return where each kernel of a package is declared, by all its public names; none of its modules is imported.
 
     Raises
     ------
     TypeError
         If two kernels claim one name.
     """
-    found: dict[str, Kernel] = {}
-    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
-        if module.name.count(".") < 3:
-            continue
-        for value in vars(importlib.import_module(module.name)).values():
-            if not isinstance(value, Kernel) or value.__module__ != module.name:
-                continue
-            for name in (value.name, *value.aliases):
-                if found.setdefault(name, value) is not value:
-                    raise TypeError(f"Two kernels are called {name}: {found[name].__module__} and {module.name}.")
+    found: dict[str, Place] = {}
+    for path in sorted(folder.glob("*/*.py")):
+        for declared, function in DECLARATION.findall(path.read_text(encoding="utf-8")):
+            place = Place(f"{package}.{path.parent.name}.{path.stem}", function)
+            for name in (function, *(alias for given in ALIASES.findall(declared) for alias in QUOTED.findall(given))):
+                if found.setdefault(name, place) is not place:
+                    raise TypeError(f"Two kernels are called {name}: {found[name].module} and {place.module}.")
     return dict(sorted(found.items()))
+
+
+@cache
+def places() -> dict[str, Place]:
+    """Return where each kernel of the library is declared, by its public names, aliases included.
+
+    A family takes a while to import, and all of them take longer than whatever somebody wants of one of them. So a
+    kernel is found by the text of its declaration, and imported when it is used.
+    """
+    return read_declarations(Path(__file__).parent, __name__)
+
+
+@cache
+def registry() -> dict[str, Kernel]:
+    """Return every kernel by its public name, aliases included; all are imported for that."""
+    return {name: place.load() for name, place in places().items()}
 
 
 def get(name: str) -> Kernel:
@@ -57,10 +89,10 @@ def get(name: str) -> Kernel:
         ...
     AttributeError: There is no kernel 'microprize'. Did you mean 'microprice'?
     """
-    try:
-        return registry()[name]
-    except KeyError:
-        raise AttributeError(f"There is no kernel {name!r}. {did_you_mean(name, registry())}") from None
+    place = places().get(name)
+    if place is None:
+        raise AttributeError(f"There is no kernel {name!r}. {did_you_mean(name, places())}")
+    return place.load()
 
 
 def declare(kernel: Kernel) -> None:
@@ -72,7 +104,7 @@ def declare(kernel: Kernel) -> None:
         If a kernel of the library has its name.
     """
     for name in (kernel.name, *kernel.aliases):
-        if name in registry():
+        if name in places():
             raise KernelError(f"{name} is a kernel of the library, ft.{name}; give yours another name.")
         _own[name] = kernel
 
@@ -106,7 +138,7 @@ def find(name: str) -> Kernel:
     >>> find("ewma") is get("ewma")
     True
     """
-    if name in registry():
+    if name in places():
         return get(name)
     if name in _own:
         return _own[name]

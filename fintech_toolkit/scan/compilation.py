@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.runtime.nrt import rtsys
 
 _warned_about_cache = False
 
@@ -26,7 +27,13 @@ def compile_cached(function: Callable[..., Any], signature: Any = None, *, by_ad
     try:
         if by_address:
             return numba.cfunc(signature, cache=True, nogil=True, error_model="numpy")(function)
-        return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        if function.__module__.startswith("fintech_toolkit."):
+            _load_without_compiler(compiled)
+        if signature is not None:
+            compiled.compile(signature)
+            compiled.disable_compile()
+        return compiled
     except (RuntimeError, OSError) as error:
         written = os.path.exists(function.__code__.co_filename)
         if written and "cannot cache" not in str(error):
@@ -40,3 +47,26 @@ def compile_cached(function: Callable[..., Any], signature: Any = None, *, by_ad
             )
         compiler = numba.cfunc if by_address else numba.njit
         return compiler(signature, nogil=True, error_model="numpy")(function)
+
+
+def _load_without_compiler(compiled: Any) -> None:
+    """Have a function loaded from the cache without all that compiling would need.
+
+    Numba imports that before it looks into its cache, which takes longer than all else in a process's first call.
+    What is not in the cache is compiled, and then that is imported; so it is if anything is not as expected here, as
+    with another Numba. Not for code of the user's own, which might refer to what only those imports define.
+    """
+    cache = getattr(compiled, "_cache", None)
+    load = getattr(cache, "_load_overload", None)
+    if cache is None or load is None:
+        return
+    as_ever = cache.load_overload
+
+    def load_overload(signature: Any, context: Any) -> Any:
+        try:
+            rtsys.initialize(context)  # memory that a loop allocates
+            return load(signature, context)
+        except Exception:
+            return as_ever(signature, context)
+
+    cache.load_overload = load_overload

@@ -120,3 +120,59 @@ def test_a_new_symbol_among_known_ones_is_learned() -> None:
     assert_array_equal(given["diff"], [2.0, np.nan, 6.0])
     assert run.state.symbols[-1] == "new"
     assert run.state.last[[4, 5, 50]].tolist() == [START + 1, START, START + 1]
+
+
+class WithoutColumnArrays(pd.DataFrame):
+    """A frame of a pandas that has no such method."""
+
+    _get_column_array = None
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+
+COLUMNS: dict[str, Any] = {
+    "float32": np.array([1.5, 2.5, np.nan, 4.5], np.float32),
+    "int64": np.array([1, 2, 3, 4]),
+    "large integers": np.array([1, 2, 2**53, 4]),
+    "bool": np.array([True, False, True, True]),
+    "Float64": pd.array([1.0, None, 3.0, 4.0], "Float64"),
+    "Int64": pd.array([1, None, 3, 4], "Int64"),
+    "Arrow's": pd.array([1.0, None, 3.0, 4.0], "double[pyarrow]"),
+    "objects": np.array([1.0, None, 3, 4.0], object),
+    "infinite": np.array([1.0, np.inf, -np.inf, 2.0]),
+}
+PIPELINES = [
+    PIPELINE,
+    ft.Pipeline(ft.diff("x"), session="Europe/Berlin"),
+    ft.Pipeline(ft.diff("x"), time=None),
+    ft.Pipeline(ft.throttle("ts", rate=1.0), ft.drawdown("x"), ft.diff("duration", dtype="int64")),
+    ft.Pipeline(ft.throttle("ts", rate=1.0), ft.diff("allowed")),  # a truth is read as a number
+    ft.Pipeline(ft.diff("x"), symbol=None),
+]
+
+
+@pytest.mark.parametrize("sort", [dict, pd.DataFrame, WithoutColumnArrays, pa.table])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_whatever_a_column_holds_the_way_of_any_frame_gives_the_same(column: str, sort: Any) -> None:
+    if sort is pa.table and column == "objects":
+        return
+    frame = sort({"symbol": ["S1", "S2", "S1", "S3"], "ts": np.arange(4) + START + 10**12, "x": COLUMNS[column]})
+    for pipeline in PIPELINES:
+        few, any_frame = pipeline.start(), pipeline.start()
+        for run in (few, any_frame):
+            run(market())
+        given, expected = few(frame), any_frame.accept(frame)[0]
+        assert type(given) is type(expected)
+        for name in pipeline.gives:
+            assert_array_equal(given_by(pipeline, given)[name], given_by(pipeline, expected)[name])
+        pd.testing.assert_frame_equal(few.state.frame(), any_frame.state.frame(), check_exact=True)
+
+
+def test_the_first_frames_of_a_run_without_symbols_and_times() -> None:
+    run = ft.Pipeline(ft.diff("x"), symbol=None, time=None).start()
+    assert_array_equal(run({"x": np.array([], float)})["diff"], [])
+    given = [run({"x": np.array([x])})["diff"][0] for x in (1.0, 3.0, 2.0)]
+    assert_array_equal(given, [np.nan, 2.0, -1.0])
+    assert run.state.symbols == [""]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import pydoc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,21 +72,25 @@ def test_a_kernel_shows_what_it_takes_and_its_class_what_a_kernel_is() -> None:
     assert next(iter(inspect.signature(ft.Kernel).parameters)) == "function"
 
 
-def test_two_kernels_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fintech_toolkit.kernels.momentum import rsi
+def test_two_kernels_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = '@tick_kernel(reads="x", gives="y", aliases=["second"])\ndef {}(x):\n    return x\n'
+    for number, name in enumerate(("first", "second")):
+        path = tmp_path / "family" / f"module_{number}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.format(name))
+    with pytest.raises(TypeError, match=r"called second: package\.family\.module_0 and package\.family\.module_1"):
+        kernels.read_declarations(tmp_path, "package")
 
-    def ewma(x: float) -> float:
-        return x
 
-    ewma.__module__ = rsi.__name__
-    monkeypatch.setattr(rsi, "ewma", tick_kernel(reads="x", gives="y", source="definition")(ewma), raising=False)
-    kernels.registry.cache_clear()
-    try:
-        with pytest.raises(TypeError, match="Two kernels are called ewma"):
-            kernels.registry()
-    finally:
-        monkeypatch.undo()
-        kernels.registry.cache_clear()
+def test_whatever_is_declared_in_the_library_is_found_by_its_declaration() -> None:
+    """Modules are not imported to see what they hold; this one test does."""
+    declared = {}
+    for module in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, ft.Kernel) and value.__module__ == module.name:
+                declared |= dict.fromkeys((value.name, *value.aliases), value)
+    assert len(declared) > 150
+    assert kernels.registry() == declared
 
 
 def test_aliases_are_the_same_kernel_and_listed_once() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fintech_toolkit.engines.memory.few_rows import FewRows
 from fintech_toolkit.engines.memory.keys import NO_TIME
 from fintech_toolkit.engines.memory.refusals import declared_anew
 from fintech_toolkit.engines.memory.state import State
@@ -66,6 +67,7 @@ class Run:
             )
         self._state = state.copy() if state is not None else self._fresh()
         self._stopped: str | None = None  # what stopped a step half-way
+        self._few: FewRows | None = None
         self._ticker: Ticker | None = None
         self._bound = False  # whether it is bound to the state as it is
 
@@ -102,7 +104,21 @@ class Run:
             If a column is missing, clashes or cannot be used; the message names the column, the first row, and what
             to do.
         """
-        return self._advance(self.state, wrap(frame))
+        view, state = wrap(frame), self.state
+        few = self._few
+        if few is None:
+            few = self._few = FewRows(self.pipeline)
+        read = few.read(state, view)
+        if read is not None:
+            self._bound = False
+            try:
+                given = few.advance(state, view, *read)
+            except BaseException as error:
+                self._stop(state, error)
+                raise
+            if given is not None:
+                return given
+        return self._advance(state, view)
 
     def tick(self, symbol: Any = None, ts: Any = None, **values: Any) -> Any:
         """Return what one tick gives: `run` of a frame of one row, at a fraction of what a frame costs.
