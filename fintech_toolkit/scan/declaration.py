@@ -53,7 +53,7 @@ class Kernel:
     Attributes
     ----------
     name, family, kind : str
-        Its public name; the family that its module belongs to; tick, window, event, pair, plan or matrix.
+        Its public name; the family that its module belongs to; tick, window, event, pair, cross, plan or matrix.
     inputs : tuple of TypedColumn
         The columns that it reads. A canonical name is the default column; the last may stand for any number of them.
     outputs : tuple of TypedColumn
@@ -66,6 +66,8 @@ class Kernel:
         Parameters under which its contract is tested.
     integers : bool
         Whether it reads and gives whole numbers, of which the least int64 is a missing one (see `exact`).
+    per_stamp : bool
+        Whether it looks across symbols and gives one value for each time, not one for each row.
     """
 
     __doc__ = Derived(document, __doc__)
@@ -93,6 +95,7 @@ class Kernel:
     aliases: tuple[str, ...] = ()
     cases: tuple[Mapping[str, Any], ...] = ({},)
     integers: bool = False
+    per_stamp: bool = False
     oracles: list[Function] = field(default_factory=list, repr=False)
     twins: dict[str, Kernel] = field(default_factory=dict, repr=False)
 
@@ -156,8 +159,15 @@ class Kernel:
 
     @property
     def tickwise(self) -> bool:
-        """Whether it is run tick by tick; a plan or a matrix is a plain function of arrays."""
-        return self.kind not in ("plan", "matrix")
+        """Whether it is run tick by tick; a plan or a matrix is a plain function of arrays, and what looks across
+        symbols needs all rows of a time.
+        """
+        return self.kind not in ("plan", "matrix") and not self.across
+
+    @property
+    def across(self) -> bool:
+        """Whether it looks at all symbols of a time; what gathers them is a cross-section."""
+        return self.kind == "cross"
 
     @property
     def stateless(self) -> bool:
@@ -332,6 +342,13 @@ class Kernel:
         return self.twins.get(dtype, self) if isinstance(dtype, str) else self
 
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
+        if self.across:
+            if not all(isinstance(column, str) for column in columns):
+                raise ColumnError(
+                    f"{self.name} looks at all symbols of a time, so it takes names of columns, and a cross-section the "
+                    f"frame: ft.cross_section(ft.{self.name}('{self.reads[0]}'))(frame)."
+                )
+            return self.step(*columns, **keywords)
         if not self.tickwise:
             return self.function(*columns, **keywords)
         self.check_unchanged()
