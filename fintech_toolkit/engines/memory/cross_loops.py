@@ -32,9 +32,10 @@ def by_name(starts, codes, ranks, rows, names, ends):  # type: ignore[no-untyped
     """Put the rows of each stretch in the order of their symbols' names, of several rows of one symbol the last only.
 
     `rows` gets their places and `names` the ranks of their symbols, both from the first row of the first stretch on;
-    `ends` where each stretch's end. Return whether rows are taken just as they lie.
+    `ends` where each stretch's end. Return how many stretches are not taken just as they lie, and how many rows are
+    left out.
     """
-    as_they_lie = True
+    moved, left_out = 0, 0
     offset = starts[0]
     place = np.full(ranks.shape[0], -1)
     for g in range(starts.shape[0] - 1):
@@ -43,19 +44,21 @@ def by_name(starts, codes, ranks, rows, names, ends):  # type: ignore[no-untyped
         ascending = True
         for i in range(begin, end):
             rank = ranks[codes[i]]
-            ascending &= rank > before
+            if rank <= before:
+                ascending = False
+                break
             before = rank
-            rows[i - offset] = i
-            names[i - offset] = rank
-        ends[g] = end - offset
-        if ascending:
-            continue
-        as_they_lie = False
         to = begin - offset
-        if (end - begin) * 8 > ranks.shape[0]:
+        if ascending or (end - begin) * 8 <= ranks.shape[0]:
+            for i in range(begin, end):
+                rows[i - offset] = i
+                names[i - offset] = ranks[codes[i]]
+        if ascending:
+            to = end - offset
+        elif (end - begin) * 8 > ranks.shape[0]:
             # Nearly all symbols are there: each row goes to the place of its symbol.
             for i in range(begin, end):
-                place[names[i - offset]] = i
+                place[ranks[codes[i]]] = i
             for rank in range(ranks.shape[0]):
                 if place[rank] >= 0:
                     rows[to] = place[rank]
@@ -63,14 +66,17 @@ def by_name(starts, codes, ranks, rows, names, ends):  # type: ignore[no-untyped
                     place[rank] = -1
                     to += 1
         else:
-            keys = np.sort((names[begin - offset : end - offset].astype(np.int64) << 32) + np.arange(end - begin))
+            keys = np.sort((names[to : end - offset].astype(np.int64) << 32) + np.arange(end - begin))
             for k in range(keys.shape[0]):
                 if k + 1 == keys.shape[0] or keys[k + 1] >> 32 != keys[k] >> 32:
                     rows[to] = begin + (keys[k] & 0xFFFFFFFF)
                     names[to] = keys[k] >> 32
                     to += 1
+        moved += not ascending
+        left_out += end - offset - to
+        rows[to : end - offset] = begin
         ends[g] = to
-    return as_they_lie
+    return moved, left_out
 
 
 @compile_cached

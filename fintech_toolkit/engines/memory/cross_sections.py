@@ -20,7 +20,7 @@ from fintech_toolkit.flow.cross_sections import CrossSection, further_columns
 from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Joinable, joinable, require
-from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.compiled_loops import compile_across
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.parameters import Columns
@@ -31,7 +31,7 @@ from fintech_toolkit.schema import KNOWN_AT, Array
 @cache
 def loop_of(kernel: Kernel) -> tuple[Callable[..., None], list[str]]:
     """Return a kernel across symbols, compiled at its first call, and the names of its arguments."""
-    return compile_cached(kernel.function), list(inspect.signature(kernel.function).parameters)
+    return compile_across(kernel), list(inspect.signature(kernel.function).parameters)
 
 
 class CrossColumns:
@@ -109,7 +109,7 @@ def crossed(node: CrossSection, view: Joinable, after: int = EVER) -> Any:
     keys, columns = read_keys(view, node.windows), CrossColumns(view, node)
     found = _Stretches.of(keys.ts, node.every or 1)
     codes = keys.codes if found.order is None else read_only(keys.codes[found.order])
-    results = [np.full(len(found.ends_at) if node.per_stamp else view.rows, np.nan) for _ in node.steps]
+    results = [np.empty(len(found.ends_at) if node.per_stamp else view.rows) for _ in node.steps]
     counted = _compute(node, found, codes, _ranks(keys), columns, results)
     told = found.ends_at - (node.every is None)
     known = _known(node, view, found, told)
@@ -173,9 +173,14 @@ def _compute(
         offset, length = int(starts[0]), int(starts[-1] - starts[0])
         rows, names = np.empty(length, np.int64), np.empty(length, np.int32)
         ends = np.empty(at.stop - at.start, np.int64)
-        as_they_lie = loops.by_name(starts, codes, ranks, rows, names, ends) and found.order is None
+        moved, left_out = loops.by_name(starts, codes, ranks, rows, names, ends)
+        as_they_lie = found.order is None and not moved
         if found.order is not None:
-            rows = found.order[rows] if length else rows
+            rows = found.order[rows]
+        if left_out and not node.per_stamp:
+            own = slice(offset, offset + length)
+            for result in results:
+                result[own if found.order is None else found.order[own]] = np.nan
         piece = _Piece(starts[:-1] - offset, ends, rows, names, slice(offset, offset + length) if as_they_lie else None)
         for step, result in zip(node.steps, results, strict=True):
             piece.run(step, columns, result[at] if node.per_stamp else result)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Count, Number, cross_kernel, helper
-from fintech_toolkit.kernels.cross_section.ranks import longest, quantile, valid_places
+from fintech_toolkit.kernels.cross_section.sorting import quantile, sort_valid, sorting_room
 
 
 @helper
@@ -122,11 +122,11 @@ def cs_winsorize(starts: Any, ends: Any, x: Any, out: Any, limits: float) -> Non
     >>> ft.cross_section(ft.cs_winsorize("x", limits=0.25))(ticks)["cs_winsorize"].tolist()
     [2.0, 2.0, 3.0, 4.0, 4.0]
     """
-    most = longest(starts, ends)
-    places, values = np.empty(most, np.int64), np.empty(most)
+    room = sorting_room(starts, ends)
+    places, values = room[0], room[1]
     for g in range(starts.shape[0]):
         out[starts[g] : ends[g]] = np.nan
-        n = valid_places(x, starts[g], ends[g], places, values)
+        n = sort_valid(x, starts[g], ends[g], room)
         if n:
             low, high = quantile(values, n, limits), quantile(values, n, 1 - limits)
             for i in range(n):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Columns, cross_kernel, helper
-from fintech_toolkit.kernels.cross_section.ranks import longest
 
 LEAST = 1e-10
 """What share of an exposure may be left, after those before it, for it to count: less is rounding."""
@@ -75,9 +74,9 @@ def cs_neutralize(starts: Any, ends: Any, x: Any, exposures: Any, group: Any, ou
     >>> ft.cross_section(ft.cs_neutralize("x", exposures="beta"))(ticks)["residual"].round(6).tolist()
     [-0.2, -0.4, 1.4, -0.8]
     """
-    most, known = longest(starts, ends), exposures.shape[0]
-    groups = 1
+    most, known, groups = 0, exposures.shape[0], 1
     for g in range(starts.shape[0]):
+        most = max(most, ends[g] - starts[g])
         for i in range(starts[g], ends[g] if group.shape[0] else starts[g]):
             groups = max(groups, group[i] + 1)
     total, count = np.zeros(groups), np.zeros(groups, np.int64)

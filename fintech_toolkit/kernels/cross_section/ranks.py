@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.authoring import Choice, Count, Flag, cross_kernel, helper
+from fintech_toolkit.authoring import Choice, Count, Flag, cross_kernel
+from fintech_toolkit.kernels.cross_section.sorting import sort_valid, sorting_room
 
 METHOD = Choice(
     "method",
@@ -16,32 +17,6 @@ METHOD = Choice(
     options=("average", "min", "max", "dense"),
 )
 AVERAGE, LEAST, GREATEST = METHOD["average"], METHOD["min"], METHOD["max"]
-
-
-@helper
-def valid_places(x, begin, end, places, values):  # type: ignore[no-untyped-def]
-    """Put the numbers among the rows of a time into `values`, in order, and where they are into `places`. Return how
-    many there are.
-    """
-    n = 0
-    for i in range(begin, end):
-        if np.isfinite(x[i]):
-            places[n] = i
-            values[n] = x[i]
-            n += 1
-    order = np.argsort(values[:n])
-    places[:n] = places[:n][order]
-    values[:n] = values[:n][order]
-    return n
-
-
-@helper
-def longest(starts, ends):  # type: ignore[no-untyped-def]
-    """Return how many rows the time with the most rows has."""
-    most = 0
-    for g in range(starts.shape[0]):
-        most = max(most, ends[g] - starts[g])
-    return most
 
 
 @cross_kernel(
@@ -67,11 +42,11 @@ def cs_rank(starts: Any, ends: Any, x: Any, out: Any, method: int, ascending: bo
     >>> ft.cross_section(ft.cs_rank("x"))(ticks)["cs_rank"].tolist()
     [2.5, 1.0, 2.5, nan]
     """
-    most = longest(starts, ends)
-    places, values = np.empty(most, np.int64), np.empty(most)
+    room = sorting_room(starts, ends)
+    places, values = room[0], room[1]
     for g in range(starts.shape[0]):
         out[starts[g] : ends[g]] = np.nan
-        n = valid_places(x, starts[g], ends[g], places, values)
+        n = sort_valid(x, starts[g], ends[g], room)
         distinct = 0
         for i in range(n):
             distinct += i == 0 or values[i] != values[i - 1]
@@ -123,11 +98,11 @@ def cs_quantile(starts: Any, ends: Any, x: Any, out: Any, q: int) -> None:
     >>> ft.cross_section(ft.cs_quantile("x", q=2))(ticks)["cs_quantile"].tolist()
     [2.0, 1.0, 2.0, 1.0]
     """
-    most = longest(starts, ends)
-    places, values = np.empty(most, np.int64), np.empty(most)
+    room = sorting_room(starts, ends)
+    places, values = room[0], room[1]
     for g in range(starts.shape[0]):
         out[starts[g] : ends[g]] = np.nan
-        n = valid_places(x, starts[g], ends[g], places, values)
+        n = sort_valid(x, starts[g], ends[g], room)
         first = 0
         for i in range(n):
             if i and values[i] != values[i - 1]:
@@ -148,13 +123,3 @@ def _(x: Any, q: int = 5) -> Any:
         edges.append(known[int(place)] + rest * (above - known[int(place)]))
     return np.array([1 + sum(Fraction(v) > edge for edge in edges) if np.isfinite(v) else np.nan for v in x])
 
-
-@helper
-def quantile(values, n, share):  # type: ignore[no-untyped-def]
-    """Return a quantile of n ordered values, linear between them."""
-    place = share * (n - 1)
-    below = min(int(place), n - 1)
-    above = min(below + 1, n - 1)
-    rest = place - below
-    step = values[above] - values[below]
-    return values[below] + step * rest if rest < 0.5 else values[above] - step * (1 - rest)
