@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ from benchmarks.measure import compare, medians
 
 TARGETS = {"pandas": 10.0, "Polars": 2.0}
 
+
+def _zscore(frame: pd.DataFrame) -> pd.Series[Any]:
+    by = frame.groupby("ts")["x"]
+    return (frame["x"] - by.transform("mean")) / by.transform("std")
+
+
+def _index(frame: pd.DataFrame) -> pd.DataFrame:
+    sums = frame.assign(product=frame["x"] * frame["w"]).groupby("ts")[["product", "w"]].sum()
+    return (sums["product"] / sums["w"]).rename("index_level").reset_index()
+
+
 CASES: dict[str, tuple[ft.Flow, Callable[[pd.DataFrame], Any], Callable[[pl.DataFrame], Any]]] = {
     "rank": (
         ft.cross_section(ft.cs_rank("x")),
@@ -23,9 +35,7 @@ CASES: dict[str, tuple[ft.Flow, Callable[[pd.DataFrame], Any], Callable[[pl.Data
     "z-score": (
         ft.cross_section(ft.cs_zscore("x")),
         lambda frame: frame.assign(cs_zscore=_zscore(frame)),
-        lambda frame: frame.with_columns(
-            cs_zscore=((pl.col("x") - pl.col("x").mean()) / pl.col("x").std()).over("ts")
-        ),
+        lambda frame: frame.with_columns(cs_zscore=((pl.col("x") - pl.col("x").mean()) / pl.col("x").std()).over("ts")),
     ),
     "rank, z-score, demeaned": (
         ft.cross_section(ft.cs_rank("x"), ft.cs_zscore("x"), ft.cs_demean("x")),
@@ -42,22 +52,12 @@ CASES: dict[str, tuple[ft.Flow, Callable[[pd.DataFrame], Any], Callable[[pl.Data
     ),
     "weighted index": (
         ft.cross_section(ft.index_level("x", weight="w")),
-        lambda frame: _index(frame),
+        _index,
         lambda frame: frame.group_by("ts", maintain_order=True).agg(
             index_level=(pl.col("x") * pl.col("w")).sum() / pl.col("w").sum()
         ),
     ),
 }
-
-
-def _zscore(frame: pd.DataFrame) -> pd.Series[Any]:
-    by = frame.groupby("ts")["x"]
-    return (frame["x"] - by.transform("mean")) / by.transform("std")
-
-
-def _index(frame: pd.DataFrame) -> pd.DataFrame:
-    sums = frame.assign(product=frame["x"] * frame["w"]).groupby("ts")[["product", "w"]].sum()
-    return (sums["product"] / sums["w"]).rename("index_level").reset_index()
 
 
 def market(stamps: int, symbols: int) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def run(stamps: int, symbols: int, repeats: int) -> list[dict[str, Any]]:
         name = ours(frame[:1]).columns[-2 if "index" in what else -1]
         same = np.allclose(ours(frame)[name], in_pandas(frame)[name], rtol=1e-9, atol=1e-12)
         for peer, data, theirs in (("pandas", frame, in_pandas), ("Polars", polars, in_polars)):
-            seconds = medians({"ours": lambda d=data: ours(d), peer: lambda d=data: theirs(d)}, repeats)  # type: ignore[misc]
+            seconds = medians({"ours": partial(ours, data), peer: partial(theirs, data)}, repeats)
             case = f"{what}, {len(frame):,} rows, {symbols:,} symbols"
             rows += [
                 {**row, "agrees": bool(same)} for row in compare(case, seconds["ours"], {peer: seconds[peer]}, TARGETS)

@@ -277,9 +277,10 @@ def cross_kernel(
 
     Its arguments are found by their names. Of the columns, float64, it is given the rows of one time after the other,
     each time's in the order of the symbols' names, one row a symbol: those of time g lie at ``starts[g]`` up to before
-    ``ends[g]``; what lies between one's end and the next one's start is nothing. Further columns are parameters (`Columns`): one of numbers comes as an array of the same length, several
-    as one with a row for each, groups as int32 numbers, -1 for none; empty where the user gives none. ``symbols`` are
-    int32 numbers of the rows' symbols. Plain Python that Numba compiles.
+    ``ends[g]``; what lies between one's end and the next one's start is nothing. Further columns are parameters
+    (`Columns`): one of numbers comes as an array of the same length, several as one with a row for each, groups as
+    int32 numbers, -1 for none; empty where the user gives none. ``symbols`` are int32 numbers of the rows' symbols.
+    Plain Python that Numba compiles.
 
     Parameters
     ----------

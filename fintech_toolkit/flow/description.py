@@ -208,9 +208,9 @@ class FlowDescription(JoinMethods):
         *steps : Step
             Such as ``ft.cs_rank("x")``; all that there is: ``ft.catalogue(search="cross")``.
         every : str or duration, optional
-            Take bars of time instead of single times, such as ``"1min"``: of each symbol its last row in the bar counts.
-            There is a row for each symbol and bar then, in order of bars and of names, the columns of which are those
-            of that last row; but its time is the bar's end. Bars start at whole multiples since 1970 UTC.
+            Take bars of time, such as ``"1min"``, instead of single times: of each symbol its last row in the bar
+            counts. There is a row for each symbol and bar then, in order of bars and of names, the columns of which are
+            those of that last row; but its time is the bar's end. Bars start at whole multiples since 1970 UTC.
         lateness : str or duration
             By how much a row may come after one of a later time.
         symbol, time : str

@@ -101,7 +101,7 @@ def _plain(value: Any) -> Any:
         return json.loads(json.dumps(value.to_dict()))  # tuples become lists
     if isinstance(value, Windows | Aggregate):
         return {f.name: _plain(v) for f in fields(value) if (v := getattr(value, f.name)) is not None}
-    return [_plain(v) if isinstance(v, tuple | Aggregate | Step) else v for v in value] if isinstance(value, tuple) else value
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _node_from_data(data: dict[str, Any]) -> Node:

@@ -102,7 +102,7 @@ def compile_across(kernel: Kernel) -> Any:
     fingerprint(kernel.name, kernel.function, set(), digest)
     name = f"{kernel.name}_{digest.hexdigest()[:12]}"
     if name not in _compiled:
-        function = FunctionType(kernel.function.__code__, kernel.function.__globals__, name)  # type: ignore[attr-defined]
+        function = FunctionType(kernel.function.__code__, kernel.function.__globals__, name)
         function.__qualname__ = name
         _compiled[name] = compile_cached(function)
     return _compiled[name]

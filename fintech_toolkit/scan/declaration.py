@@ -345,8 +345,8 @@ class Kernel:
         if self.across:
             if not all(isinstance(column, str) for column in columns):
                 raise ColumnError(
-                    f"{self.name} looks at all symbols of a time, so it takes names of columns, and a cross-section the "
-                    f"frame: ft.cross_section(ft.{self.name}('{self.reads[0]}'))(frame)."
+                    f"{self.name} looks at all symbols of a time, so it takes names of columns, and a cross-section "
+                    f"the frame: ft.cross_section(ft.{self.name}('{self.reads[0]}'))(frame)."
                 )
             return self.step(*columns, **keywords)
         if not self.tickwise:

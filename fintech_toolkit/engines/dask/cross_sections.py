@@ -1,7 +1,7 @@
 """Cross-sections on Dask frames: along a chain of partitions in time order, after a sort by time if need be."""
 
 # Dask is typed in part only.
-# mypy: disable-error-code="no-untyped-call,no-any-return"
+# mypy: disable-error-code="no-untyped-call,no-any-return,attr-defined"
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def explain(node: CrossSection, frame: Any) -> Plan:
     """Return how cross-sections of a Dask frame would be found; nothing is computed."""
     in_time = evidence.time_order(frame.expr, node.time)
     name, how = ("sort", f"after a sort by {node.time}, {CHAIN}") if in_time.order is None else ("chain", CHAIN)
-    return Plan(name, in_time.why, how, how_many(frame.npartitions, "partition"), "by time, from partition to partition")
+    return Plan(
+        name, in_time.why, how, how_many(frame.npartitions, "partition"), "by time, from partition to partition"
+    )
 
 
 class CrossSectionsOf(WindowsOf):

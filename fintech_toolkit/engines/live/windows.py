@@ -12,8 +12,8 @@ from streamz import Stream
 from fintech_toolkit.engines.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.engines.live.partition_states import PartitionStates
 from fintech_toolkit.engines.live.states import LiveState, pass_on
-from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.cross_run import CrossOperator
+from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
 from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.serial import identity
@@ -42,7 +42,12 @@ class WindowNode(PartitionStates):
     needs_state = True
 
     def __init__(
-        self, upstream: Stream, node: Window | CrossSection, state: LiveState | None = None, ahead: str | None = None, **kwargs: Any
+        self,
+        upstream: Stream,
+        node: Window | CrossSection,
+        state: LiveState | None = None,
+        ahead: str | None = None,
+        **kwargs: Any,
     ) -> None:
         self._node = node
         self._operator = self._operated(None)

@@ -98,8 +98,8 @@ class _Stretches:
 
 
 def crossed(node: CrossSection, view: Joinable, after: int = EVER) -> Any:
-    """Return what steps across symbols give of the times of a frame; of one row for each time, those that are over after
-    `after`.
+    """Return what steps across symbols give of the times of a frame; where there is one row for each, of those that are
+    over after `after`.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from fintech_toolkit.kernels.cross_section.moments import deviation
     gives="index_level",
     parameters=[Columns("weight", "a column of weights, such as market values; without one all count alike")],
     per_stamp=True,
+    cases=[{}, {"weight": "size"}],
     source="definition: sum(weight x) / sum(weight)",
 )
 def index_level(starts: Any, ends: Any, x: Any, weight: Any, out: Any) -> None:

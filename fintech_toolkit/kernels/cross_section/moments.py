@@ -138,4 +138,4 @@ def _(x: Any, limits: float = 0.05) -> Any:
     import pandas as pd
 
     values = pd.Series(np.where(np.isfinite(x), x, np.nan))
-    return values.clip(values.quantile(limits), values.quantile(1 - limits)).to_numpy()
+    return values.clip(float(values.quantile(limits)), float(values.quantile(1 - limits))).to_numpy()

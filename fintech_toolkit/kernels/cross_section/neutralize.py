@@ -54,6 +54,7 @@ def length(values, n):  # type: ignore[no-untyped-def]
         Columns("exposures", "columns of numbers on which values are regressed", many=True),
         Columns("group", "a column of names, such as sectors, each of which has a mean of its own", groups=True),
     ],
+    cases=[{}, {"group": "sector"}, {"exposures": "beta"}, {"exposures": ["beta", "size"], "group": "sector"}],
     source="least squares; by groups, pandas, x - x.groupby(group).transform('mean')",
 )
 def cs_neutralize(starts: Any, ends: Any, x: Any, exposures: Any, group: Any, out: Any) -> None:
@@ -66,9 +67,8 @@ def cs_neutralize(starts: Any, ends: Any, x: Any, exposures: Any, group: Any, ou
     Examples
     --------
     >>> import pandas as pd, fintech_toolkit as ft
-    >>> ticks = pd.DataFrame(
-    ...     {"symbol": list("ABCD"), "ts": 1, "sector": list("xxyy"), "beta": [0.0, 1.0, 2.0, 3.0], "x": [1.0, 3.0, 7.0, 7.0]}
-    ... )
+    >>> ticks = pd.DataFrame({"symbol": list("ABCD"), "ts": 1, "sector": list("xxyy"), "x": [1.0, 3.0, 7.0, 7.0]})
+    >>> ticks["beta"] = [0.0, 1.0, 2.0, 3.0]
     >>> ft.cross_section(ft.cs_neutralize("x", group="sector"))(ticks)["residual"].tolist()
     [-1.0, 1.0, 0.0, 0.0]
     >>> ft.cross_section(ft.cs_neutralize("x", exposures="beta"))(ticks)["residual"].round(6).tolist()

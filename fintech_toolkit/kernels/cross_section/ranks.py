@@ -11,8 +11,8 @@ from fintech_toolkit.kernels.cross_section.sorting import sort_valid, sorting_ro
 
 METHOD = Choice(
     "method",
-    "which rank equal values get: their average, the least or the greatest of them, or, dense, the next one, so that no "
-    "rank is left out",
+    "which rank equal values get: their average, the least or the greatest of them, or, dense, the next one, so that "
+    "no rank is left out",
     "average",
     options=("average", "min", "max", "dense"),
 )
@@ -85,7 +85,7 @@ def _(x: Any, **options: Any) -> Any:
     cases=[{}, {"q": 2}, {"q": 10}],
 )
 def cs_quantile(starts: Any, ends: Any, x: Any, out: Any, q: int) -> None:
-    """In which of `q` groups, of as many symbols each, a symbol is: 1 for those of the least values, `q` for the greatest.
+    """In which of `q` groups, of as many symbols each, a symbol is: 1 has the least values, `q` the greatest.
 
     Group k holds the values above the ``(k - 1) / q`` quantile of the time's values and up to the ``k / q`` quantile,
     linear between values; the least value is in group 1. Equal values are in one group, so that groups may be empty.
@@ -122,4 +122,3 @@ def _(x: Any, q: int = 5) -> Any:
         above = known[min(int(place) + 1, len(known) - 1)]
         edges.append(known[int(place)] + rest * (above - known[int(place)]))
     return np.array([1 + sum(Fraction(v) > edge for edge in edges) if np.isfinite(v) else np.nan for v in x])
-

@@ -22,7 +22,7 @@ DIGITS = 4
 
 @helper
 def sorting_room(starts, ends):  # type: ignore[no-untyped-def]
-    """Return what `sort_valid` needs, for the time with the most rows: places and values first, which hold its result."""
+    """Return what `sort_valid` needs, for the time with the most rows: first places and values, where its result is."""
     most = 0
     for g in range(starts.shape[0]):
         most = max(most, ends[g] - starts[g])

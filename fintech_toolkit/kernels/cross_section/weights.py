@@ -37,7 +37,9 @@ def fill_side(size, begin, end, sign, total, cap, out):  # type: ignore[no-untyp
     gives="weight",
     parameters=[
         Number("gross", "what the sizes of all weights add up to", 1.0, above=0),
-        Number("cap", "the largest share of `gross` that one weight may have; 0.5 caps none", 0.5, above=0, at_most=0.5),
+        Number(
+            "cap", "the largest share of `gross` that one weight may have; 0.5 caps none", 0.5, above=0, at_most=0.5
+        ),
     ],
     source="definition",
     cases=[{}, {"gross": 2.0, "cap": 0.2}, {"cap": 0.01}],
@@ -91,6 +93,7 @@ def _(x: Any, gross: float = 1.0, cap: float = 0.5) -> Any:
         low, high = 0.0, side / np.abs(away[own]).min() + 1
         for _ in range(200):
             scale = (low + high) / 2
-            low, high = (scale, high) if np.minimum(scale * np.abs(away[own]), cap * gross).sum() < side else (low, scale)
+            short = np.minimum(scale * np.abs(away[own]), cap * gross).sum() < side
+            low, high = (scale, high) if short else (low, scale)
         result[known[own]] = sign * np.minimum(high * np.abs(away[own]), cap * gross)
     return result
