@@ -21,13 +21,13 @@ from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
 from fintech_toolkit.errors import KernelError, did_you_mean
+from fintech_toolkit.scan.across import Columns
 from fintech_toolkit.scan.columns import TypedColumn, typed
 from fintech_toolkit.scan.declaration import Function, Kernel
 from fintech_toolkit.scan.loops import check_functions
 from fintech_toolkit.scan.parameters import (
     DTYPE,
     Choice,
-    Columns,
     Count,
     Decay,
     Duration,

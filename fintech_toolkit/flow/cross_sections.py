@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from fintech_toolkit.errors import ColumnError, ParameterError
 from fintech_toolkit.flow.nodes import Effect, Node, require_column
 from fintech_toolkit.flow.windows import Windows
+from fintech_toolkit.scan.across import further_columns
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.parameters import Columns, duration_text
+from fintech_toolkit.scan.parameters import duration_text
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import KNOWN_AT
 
@@ -90,11 +91,6 @@ class CrossSection(Node):
         return f"cross-section {of}{late}, by {self.symbol}: {', '.join(map(repr, self.steps))}"
 
 
-def further_columns(step: Step) -> dict[Columns, tuple[str, ...]]:
-    """Return the columns that a step reads besides its own, by the parameter that names them."""
-    return {p: p.names(step.parameters.get(p.name)) for p in step.kernel.parameters if isinstance(p, Columns)}
-
-
 def checked(
     steps: tuple[Any, ...], every: Any, lateness: Any, symbol: Any, time: Any, unit: str | None
 ) -> Callable[[Node], CrossSection]:
@@ -110,7 +106,7 @@ def checked(
     if not steps:
         raise ParameterError("A cross-section needs what is computed of it, such as ft.cs_rank('x').")
     for step in steps:
-        if isinstance(step, Kernel) or not (isinstance(step, Step) and step.kernel.across):
+        if isinstance(step, Kernel) or not (isinstance(step, Step) and step.kernel.kind == "cross"):
             given = step.name if isinstance(step, Kernel) else repr(step)
             raise ParameterError(
                 f"{given} is no step across symbols, such as ft.cs_rank('x'); ft.catalogue(search='cross') lists them."

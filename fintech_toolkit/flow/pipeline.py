@@ -65,7 +65,7 @@ class Description:
         for j, step in enumerate(self.steps):
             if not isinstance(step, Step):
                 raise PipelineError(f"Step {j + 1} is {_not_a_step(step)}")
-            if step.kernel.across:
+            if step.kernel.kind == "cross":
                 raise PipelineError(
                     f"{step!r} needs all symbols of a time, and a pipeline goes symbol by symbol; give it to "
                     f"ft.cross_section({step!r}), which a pipeline can follow: cross_section | pipeline."

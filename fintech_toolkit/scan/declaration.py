@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, KernelError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.scan.across import names_only
 from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.documentation import CALLS, document, signature
 from fintech_toolkit.scan.fingerprint import digest_of
@@ -66,8 +67,6 @@ class Kernel:
         Parameters under which its contract is tested.
     integers : bool
         Whether it reads and gives whole numbers, of which the least int64 is a missing one (see `exact`).
-    per_stamp : bool
-        Whether it looks across symbols and gives one value for each time, not one for each row.
     """
 
     __doc__ = Derived(document, __doc__)
@@ -159,15 +158,8 @@ class Kernel:
 
     @property
     def tickwise(self) -> bool:
-        """Whether it is run tick by tick; a plan or a matrix is a plain function of arrays, and what looks across
-        symbols needs all rows of a time.
-        """
-        return self.kind not in ("plan", "matrix") and not self.across
-
-    @property
-    def across(self) -> bool:
-        """Whether it looks at all symbols of a time; what gathers them is a cross-section."""
-        return self.kind == "cross"
+        """Whether it is run tick by tick; a plan or a matrix is a function of arrays, `cross` needs all of a time."""
+        return self.kind not in ("plan", "matrix", "cross")
 
     @property
     def stateless(self) -> bool:
@@ -342,13 +334,8 @@ class Kernel:
         return self.twins.get(dtype, self) if isinstance(dtype, str) else self
 
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
-        if self.across:
-            if not all(isinstance(column, str) for column in columns):
-                raise ColumnError(
-                    f"{self.name} looks at all symbols of a time, so it takes names of columns, and a cross-section "
-                    f"the frame: ft.cross_section(ft.{self.name}('{self.reads[0]}'))(frame)."
-                )
-            return self.step(*columns, **keywords)
+        if self.kind == "cross":
+            return self.step(*names_only(self, columns), **keywords)
         if not self.tickwise:
             return self.function(*columns, **keywords)
         self.check_unchanged()

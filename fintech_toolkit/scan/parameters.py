@@ -262,37 +262,6 @@ class Name(Parameter):
 
 
 @dataclass(frozen=True)
-class Columns(Parameter):
-    """Further columns that a kernel across symbols reads, by name: one, or as many as the user likes; of numbers, or of
-    the names of groups.
-    """
-
-    default: Any = None
-    many: bool = False
-    groups: bool = False
-
-    @property
-    def type_name(self) -> str:
-        return "str or list of str" if self.many else "str"
-
-    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        self.names(given[self.name])
-        return {}
-
-    def names(self, value: Any) -> tuple[str, ...]:
-        """Return the columns that the user gave; none for None."""
-        names = tuple(value) if self.many and isinstance(value, list | tuple) else () if value is None else (value,)
-        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-            wanted = "names of columns, each once" if self.many else "the name of a column"
-            raise ParameterError(f"{self.name}={value!r} must be {wanted}.")
-        return names
-
-    def spelled(self, value: Any) -> Any:
-        names = self.names(value)
-        return names if self.many else names[0]
-
-
-@dataclass(frozen=True)
 class Duration(Parameter):
     """A length of time such as ``"5s"``; the loop receives nanoseconds, and 0 for None where that is the default."""
 

@@ -9,12 +9,12 @@ import pandas as pd
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
+from fintech_toolkit.scan.across import Columns
 from fintech_toolkit.scan.declaration import Kernel
-from fintech_toolkit.scan.parameters import Columns
 from fintech_toolkit.scan.steps import Step
 from tests.frames import START
 
-ACROSS = {name: kernel for name, kernel in kernels.registry().items() if kernel.across and name == kernel.name}
+ACROSS = {name: kernel for name, kernel in kernels.registry().items() if kernel.kind == "cross" and name == kernel.name}
 CASES = [
     (kernel.step("x", **case).named(f"out_{number}"), kernel, case)
     for number, (kernel, case) in enumerate((kernel, case) for kernel in ACROSS.values() for case in kernel.cases)
