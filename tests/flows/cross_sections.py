@@ -23,7 +23,7 @@ ROWS = [step for step, kernel, _ in CASES if not kernel.per_stamp]
 STAMPS = [step for step, kernel, _ in CASES if kernel.per_stamp]
 
 
-def market(stamps: int = 40, symbols: int = 9, seed: int = 0, *, present: float = 0.8) -> pd.DataFrame:
+def market(stamps: int = 24, symbols: int = 9, seed: int = 0, *, present: float = 0.85) -> pd.DataFrame:
     """Rows in time order, those of a time in any order, each symbol once at most; ties, NaN and infinities among them.
 
     Ids are greater than float64 can hold, and the index counts down.
@@ -37,7 +37,7 @@ def market(stamps: int = 40, symbols: int = 9, seed: int = 0, *, present: float 
     x[rng.random(rows) < 0.02] = np.inf
     x[pairs[:, 0] == 3] = 0.5
     x[pairs[:, 0] == 5] = np.nan
-    names = np.array([f"S{9 * s % 11:02d}" for s in range(symbols)])  # whose order is not that in which they come
+    names = np.array([f"S{37 * s % 97:02d}" for s in range(symbols)])  # whose order is not that in which they come
     return pd.DataFrame(
         {
             "symbol": pd.array(names[pairs[:, 1]], dtype="str"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fintech_toolkit.kernels.cross_section.sorting import sort_pairs
 from fintech_toolkit.scan.compilation import compile_cached
 
 
@@ -38,6 +39,8 @@ def by_name(starts, codes, ranks, rows, names, ends):  # type: ignore[no-untyped
     moved, left_out = 0, 0
     offset = starts[0]
     place = np.full(ranks.shape[0], -1)
+    keys = np.empty(ranks.shape[0] // 8 + 1, np.int64)
+    beside = np.empty(ranks.shape[0] // 8 + 1, np.int64)
     for g in range(starts.shape[0] - 1):
         begin, end = starts[g], starts[g + 1]
         before = -1
@@ -66,15 +69,20 @@ def by_name(starts, codes, ranks, rows, names, ends):  # type: ignore[no-untyped
                     place[rank] = -1
                     to += 1
         else:
-            keys = np.sort((names[to : end - offset].astype(np.int64) << 32) + np.arange(end - begin))
-            for k in range(keys.shape[0]):
-                if k + 1 == keys.shape[0] or keys[k + 1] >> 32 != keys[k] >> 32:
+            # Sorted by rank, ties as they lie: of each symbol the last row counts.
+            count = end - begin
+            for k in range(count):
+                keys[k] = (np.int64(names[to + k]) << 32) + k
+            sort_pairs(keys, beside, count)
+            for k in range(count):
+                if k + 1 == count or keys[k + 1] >> 32 != keys[k] >> 32:
                     rows[to] = begin + (keys[k] & 0xFFFFFFFF)
                     names[to] = keys[k] >> 32
                     to += 1
         moved += not ascending
         left_out += end - offset - to
-        rows[to : end - offset] = begin
+        for k in range(to, end - offset):
+            rows[k] = begin
         ends[g] = to
     return moved, left_out
 

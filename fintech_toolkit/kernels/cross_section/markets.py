@@ -144,9 +144,12 @@ def average_correlation(starts: Any, ends: Any, symbols: Any, x: Any, out: Any, 
     end = 0
     for g in range(starts.shape[0]):
         if end == room:
-            panel[: window - 1] = panel[room - window + 1 :].copy()
+            for t in range(window - 1):
+                for k in range(universe):
+                    panel[t, k] = panel[room - window + 1 + t, k]
             end = window - 1
-        panel[end] = np.nan
+        for k in range(universe):
+            panel[end, k] = np.nan
         for i in range(starts[g], ends[g]):
             panel[end, symbols[i]] = x[i]
         end += 1
@@ -154,9 +157,8 @@ def average_correlation(starts: Any, ends: Any, symbols: Any, x: Any, out: Any, 
         if end < window:
             continue
         first = end - window
-        mean[:] = 0.0
-        squares[:] = 0.0
-        good[:] = False
+        for k in range(universe):
+            mean[k], squares[k], good[k] = 0.0, 0.0, False
         for t in range(first, end):
             for k in range(universe):
                 mean[k] += panel[t, k]
