@@ -122,6 +122,13 @@ def flows(short: bool) -> Rows:
     return [row for rows, repeats in sizes for row in bench_flows.run(rows, 1_000_000, 90, repeats)]
 
 
+def cross_sections(short: bool) -> Rows:
+    """All symbols of a time: ranks, z-scores and an index, frame to frame, against pandas and Polars."""
+    from benchmarks import bench_cross_section
+
+    return bench_cross_section.run(20, 50, 1) if short else bench_cross_section.run(5_000, 1_000, 3)
+
+
 def orders_taken_in(short: bool) -> Rows:
     """Order states from CSV to files by security and day and to final states, against Polars and DuckDB."""
     from benchmarks import bench_orders
@@ -163,6 +170,7 @@ TABLES: tuple[Table, ...] = (
     lookup,
     books,
     flows,
+    cross_sections,
     signals,
     signals_on_dask,
     on_dask,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fintech_toolkit import calls, kernels
 from fintech_toolkit.authoring import event_kernel, tick_kernel, window_kernel
-from fintech_toolkit.dataflow import Flow, source
+from fintech_toolkit.dataflow import Flow, cross_section, source
 from fintech_toolkit.engines.dask.workers import configure_workers
 from fintech_toolkit.engines.memory.asof_summary import AsofSummary
 from fintech_toolkit.engines.memory.flow_run import FlowRun, FlowState
@@ -72,6 +72,7 @@ __all__ = [
     "catalogue",
     "check_kernel",
     "configure_workers",
+    "cross_section",
     "enrich",
     "event_kernel",
     "explain_keys",

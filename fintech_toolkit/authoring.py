@@ -10,6 +10,7 @@ symbol's own stretch of the pool, a ring by means of `push`, `oldest`, `nth` and
   (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
 - A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg``
   (0 or 1) says whose tick it is.
+- `cross_kernel`: ``f(starts, ends, x, out, …)`` looks at all symbols of a time, and fills `out`.
 - `plain_kernel`: a function of whole arrays, listed with the others (`plan` and `matrix`).
 """
 
@@ -20,6 +21,7 @@ from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
 from fintech_toolkit.errors import KernelError, did_you_mean
+from fintech_toolkit.scan.across import Columns
 from fintech_toolkit.scan.columns import TypedColumn, typed
 from fintech_toolkit.scan.declaration import Function, Kernel
 from fintech_toolkit.scan.loops import check_functions
@@ -60,6 +62,7 @@ __all__ = [
     "MISSING",
     "STALE",
     "Choice",
+    "Columns",
     "Count",
     "Decay",
     "Duration",
@@ -70,6 +73,7 @@ __all__ = [
     "Number",
     "Window",
     "checked_index",
+    "cross_kernel",
     "earlier",
     "elapsed",
     "event_kernel",
@@ -104,6 +108,7 @@ class Declared(TypedDict, total=False):
     aliases: Sequence[str]
     cases: Sequence[Mapping[str, Any]]
     integers: bool
+    per_stamp: bool
 
 
 def tick_kernel(
@@ -263,6 +268,48 @@ def event_kernel(
     array([0, 1, 3])
     """
     return _declarer(kind, typed(reads), gives, {**declared, "flush": flush})
+
+
+def cross_kernel(
+    *, reads: str | Iterable[str], gives: str, **declared: Unpack[Declared]
+) -> Callable[[Function], Kernel]:
+    """Declare a kernel across symbols: ``f(starts, ends, x, …, out, …)`` fills `out`, and returns nothing.
+
+    Its arguments are found by their names. Of the columns, float64, it is given the rows of one time after the other,
+    each time's in the order of the symbols' names, one row a symbol: those of time g lie at ``starts[g]`` up to before
+    ``ends[g]``; what lies between one's end and the next one's start is nothing. Further columns are parameters
+    (`Columns`): one of numbers comes as an array of the same length, several as one with a row for each, groups as
+    int32 numbers, -1 for none; empty where the user gives none. ``symbols`` are int32 numbers of the rows' symbols.
+    Plain Python that Numba compiles.
+
+    Parameters
+    ----------
+    reads : str or list of str
+        The columns that it reads.
+    gives : str
+        The column that it gives, float64.
+    **declared
+        As for `tick_kernel`; and `per_stamp`: it gives one value for each time, ``out[g]``, instead of one for each
+        row. One with a parameter ``window`` sees so many times, and fills ``out[g]`` from that and those before it.
+
+    Returns
+    -------
+    Callable
+        What makes a `Kernel` of the function.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> from fintech_toolkit.authoring import cross_kernel
+    >>> @cross_kernel(reads="x", gives="count", per_stamp=True)
+    ... def how_many(starts, ends, out):
+    ...     for g in range(starts.shape[0]):
+    ...         out[g] = ends[g] - starts[g]
+    >>> ticks = pd.DataFrame({"symbol": ["A", "B", "A"], "ts": [1, 1, 2], "x": 1.0})
+    >>> ft.cross_section(how_many("x"))(ticks)["count"].tolist()
+    [2.0, 1.0]
+    """
+    return _declarer("cross", typed(reads), gives, declared)
 
 
 def plain_kernel(*, kind: str, reads: Any, gives: Any, source: str) -> Callable[[Function], Kernel]:

@@ -13,9 +13,10 @@ from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.description import FlowDescription
 from fintech_toolkit.flow.flow_plan import FlowPlan
-from fintech_toolkit.flow.nodes import Source, sources
+from fintech_toolkit.flow.nodes import Source, by_name, sources
 from fintech_toolkit.flow.rules import RULES, optimised
 from fintech_toolkit.frames.views import is_dask
+from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import AHEAD
 
 RESERVED = ("self", "without", "idle", "ahead")
@@ -51,6 +52,48 @@ def source(name: str) -> Flow:
     if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
         raise ParameterError(f"source({name!r}): a source is given by its name, so this must be one, such as 'quotes'.")
     return Flow(Source(name))
+
+
+def cross_section(
+    *steps: Step,
+    every: Any = None,
+    lateness: Any = 0,
+    symbol: str = "symbol",
+    time: str = "ts",
+    unit: str | None = None,
+) -> Flow:
+    """Return the dataflow of one source that computes something of all symbols of a time.
+
+    It is ``source("frame").cross_section(…)``, which says what parameters and errors are: called with a frame, of
+    pandas, Arrow, Polars or Dask, it gives the same in that library; ``.start()`` goes frame by frame, and
+    ``.live(stream)`` on a stream. Other operations follow it as they do any flow: ``cross_section | pipeline``.
+
+    Returns
+    -------
+    Flow
+        A dataflow.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is not what it must be.
+
+    Examples
+    --------
+    >>> import pandas as pd, fintech_toolkit as ft
+    >>> ticks = pd.DataFrame({"symbol": ["A", "B", "A", "B"], "ts": [1, 1, 2, 2], "x": [3.0, 1.0, 2.0, 4.0]})
+    >>> ft.cross_section(ft.cs_rank("x"), ft.cs_demean("x"))(ticks)
+      symbol  ts    x  cs_rank  cs_demean
+    0      A   1  3.0      2.0        1.0
+    1      B   1  1.0      1.0       -1.0
+    2      A   2  2.0      1.0       -1.0
+    3      B   2  4.0      2.0        1.0
+    >>> ft.cross_section(ft.index_level("x"))(ticks)
+       ts  index_level  known_at
+    0   1          2.0         1
+    1   2          3.0         2
+    """
+    return source("frame").cross_section(*steps, every=every, lateness=lateness, symbol=symbol, time=time, unit=unit)
 
 
 class Flow(FlowDescription):
@@ -89,11 +132,13 @@ class Flow(FlowDescription):
 
     rules: ClassVar[tuple[str, ...]] = RULES
 
-    def __call__(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
+    def __call__(self, frame: Any = None, /, *, without: Collection[str] = (), **inputs: Any) -> Any:
         """Run on all there is of each input.
 
         Parameters
         ----------
+        frame : frame or path, optional
+            The only source, which needs no name then.
         without : collection of str
             Rules that are left out; see `explain`.
         **inputs : frame or path
@@ -116,14 +161,14 @@ class Flow(FlowDescription):
         FintechToolkitError
             If something is wrong with a column or a row; the message says in which node.
         """
-        given = self._given(inputs)
+        given = self._given(frame, inputs)
         if any(map(is_dask, given.values())):
             return self.dask(without=without, **given)
         found = inputs_of(given)
         tree, _ = optimised(self.node, {name: item.names for name, item in found.items()}, without)
         return whole(tree, found)
 
-    def dask(self, *, without: Collection[str] = (), **inputs: Any) -> Any:
+    def dask(self, frame: Any = None, /, *, without: Collection[str] = (), **inputs: Any) -> Any:
         """Return the lazy Dask frame of what the flow gives, also where all inputs are paths.
 
         Parameters and errors are those of a call. A small reference of `join` is sent whole to every worker. One of
@@ -133,7 +178,7 @@ class Flow(FlowDescription):
         """
         from fintech_toolkit.engines.dask import dataflow
 
-        return dataflow.run(self.node, self._given(inputs), without)
+        return dataflow.run(self.node, self._given(frame, inputs), without)
 
     def start(self, state: FlowState | str | os.PathLike[str] | None = None) -> FlowRun:
         """Return a run that goes on, frame by frame, from a state, a file in which one was saved, or from nothing.
@@ -145,11 +190,13 @@ class Flow(FlowDescription):
         """
         return FlowRun(self.node, FlowState.load(state) if isinstance(state, str | os.PathLike) else state)
 
-    def live(self, *, idle: str | None = None, ahead: str | None = AHEAD, **streams: Any) -> Any:
+    def live(self, stream: Any = None, /, *, idle: str | None = None, ahead: str | None = AHEAD, **streams: Any) -> Any:
         """Return a streamz stream of what the flow gives of streams of frames.
 
         Parameters
         ----------
+        stream : streamz.Stream, optional
+            The only source, which needs no name then.
         idle, ahead : str, optional
             As for `fintech_toolkit.asof_join`, of all as-of joins, and as for `Pipeline.live`.
         **streams : streamz.Stream or frame
@@ -171,23 +218,23 @@ class Flow(FlowDescription):
         """
         from fintech_toolkit.engines.live import dataflow
 
-        return dataflow.live(self.node, self._given(streams), idle, ahead)
+        return dataflow.live(self.node, self._given(stream, streams), idle, ahead)
 
-    def explain(self, *, without: Collection[str] = (), **inputs: Any) -> FlowPlan:
+    def explain(self, frame: Any = None, /, *, without: Collection[str] = (), **inputs: Any) -> FlowPlan:
         """Return the flow as it was written and as it would run, what each rule did, what is read, and how it runs on
         Dask. Nothing is computed; of files footers are read.
 
         Parameters and errors are those of a call. Of inputs that are not given, lists of their columns will do.
         """
-        given = {name: Names(value) if is_names(value) else value for name, value in self._given(inputs).items()}
+        given = {name: Names(value) if is_names(value) else value for name, value in self._given(frame, inputs).items()}
         if any(map(is_dask, given.values())):
             from fintech_toolkit.engines.dask import dataflow
 
             return dataflow.explain(self.node, given, without)
         return flow_plan.explain(self.node, inputs_of(given), without)
 
-    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        known = sources(self.node)
+    def _given(self, only: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        inputs, known = by_name(self.node, only, inputs), sources(self.node)
         for name in inputs:
             if name not in known:
                 raise ParameterError(f"The flow has no source {name!r}. {did_you_mean(name, known)}")

@@ -96,7 +96,8 @@ def check_kernel(kernel: Kernel, *, seed: int = 0, raises: bool = False) -> Chec
     if not isinstance(kernel, Kernel):
         raise KernelError(f"{kernel!r} is not a kernel; declare it with a decorator such as @ft.tick_kernel(…).")
     if not kernel.tickwise:
-        raise KernelError(f"{kernel.name} takes whole arrays; only what is called tick by tick can be checked.")
+        what = "looks across symbols" if kernel.kind == "cross" else "takes whole arrays"
+        raise KernelError(f"{kernel.name} {what}; only what is called tick by tick can be checked.")
     rows = []
     for name, check, skipped in _checks(kernel):
         why = skipped or _failure(kernel, check, seed)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from fintech_toolkit.errors import ParameterError, PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.cross_sections import checked
 from fintech_toolkit.flow.joining import JoinMethods
 from fintech_toolkit.flow.nodes import names_of_columns, sources
 from fintech_toolkit.flow.operations import Filter, Pipe, Rename, Select
@@ -182,6 +183,66 @@ class FlowDescription(JoinMethods):
         """
         durations = {"gap": gap, "lateness": lateness}
         return Windowed(type(self), self.node, Windows.checked(symbol, time, columns, unit, durations, "gap"), columns)
+
+    def cross_section(
+        self,
+        *steps: Step,
+        every: Any = None,
+        lateness: Any = 0,
+        symbol: str = "symbol",
+        time: str = "ts",
+        unit: str | None = None,
+    ) -> Self:
+        """Compute something of all symbols of a time: ranks, z-scores, weights; an index, a breadth.
+
+        Steps that give a value for each row append a column each. Rows keep their order on all there is; frame by frame
+        and live they come out, in order of time, when their time is over. Steps that give one row for each time replace
+        the rows by these. A time's rows are taken in the order of the symbols' names, so that no bit depends on the
+        order in which they came. If a symbol has several rows at a time the last one counts, and the others get NaN.
+
+        A time is over once the latest time that any row has had, less `lateness`, is past it (with `every`: has reached
+        the bar's end); a row that comes after that is late, and in the run's ``late``, as of windows.
+
+        Parameters
+        ----------
+        *steps : Step
+            Such as ``ft.cs_rank("x")``; all that there is: ``ft.catalogue(search="cross")``.
+        every : str or duration, optional
+            Take bars of time, such as ``"1min"``, instead of single times: of each symbol its last row in the bar
+            counts. There is a row for each symbol and bar then, in order of bars and of names, the columns of which are
+            those of that last row; but its time is the bar's end. Bars start at whole multiples since 1970 UTC.
+        lateness : str or duration
+            By how much a row may come after one of a later time.
+        symbol, time : str
+            The columns of symbols and of event times.
+        unit : {"s", "ms", "us", "ns"}, optional
+            The unit of integer times.
+
+        Returns
+        -------
+        Flow
+            Where rows are made, by bars or one for each time, ``known_at`` is the time (or the bar's end) and the
+            lateness after it, or when the last of the rows that count became known, if they say so and it is later.
+            Rows that keep a ``known_at`` of their own get that, too.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not what it must be, or steps of both sorts are mixed.
+
+        Examples
+        --------
+        >>> import pandas as pd, fintech_toolkit as ft
+        >>> ticks = pd.DataFrame({"symbol": ["A", "B", "A", "B"], "ts": [5, 20, 70, 80], "x": [3.0, 1.0, 2.0, 2.0]})
+        >>> bars = ft.source("ticks").cross_section(ft.cs_rank("x"), every="1min", unit="s")
+        >>> bars(ticks=ticks)
+          symbol   ts    x  cs_rank  known_at
+        0      A   60  3.0      2.0        60
+        1      B   60  1.0      1.0        60
+        2      A  120  2.0      1.5       120
+        3      B  120  2.0      1.5       120
+        """
+        return type(self)(checked(steps, every, lateness, symbol, time, unit)(self.node))
 
     @property
     def sources(self) -> list[str]:

@@ -107,6 +107,22 @@ def sources(node: Node) -> list[str]:
     return list(dict.fromkeys(found.name for found in walk(node) if isinstance(found, Source)))
 
 
+def by_name(node: Node, only: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a tree by the names of its sources; `only` is that of the one there is, None if it is named.
+
+    Raises
+    ------
+    ParameterError
+        If it has several sources, or others are named beside it.
+    """
+    if only is None:
+        return dict(inputs)
+    known = sources(node)
+    if len(known) > 1 or inputs:
+        raise ParameterError(f"The flow reads {', '.join(map(repr, known))}; give each by its name: {known[0]}=….")
+    return {known[0]: only}
+
+
 def placed(node: Node, within: Node) -> str:
     """Return what a node of a tree is called in errors."""
     number = list(walk(within)).index(node) + 1

@@ -65,6 +65,11 @@ class Description:
         for j, step in enumerate(self.steps):
             if not isinstance(step, Step):
                 raise PipelineError(f"Step {j + 1} is {_not_a_step(step)}")
+            if step.kernel.kind == "cross":
+                raise PipelineError(
+                    f"{step!r} needs all symbols of a time, and a pipeline goes symbol by symbol; give it to "
+                    f"ft.cross_section({step!r}), which a pipeline can follow: cross_section | pipeline."
+                )
             if j and self.steps[j - 1].kernel.emits:
                 raise PipelineError(
                     f"{self.steps[j - 1]!r} emits rows of its own, so it must be the last step; {step!r} follows it."
@@ -209,12 +214,7 @@ class Description:
                 raise PipelineError(
                     f"This pipeline was written in format {data['format']!r}; this version reads {FORMAT}."
                 )
-            steps = []
-            for step in data["steps"]:
-                kernel = kernels.loaded(step["kernel"], step.get("digest"))
-                made = kernel.step(*step["columns"], **step["parameters"])
-                made = made.with_resolved(step["resolved"])
-                steps.append(made.renamed(step["names"]) if step["names"] else made)
+            steps = [step_from_dict(step) for step in data["steps"]]
             options = {name: data[name] for name in OPTIONS}
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise PipelineError(f"This is not a pipeline's JSON: {error}.") from error
@@ -262,6 +262,13 @@ class Description:
             for step in self.steps
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def step_from_dict(data: Mapping[str, Any]) -> Step:
+    """Return the step that `Step.to_dict` wrote."""
+    kernel = kernels.loaded(data["kernel"], data.get("digest"))
+    made = kernel.step(*data["columns"], **data["parameters"]).with_resolved(data["resolved"])
+    return made.renamed(data["names"]) if data["names"] else made
 
 
 @lru_cache(maxsize=64)

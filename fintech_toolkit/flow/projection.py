@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.pipeline import Description
@@ -54,6 +55,8 @@ def _rebuilt(tree: Node, columns: Columns, narrow: Callable[[Node, set[str], Col
             changed = replace(changed, names=tuple(pair for pair in changed.names if pair[0] in there[0]))
         elif isinstance(changed, Window):
             changed = _narrow_window(changed, wanted[node])
+        elif isinstance(changed, CrossSection):
+            changed = _narrow_cross_section(changed, wanted[node])
         elif isinstance(changed, Join) and changed.columns is not None:
             changed = replace(changed, columns=tuple(name for name in changed.columns if name in there[1]))
         done[node] = changed.over(*before)
@@ -94,6 +97,9 @@ def _reads(node: Node, wanted: set[str], columns: list[list[str]]) -> list[set[s
         return node.options.needs(wanted, columns[0], columns[1])
     if isinstance(node, Window):
         return [{*_narrow_window(node, wanted).reads, *{KNOWN_AT}.intersection(columns[0])}]
+    if isinstance(node, CrossSection):
+        own = {*_narrow_cross_section(node, wanted).reads, *{KNOWN_AT}.intersection(columns[0])}
+        return [own if node.per_stamp else own | (wanted.intersection(columns[0]) - {*node.outputs})]
     carried = [place for name in wanted if (place := node.carries(name, *columns)) is not None]
     reads: list[set[str]] = [{name for side, name in carried if side == s} for s in range(len(columns))]
     if isinstance(node, Filter):
@@ -128,12 +134,20 @@ def _fewer_columns(node: Node, wanted: set[str], columns: Columns) -> Node:
         return replace(node, options=node.options.narrowed(wanted))
     if isinstance(node, Window):
         return _narrow_window(node, wanted)
+    if isinstance(node, CrossSection):
+        return _narrow_cross_section(node, wanted)
     if isinstance(node, Join):
         taken = node.taken(columns[node.reference])
         kept = tuple(name for name in taken if name in wanted)
         if len(kept) < len(taken):
             return replace(node, columns=kept)
     return node
+
+
+def _narrow_cross_section(node: CrossSection, wanted: set[str]) -> CrossSection:
+    """Return it without the steps of which nothing is wanted; one stays where it says that there is a row a time."""
+    kept = tuple(step for step in node.steps if wanted.intersection(step.outputs))
+    return replace(node, steps=kept or node.steps[:1] if node.per_stamp else kept)
 
 
 def _narrow_window(node: Window, wanted: set[str]) -> Window:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fintech_toolkit.errors import ParameterError, PipelineError, did_you_mean
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.nodes import Node, Source, columns_of, rebuilt, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, IntervalJoin, Join, Pipe, Select
 from fintech_toolkit.flow.projection import fewer_columns, fewer_steps
@@ -67,6 +68,8 @@ def _places_below(where: Conditions, below: Node, gives: Gives) -> dict[int, Con
             return {0: where}
         if not pipeline.stateless or pipeline.emits:
             return {}
+    if isinstance(below, CrossSection):
+        return {}  # rows that are left out count in what the others get
     if isinstance(below, Window):
         return {0: where} if where.columns == [below.windows.symbol] else {}
     carried = {name: below.carries(name, *columns) for name in where.columns}

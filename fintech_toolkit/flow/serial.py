@@ -10,6 +10,7 @@ from typing import Any
 from fintech_toolkit.errors import KernelError, PipelineError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.feed_joins import FeedOptions, Horizon
 from fintech_toolkit.flow.nodes import Node, Source, parameters
 from fintech_toolkit.flow.operations import (
@@ -23,9 +24,10 @@ from fintech_toolkit.flow.operations import (
     Select,
     WindowJoin,
 )
-from fintech_toolkit.flow.pipeline import Description
+from fintech_toolkit.flow.pipeline import Description, step_from_dict
 from fintech_toolkit.flow.window_joins import Interval, WindowOptions
 from fintech_toolkit.flow.windows import Aggregate, Window, Windows
+from fintech_toolkit.scan.steps import Step
 
 FORMAT = 1
 
@@ -41,6 +43,7 @@ KINDS: dict[str, type[Node]] = {
     "window_join": WindowJoin,
     "interval_join": IntervalJoin,
     "window": Window,
+    "cross_section": CrossSection,
 }
 _CALLED = {kind: name for name, kind in KINDS.items()}
 OPTIONS: dict[type[Node], type[FeedOptions]] = {
@@ -94,9 +97,11 @@ def _plain(value: Any) -> Any:
         return value.to_data()
     if isinstance(value, Description):
         return json.loads(value.to_json())
+    if isinstance(value, Step):
+        return json.loads(json.dumps(value.to_dict()))  # tuples become lists
     if isinstance(value, Windows | Aggregate):
         return {f.name: _plain(v) for f in fields(value) if (v := getattr(value, f.name)) is not None}
-    return [_plain(v) if isinstance(v, tuple | Aggregate) else v for v in value] if isinstance(value, tuple) else value
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _node_from_data(data: dict[str, Any]) -> Node:
@@ -116,6 +121,8 @@ def _made(kind: type[Node], name: str, value: Any) -> Any:
         return OPTIONS[kind].from_data(value)
     if name == "windows":
         return Windows(**value)
+    if name == "steps":
+        return tuple(map(step_from_dict, value))
     if name == "aggregates":
         return tuple(map(_aggregate, value))
     return tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, list) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -93,6 +94,18 @@ def compile_series(kernel: Kernel, width: int, *, by_time: bool, lanes: int = 1)
     """
     head = (_array("i8", readonly=True),)
     return _compile(kernel, width, head, lanes, session=False, by_time=by_time, series=True)
+
+
+def compile_across(kernel: Kernel) -> Any:
+    """Return the compiled function of a kernel across symbols, under a name that stands for all that it uses."""
+    digest = hashlib.sha256()
+    fingerprint(kernel.name, kernel.function, set(), digest)
+    name = f"{kernel.name}_{digest.hexdigest()[:12]}"
+    if name not in _compiled:
+        function = FunctionType(kernel.function.__code__, kernel.function.__globals__, name)
+        function.__qualname__ = name
+        _compiled[name] = compile_cached(function)
+    return _compiled[name]
 
 
 def _array(dtype: Any, readonly: bool = False) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fintech_toolkit.errors import ColumnError, KernelError, ParameterError, PipelineError, did_you_mean
+from fintech_toolkit.scan.across import names_only
 from fintech_toolkit.scan.columns import TypedColumn
 from fintech_toolkit.scan.documentation import CALLS, document, signature
 from fintech_toolkit.scan.fingerprint import digest_of
@@ -55,7 +56,7 @@ class Kernel:
     Attributes
     ----------
     name, family, kind : str
-        Its public name; the family that its module belongs to; tick, window, event, pair, plan or matrix.
+        Its public name; the family that its module belongs to; tick, window, event, pair, cross, plan or matrix.
     inputs : tuple of TypedColumn
         The columns that it reads. A canonical name is the default column; the last may stand for any number of them.
     outputs : tuple of TypedColumn
@@ -95,6 +96,7 @@ class Kernel:
     aliases: tuple[str, ...] = ()
     cases: tuple[Mapping[str, Any], ...] = ({},)
     integers: bool = False
+    per_stamp: bool = False
     oracles: list[Function] = field(default_factory=list, repr=False)
     twins: dict[str, Kernel] = field(default_factory=dict, repr=False)
 
@@ -158,8 +160,8 @@ class Kernel:
 
     @property
     def tickwise(self) -> bool:
-        """Whether it is run tick by tick; a plan or a matrix is a plain function of arrays."""
-        return self.kind not in ("plan", "matrix")
+        """Whether it is run tick by tick; a plan or a matrix is a function of arrays, `cross` needs all of a time."""
+        return self.kind not in ("plan", "matrix", "cross")
 
     @property
     def stateless(self) -> bool:
@@ -334,6 +336,8 @@ class Kernel:
         return self.twins.get(dtype, self) if isinstance(dtype, str) else self
 
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
+        if self.kind == "cross":
+            return self.step(*names_only(self, columns), **keywords)
         if not self.tickwise:
             return self.function(*columns, **keywords)
         self.check_unchanged()

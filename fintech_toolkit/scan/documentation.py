@@ -74,7 +74,7 @@ LISTS = (
 
 
 def signature(kernel: Kernel) -> inspect.Signature:
-    if not kernel.tickwise:
+    if not kernel.tickwise and kernel.kind != "cross":
         return inspect.signature(kernel.function)
     kind = inspect.Parameter
     parameters = []
@@ -92,20 +92,21 @@ def signature(kernel: Kernel) -> inspect.Signature:
     for name, default in kernel.keywords.items():
         shown = kind.empty if default is REQUIRED else default
         parameters.append(kind(name, kind.KEYWORD_ONLY, default=shown))
-    parameters += [kind(name, kind.KEYWORD_ONLY, default=default) for name, (default, *_) in calls(kernel).items()]
+    more = {} if kernel.kind == "cross" else calls(kernel)
+    parameters += [kind(name, kind.KEYWORD_ONLY, default=default) for name, (default, *_) in more.items()]
     return inspect.Signature(parameters)
 
 
 def document(kernel: Kernel) -> str:
     """Put the declaration into the docstring, so that it is written once."""
     text = inspect.cleandoc(kernel.function.__doc__ or "")
-    if not kernel.tickwise:
+    if not kernel.tickwise and kernel.kind != "cross":
         return text
     lines = ["Parameters", "----------"]
     for column in kernel.inputs:
         plain = "a column of names, texts or integers" if column.dtype.kind == "O" else "a column of numbers"
         meaning = CANONICAL[column.role].doc if column.role in CANONICAL else plain
-        lines += [f"{column} : str or array_like", _indented(meaning)]
+        lines += [f"{column} : str" if kernel.kind == "cross" else f"{column} : str or array_like", _indented(meaning)]
     for parameter in kernel.parameters:
         for head, meaning in parameter.documentation:
             lines += [head, _indented(meaning)]
@@ -117,13 +118,17 @@ def document(kernel: Kernel) -> str:
             lines.append(_indented(f"and so on, as many as {many}"))
     if kernel.emits:
         lines += [f"{KNOWN_AT} : as event times", _indented(KNOWN_AT_MEANS)]
-    lines += ["", "Other Parameters", "----------------"]
-    for name, (_, kind, meaning) in calls(kernel).items():
-        lines += [f"{name} : {kind}", _indented(meaning)]
-    notes = [f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}."]
+    if kernel.kind == "cross":
+        per = "one row for each time" if kernel.per_stamp else "a value for each row"
+        notes = [f"Kind: {kernel.kind}, {per}; a step of `fintech_toolkit.cross_section`. Warm-up: {kernel.warmup}."]
+    else:
+        lines += ["", "Other Parameters", "----------------"]
+        for name, (_, kind, meaning) in calls(kernel).items():
+            lines += [f"{name} : {kind}", _indented(meaning)]
+        notes = [f"Kind: {kernel.kind}{', stateless' if kernel.stateless else ''}. Warm-up: {kernel.warmup}."]
     if kernel.source:
         notes.append(f"Source: {kernel.source}.")
-    if not kernel.emits:
+    if not kernel.emits and kernel.kind != "cross":
         notes.append(f"Shapes: {SHAPES}")
         if any(parameter.sweeps for parameter in kernel.parameters):
             notes.append(f"Lists: {LISTS.format(kernel.output_names(1)[0])}")

@@ -19,7 +19,7 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import Blockwise, Expr, Projection, determine_column_projection
 from dask.dataframe.dask_expr._util import _convert_to_list
 
-from fintech_toolkit.engines.dask import feed_joins, partitions, plans, references, versions, windows
+from fintech_toolkit.engines.dask import cross_sections, feed_joins, partitions, plans, references, versions, windows
 from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.memory.files import PandasFiles
 from fintech_toolkit.engines.memory.inputs import FrameInput
@@ -28,6 +28,7 @@ from fintech_toolkit.engines.memory.relational import OPERATIONS, naming
 from fintech_toolkit.errors import PipelineError
 from fintech_toolkit.flow import flow_plan
 from fintech_toolkit.flow.conditions import Conditions
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.flow_plan import FlowPlan
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import (
@@ -167,6 +168,7 @@ LOWERINGS: dict[type[Node], Callable[..., Any]] = {
     WindowJoin: _join_feeds,
     IntervalJoin: _join_feeds,
     Window: windows.apply,
+    CrossSection: cross_sections.apply,
 }
 EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     Pipe: lambda node, frame: plans.explain(node.pipeline, frame),
@@ -176,6 +178,7 @@ EXPLANATIONS: dict[type[Node], Callable[..., Plan]] = {
     WindowJoin: _explained_feeds,
     IntervalJoin: _explained_feeds,
     Window: windows.explain,
+    CrossSection: cross_sections.explain,
 }
 
 

@@ -96,7 +96,7 @@ class WindowsOf(Expr):
 
     @functools.cached_property
     def _meta(self) -> pd.DataFrame:
-        return OPERATIONS[Window](self.node, self.frame._meta)
+        return OPERATIONS[type(self.node)](self.node, self.frame._meta)
 
     def _divisions(self) -> tuple[None, ...]:
         return (None,) * (self.frame.npartitions + 1)

@@ -17,6 +17,7 @@ from fintech_toolkit.engines.memory.flow_run import JoinOperator
 from fintech_toolkit.engines.memory.inputs import inputs_of
 from fintech_toolkit.engines.memory.relational import OPERATIONS, as_read, naming
 from fintech_toolkit.errors import PipelineError
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.nodes import Node, Source, walk
 from fintech_toolkit.flow.operations import FeedJoin, Filter, Join, Pipe, Rename, Select
 from fintech_toolkit.flow.windows import Window
@@ -69,7 +70,7 @@ def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | Non
         return RowNode(before[0], lambda frame: operation(node, frame))
     if isinstance(node, Pipe):
         return PipelineNode(before[0], node.pipeline, None, ahead)
-    if isinstance(node, Window):
+    if isinstance(node, Window | CrossSection):
         return WindowNode(before[0], node, ahead=ahead)
     left, other = before
     if isinstance(node, FeedJoin):

@@ -12,8 +12,10 @@ from streamz import Stream
 from fintech_toolkit.engines.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.engines.live.partition_states import PartitionStates
 from fintech_toolkit.engines.live.states import LiveState, pass_on
+from fintech_toolkit.engines.memory.cross_run import CrossOperator
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.serial import identity
 from fintech_toolkit.schema import nanoseconds
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class WindowNode(PartitionStates):
-    """Passes on the windows that are over.
+    """Passes on the windows that are over, or the cross-sections of times that are.
 
     Of a Kafka topic each partition has windows of its own, and a time of its own that they wait for: a row is late, and
     a window over, by the rows of its partition. What is open is a state that is tied to offsets, as that of a pipeline
@@ -40,14 +42,20 @@ class WindowNode(PartitionStates):
     needs_state = True
 
     def __init__(
-        self, upstream: Stream, node: Window, state: LiveState | None = None, ahead: str | None = None, **kwargs: Any
+        self,
+        upstream: Stream,
+        node: Window | CrossSection,
+        state: LiveState | None = None,
+        ahead: str | None = None,
+        **kwargs: Any,
     ) -> None:
         self._node = node
-        self._operator = WindowOperator(node, None)
+        self._operator = self._operated(None)
         self._ahead = None if ahead is None else nanoseconds(ahead, "ahead")
         self.identity = json.dumps({"windows": str(node), "flow": identity(node)}, sort_keys=True)
         self.described = str(node)
-        self.symbol = node.windows.symbol
+        # What looks across symbols needs all of them in one partition, as windows of all rows do.
+        self.symbol = None if isinstance(node, CrossSection) else node.windows.symbol
         self.feeds = {}
         self.late, self.late_rows = Stream(), 0
         super().__init__(upstream, state, **kwargs)
@@ -75,7 +83,7 @@ class WindowNode(PartitionStates):
         late, over, after = [], {}, {}
         start = 0
         for number, count in counts.items():
-            operator, at = WindowOperator(self._node, self.before(batch, number)), slice(start, start + count)
+            operator, at = self._operated(self.before(batch, number)), slice(start, start + count)
             start += count
             if count:
                 rows = frame.iloc[at]
@@ -108,15 +116,18 @@ class WindowNode(PartitionStates):
         """Return the windows that are not over, as if the stream had ended, or None; and start afresh."""
         known = [*self.state.values()] or [self._operator.state]
         rows = [over for over in map(self.unfinished, known) if over is not None]
-        self._operator = WindowOperator(self._node, None)
+        self._operator = self._operated(None)
         self.begin_again()
         if len(rows) > 1:
             return pd.concat(rows, ignore_index=True)
         return rows[0] if rows else None
 
+    def _operated(self, state: WindowRows | None) -> WindowOperator:
+        return (CrossOperator if isinstance(self._node, CrossSection) else WindowOperator)(self._node, state)
+
     def unfinished(self, state: WindowRows) -> Any:
         """Return the windows that are not over in the state of a partition, or None."""
-        return WindowOperator(self._node, state).flush()
+        return self._operated(state).flush()
 
     @property
     def waiting(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from fintech_toolkit.engines.memory.cross_run import CrossOperator
 from fintech_toolkit.engines.memory.feed import concat
 from fintech_toolkit.engines.memory.inputs import unwrapped
 from fintech_toolkit.engines.memory.reference_table import ReferenceRows
@@ -22,7 +23,8 @@ from fintech_toolkit.engines.memory.state_file import read_state_file, write_sta
 from fintech_toolkit.engines.memory.waiting_join import WaitingJoin
 from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
 from fintech_toolkit.errors import ParameterError, PipelineError, StateError, did_you_mean
-from fintech_toolkit.flow.nodes import Node, Source, sources, walk
+from fintech_toolkit.flow.cross_sections import CrossSection
+from fintech_toolkit.flow.nodes import Node, Source, by_name, sources, walk
 from fintech_toolkit.flow.operations import AsOfJoin, FeedJoin, HorizonJoin, IntervalJoin, Join, Pipe, WindowJoin
 from fintech_toolkit.flow.serial import identity
 from fintech_toolkit.flow.windows import Window
@@ -129,6 +131,7 @@ OPERATORS: dict[type[Node], tuple[Callable[[Any, Any], Operator], Any]] = {
     IntervalJoin: (FeedOperator, WaitingJoin),
     Join: (JoinOperator, ReferenceRows),
     Window: (WindowOperator, WindowRows),
+    CrossSection: (CrossOperator, WindowRows),
 }
 """For each kind of node that remembers, what runs it and what holds its state."""
 
@@ -238,8 +241,9 @@ class FlowRun:
         if parts and not any(self.resumed.values()):
             raise StateError(f"This state belongs to another flow: {state!r}. Start that one, or this one without it.")
 
-    def __call__(self, **frames: Any) -> Any:
-        """Take a frame of some sources, and return the rows that are ready, or None if there are none.
+    def __call__(self, frame: Any = None, /, **frames: Any) -> Any:
+        """Take a frame of some sources, and return the rows that are ready, or None if there are none. Where there is
+        one source, it needs no name.
 
         Raises
         ------
@@ -248,6 +252,7 @@ class FlowRun:
         FintechToolkitError
             If something is wrong with a column or a row; the message says in which node.
         """
+        frames = by_name(self.tree, frame, frames)
         for name in frames:
             if name not in sources(self.tree):
                 raise ParameterError(f"There is no source {name!r}. {did_you_mean(name, sources(self.tree))}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.engines.memory.asof import same_sort
+from fintech_toolkit.engines.memory.cross_sections import crossed
 from fintech_toolkit.engines.memory.feed_joins import join_feeds
 from fintech_toolkit.engines.memory.filters import filtered
 from fintech_toolkit.engines.memory.inputs import Input
@@ -20,6 +21,7 @@ from fintech_toolkit.engines.memory.reference_table import ReferenceRows
 from fintech_toolkit.engines.memory.run import Run
 from fintech_toolkit.engines.memory.windows import aggregated
 from fintech_toolkit.errors import ColumnError, FintechToolkitError
+from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.nodes import Node, Source, placed, walk
 from fintech_toolkit.flow.operations import (
     AsOfJoin,
@@ -145,5 +147,6 @@ OPERATIONS: dict[type[Node], Callable[..., Any]] = {
     WindowJoin: _feeds,
     IntervalJoin: _feeds,
     Window: lambda node, frame: aggregated(node, joinable(frame)),
+    CrossSection: lambda node, frame: crossed(node, joinable(frame)),
 }
 """For each kind of node but sources, what it makes of whole frames."""

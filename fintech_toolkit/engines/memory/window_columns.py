@@ -140,7 +140,7 @@ class WindowColumns:
             loops.edge(groups.of, valid, each.how == "last", at)
             return at
         if each.how == "nunique":
-            codes = _in(_codes(self._view.column(name), name), self._order)
+            codes = _in(value_codes(self._view.column(name), name), self._order)
             seen, count = np.full(int(codes.max(initial=-1)) + 1, -1), groups.zeros()
             loops.distinct(*_by_window(groups), read_only(codes), seen, count)
             return count
@@ -244,7 +244,7 @@ def _by_window(groups: Groups) -> tuple[Array, Array]:
     return rows, ends
 
 
-def _codes(column: Any, name: str) -> Array:
+def value_codes(column: Any, name: str) -> Array:
     """Return a number for each value of a column, equal for equal ones, -1 for a missing one."""
     try:
         codes: Array

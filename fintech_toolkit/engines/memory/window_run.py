@@ -26,7 +26,8 @@ from fintech_toolkit.engines.memory.windows import (
     sift_keys,
 )
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.flow.windows import Window, Windows
+from fintech_toolkit.flow.nodes import Node
+from fintech_toolkit.flow.windows import Windows
 from fintech_toolkit.frames.times import times
 from fintech_toolkit.frames.views import Joinable, joinable, sort_of
 from fintech_toolkit.schema import Array
@@ -93,7 +94,7 @@ class WindowRows:
 
 
 class WindowOperator:
-    """Windows of rows that come frame by frame.
+    """Windows of rows that come frame by frame; or what else is made of rows by time (see `CrossOperator`).
 
     A window is over once the latest time that any row has had, less the lateness, has reached its end. A row is late
     when a window that it belongs to is over before it comes, or, as windows with a gap have no end before their rows
@@ -107,8 +108,8 @@ class WindowOperator:
         The late rows among the last that came.
     """
 
-    def __init__(self, node: Window, state: WindowRows | None) -> None:
-        self._node = node
+    def __init__(self, node: Node, state: WindowRows | None) -> None:
+        self._node: Any = node
         self._rows = WindowRows() if state is None else state
         self.late: Any = None
 
@@ -172,7 +173,7 @@ class WindowOperator:
     def flush(self) -> Any:
         """Return the windows that are not over yet, or None if no frame has come."""
         rows = self._rows
-        return aggregated(self._node, joinable(concat(rows.frames)), rows.closed) if rows.frames else None
+        return self._made(joinable(concat(rows.frames)), rows.closed) if rows.frames else None
 
     @property
     def waiting(self) -> int:
@@ -183,6 +184,17 @@ class WindowOperator:
     def state(self) -> WindowRows:
         """The rows of windows that are not over."""
         return self._rows
+
+    def _check(self, view: Joinable) -> None:
+        WindowColumns(view, self._node.aggregates)
+
+    def _made(self, view: Joinable, after: int, until: int = NEVER) -> Any:
+        """Return the windows that end in time."""
+        return aggregated(self._node, view, after, until)
+
+    def _split(self, view: Joinable, until: int) -> tuple[Array, Array, int]:
+        """Return the rows of windows that end until some time, those that are kept, and when one may be over."""
+        return _split(self._node.windows, view, until)
 
     def _whole(self, frame: Any) -> tuple[Joinable, Array, str]:
         """Return a frame of which all rows can be used, its times and their kind."""
@@ -197,7 +209,7 @@ class WindowOperator:
         if rows.frames:
             check_same_columns("next", view, joinable(rows.frames[0]))
         keys, refused = sift_keys(view, self._node.windows, latest)
-        WindowColumns(view, self._node.aggregates)  # complains of a frame when it comes, not when a window is over
+        self._check(view)  # complains of a frame when it comes, not when a window is over
         if rows.time_kind not in ("", keys.time_kind):
             raise DataError(
                 f"Column {self._node.windows.time!r} has {keys.time_kind} times, the frames before had "
@@ -217,8 +229,8 @@ class WindowOperator:
             self._rows = rows
             return None
         whole = joinable(concat(frames))
-        over, kept, next_due = _split(windows, whole, until)
-        answer = aggregated(self._node, joinable(whole.take(over)), old.closed, until)
+        over, kept, next_due = self._split(whole, until)
+        answer = self._made(joinable(whole.take(over)), old.closed, until)
         self._rows = replace(rows, frames=(whole.take(kept),), due=(next_due,))
         return answer
 

@@ -14,7 +14,7 @@ from fintech_toolkit.engines.memory.keys import Keys
 from fintech_toolkit.engines.memory.window_columns import Groups, WindowColumns
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.windows import WINDOW_END, Window, Windows
-from fintech_toolkit.frames.symbols import NULL, SymbolTable, read_only
+from fintech_toolkit.frames.symbols import NULL, Symbol, SymbolTable, read_only
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Joinable, require
 from fintech_toolkit.schema import KNOWN_AT, Array
@@ -28,8 +28,13 @@ class WindowKeys:
 
     codes: Array
     ts: Array
-    symbols: int
+    names: list[Symbol]
     time_kind: str
+
+    @property
+    def symbols(self) -> int:
+        """How many symbols there are, at least 1."""
+        return max(len(self.names), 1)
 
 
 def read_keys(view: Joinable, windows: Windows) -> WindowKeys:
@@ -69,7 +74,7 @@ def sift_keys(view: Joinable, windows: Windows, latest: Array | None = None) -> 
         for row in np.flatnonzero((keys.codes == NULL) | ~keys.ok | far).tolist()  # NaT is far off too
     }
     assert keys.time_kind is not None
-    return WindowKeys(read_only(keys.codes), read_only(keys.ts), max(len(table), 1), keys.time_kind), refused
+    return WindowKeys(read_only(keys.codes), read_only(keys.ts), table.symbols, keys.time_kind), refused
 
 
 def aggregated(node: Window, view: Joinable, after: int = EVER, until: int = NEVER) -> Any:
