@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -84,7 +85,15 @@ def _place(output: Path, place: str) -> Path:
     return output / place
 
 
+def _as_text(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write times as UTC; what Arrow does for times of a zone takes ten times as long."""
+    return pc.binary_join_element_wise(times.cast(pa.timestamp("ns")).cast(pa.string()), "Z", "")
+
+
 def _write_csv(table: pa.Table, path: Path, *, zipped: bool) -> None:
+    for place, each in enumerate(table.schema):
+        if pa.types.is_timestamp(each.type):
+            table = table.set_column(place, each.name, _as_text(table[place]))
     with path.open("wb") as file:
         if not zipped:
             pa.csv.write_csv(table, file)
