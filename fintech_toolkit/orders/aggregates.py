@@ -116,12 +116,14 @@ def summarise(
         simulated_value=_whole(metrics["simulated_vwap"] * metrics["quantity"]),
         saving=_whole(metrics["saving"]),
     )
-    reasons = classified[["order_id", *KEYS]].merge(missed[["order_id", "reason", "missing"]], on="order_id")
+    at = pd.Index(classified["order_id"]).get_indexer(missed["order_id"])
+    reasons = classified[list(KEYS)].take(at[at >= 0]).reset_index(drop=True)
+    reasons = reasons.assign(**missed.loc[at >= 0, ["reason", "missing"]].reset_index(drop=True), orders=1)
     sample = metrics.loc[metrics["quantity"] > 0, list(_SAMPLED)]
     return Summary(
         _sums(orders, KEYS),
         _sums(scenarios, (*KEYS, "scenario")),
-        _sums(reasons.drop(columns="order_id").assign(orders=1), (*KEYS, "reason")),
+        _sums(reasons, (*KEYS, "reason")),
         _smallest(sample),
         pd.DataFrame({"reason": list(left_out), "orders": list(left_out.values())}).astype({"reason": "str"}),
     )
@@ -131,9 +133,20 @@ def _whole(values: pd.Series) -> pd.Series:
     return (values.fillna(0.0) * _FIXED).round().astype("int64")
 
 
-def _sums(frame: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    figures = {name: "int64" for name in frame if name not in KEYS and name not in ("scenario", "reason")}
-    return frame.astype(figures).groupby(list(keys), observed=True, as_index=False).sum()
+def _sums(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
+    """Return the sums of all other columns for each combination of keys that there is, sorted by these."""
+    cells = np.zeros(len(frame), np.int64)
+    for name in keys:
+        codes, there = pd.factorize(frame[name], sort=True)
+        cells = cells * len(there) + codes
+    order = np.argsort(cells, kind="stable")
+    begin = np.flatnonzero(np.diff(cells[order], prepend=-1))
+    sums = {
+        name: np.add.reduceat(frame[name].to_numpy("int64")[order], begin) if len(begin) else np.empty(0, np.int64)
+        for name in frame
+        if name not in keys
+    }
+    return frame[list(keys)].take(order[begin]).reset_index(drop=True).assign(**sums)
 
 
 def _smallest(sample: pd.DataFrame) -> pd.DataFrame:
