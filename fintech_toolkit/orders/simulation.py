@@ -25,6 +25,12 @@ from fintech_toolkit.orders.simulation_inputs import (
 )
 from fintech_toolkit.orders.simulation_loop import LEGACY, LEVEL, MATCH, ORDER, run_exchange, run_legacy
 
+_READ = (
+    *("order_id", "security_code", "day", "side", "participantid", "exchangeordertype", "arrival", "last", "quantity"),
+    *("matched_before", "state", "new_today", "arrival_bid", "arrival_offer"),
+    *("traded", "trade_vwap", "trades", "auction_quantity", "qualifies"),
+)
+"""Columns that are read of `final`."""
 _NEVER = np.iinfo(np.int64).min
 """As a time it is none."""
 
@@ -161,7 +167,8 @@ def simulate(
        order_id  contra_order_id  quantity   price  locked  stale
     0         7                8        60  3335.0   False  False
     """
-    pool = final[final["exchangeordertype"].to_numpy() & POOL_BITS != 0].reset_index(drop=True)
+    in_pool = np.flatnonzero(final["exchangeordertype"].to_numpy() & POOL_BITS)
+    pool = final[list(_READ)].take(in_pool).reset_index(drop=True)
     sides = sides_of(pool, trades)
     to_fill = quantity_to_fill(pool, sides)
     if pool.empty:
@@ -171,7 +178,8 @@ def simulate(
     else:
         matches = _legacy(pool, to_fill, nbbo, market)
     of, found = _both_sides(pool, matches, to_fill)
-    found = found.join(mid_at(found["timestamp"], nbbo, market)[["locked", "stale"]])
+    then = mid_at(found["timestamp"], nbbo, market)
+    found = found.assign(locked=then["locked"], stale=then["stale"])
     made = _scenarios(pool, found, of, to_fill, simulation, market)
     sweeps = _per_order(pool, to_fill, of, nanoseconds(found["timestamp"]), made)
     if simulation.mode == "legacy":
@@ -332,16 +340,18 @@ def left_out(final: pd.DataFrame, sweeps: pd.DataFrame) -> dict[str, int]:
     -------
     dict of str to int
     """
-    swept = final[final["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0]
+    rows = np.flatnonzero(final["exchangeordertype"].to_numpy() & OrderType.SWEEP)
+    names = ("order_id", "trades", "state", "new_today", "auction_quantity", "qualifies")
+    swept = {name: final[name].to_numpy()[rows] for name in names}
     at = pd.Index(sweeps["order_id"]).get_indexer(swept["order_id"])
     to_fill = np.append(sweeps["quantity_to_fill"].to_numpy(), 0)[at]  # the last where it is none of them
     why = np.select(
         [
-            (swept["trades"] == 0).to_numpy(),
-            (swept["state"] != FILLED).to_numpy(),
-            ~swept["new_today"].to_numpy(),
-            (swept["auction_quantity"] > 0).to_numpy(),
-            swept["qualifies"].to_numpy(),
+            swept["trades"] == 0,
+            swept["state"] != FILLED,
+            ~swept["new_today"],
+            swept["auction_quantity"] > 0,
+            swept["qualifies"],
         ],
         ["without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
         default="cancelled at the end",
