@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,32 +96,42 @@ def summarise(
     -------
     Summary
     """
-    orders = classified[list(KEYS)].assign(
-        orders=1,
-        filled=classified["state"] == FILLED,
-        partly_filled=classified["state"] == PARTLY_FILLED,
-        not_executed=classified["state"] == NOT_EXECUTED,
-        quantity=classified["quantity"],
-        traded=classified["traded"],
-        value=_whole(classified["trade_vwap"] * classified["traded"]),
-        qualifying=classified["qualifies"],
-    )
-    scenarios = metrics[[*KEYS, "scenario"]].assign(
-        asked=1,
-        compared=metrics["quantity"] > 0,
-        to_fill=metrics["to_fill"],
-        filled=metrics["filled"],
-        quantity=metrics["quantity"],
-        real_value=_whole(metrics["real_vwap"] * metrics["quantity"]),
-        simulated_value=_whole(metrics["simulated_vwap"] * metrics["quantity"]),
-        saving=_whole(metrics["saving"]),
-    )
-    reasons = classified[["order_id", *KEYS]].merge(missed[["order_id", "reason", "missing"]], on="order_id")
+
+    def of(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
+        return {name: frame[name].values for name in names}
+
+    orders = of(classified, *KEYS) | {
+        "orders": np.ones(len(classified)),
+        "filled": classified["state"] == FILLED,
+        "partly_filled": classified["state"] == PARTLY_FILLED,
+        "not_executed": classified["state"] == NOT_EXECUTED,
+        "quantity": classified["quantity"],
+        "traded": classified["traded"],
+        "value": _whole(classified["trade_vwap"] * classified["traded"]),
+        "qualifying": classified["qualifies"],
+    }
+    scenarios = of(metrics, *KEYS, "scenario") | {
+        "asked": np.ones(len(metrics)),
+        "compared": metrics["quantity"] > 0,
+        "to_fill": metrics["to_fill"],
+        "filled": metrics["filled"],
+        "quantity": metrics["quantity"],
+        "real_value": _whole(metrics["real_vwap"] * metrics["quantity"]),
+        "simulated_value": _whole(metrics["simulated_vwap"] * metrics["quantity"]),
+        "saving": _whole(metrics["saving"]),
+    }
+    at = pd.Index(classified["order_id"]).get_indexer(missed["order_id"])
+    known = missed[at >= 0]
+    reasons = {name: each.take(at[at >= 0]) for name, each in of(classified, *KEYS).items()} | {
+        "reason": known["reason"].array,
+        "missing": known["missing"],
+        "orders": np.ones(len(known)),
+    }
     sample = metrics.loc[metrics["quantity"] > 0, list(_SAMPLED)]
     return Summary(
         _sums(orders, KEYS),
         _sums(scenarios, (*KEYS, "scenario")),
-        _sums(reasons.drop(columns="order_id").assign(orders=1), (*KEYS, "reason")),
+        _sums(reasons, (*KEYS, "reason")),
         _smallest(sample),
         pd.DataFrame({"reason": list(left_out), "orders": list(left_out.values())}).astype({"reason": "str"}),
     )
@@ -131,9 +141,19 @@ def _whole(values: pd.Series) -> pd.Series:
     return (values.fillna(0.0) * _FIXED).round().astype("int64")
 
 
-def _sums(frame: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    figures = {name: "int64" for name in frame if name not in KEYS and name not in ("scenario", "reason")}
-    return frame.astype(figures).groupby(list(keys), observed=True, as_index=False).sum()
+def _sums(columns: Mapping[str, Any], keys: tuple[str, ...]) -> pd.DataFrame:
+    """Return the sums of all other columns for each combination of keys that there is, sorted by these."""
+    cells = np.zeros(len(columns[keys[0]]), np.int64)
+    for name in keys:
+        codes, there = pd.factorize(columns[name], sort=True)
+        cells = cells * len(there) + codes
+    order = np.argsort(cells, kind="stable")
+    begin = np.flatnonzero(np.diff(cells[order], prepend=-1))
+    made = {name: columns[name].take(order[begin]) for name in keys}
+    for name in columns.keys() - made.keys():
+        figures = np.asarray(columns[name], "int64")[order]
+        made[name] = np.add.reduceat(figures, begin) if len(begin) else figures
+    return pd.DataFrame(made, columns=list(columns))
 
 
 def _smallest(sample: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +62,12 @@ FINAL: dict[str, str] = {
     "phase": "str",
 }
 """Columns of `final_states` and their dtypes."""
+
+_READ = (
+    *("order_id", "sequence", "security_code", "side", "price", "leavesquantity", "totalmatchedquantity"),
+    *("orderstatus", "changereason", "exchangeordertype", "participantid", "national_bid", "national_offer"),
+)
+"""Columns of order states that are read of an order's first or last one, besides its time."""
 
 
 def first_and_last(codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,14 +137,14 @@ def final_states(orders: pd.DataFrame, market: Market) -> pd.DataFrame:
     """
     if orders.empty:
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in FINAL.items()})
-    time_ns = orders["timestamp"].astype("int64").to_numpy()
+    columns = {name: orders[name].to_numpy() for name in _READ}
+    time_ns = orders["timestamp"].to_numpy("datetime64[ns]").view("int64")
     _check(orders, time_ns, market)
-    codes, ids = pd.factorize(orders["order_id"])
+    codes, ids = pd.factorize(columns["order_id"])
     first, last = first_and_last(codes, len(ids))
-    opened, closed = orders.iloc[first], orders.iloc[last]
+    opened, closed = ({name: values[rows] for name, values in columns.items()} for rows in (first, last))
 
-    sides = orders["side"].to_numpy()
-    turned = np.flatnonzero(sides != sides[first][codes])
+    turned = np.flatnonzero(columns["side"] != opened["side"][codes])
     if turned.size:
         row = int(turned[0])
         raise DataError(
@@ -144,72 +152,77 @@ def final_states(orders: pd.DataFrame, market: Market) -> pd.DataFrame:
             "an order has one; look for two feeds in one file."
         )
 
-    local = opened["timestamp"].dt.tz_convert(market.zone)
-    matched, leaves = closed["totalmatchedquantity"].to_numpy(), closed["leavesquantity"].to_numpy()
+    arrival, end = (pd.DatetimeIndex(time_ns[rows].view("datetime64[ns]"), tz="UTC") for rows in (first, last))
+    local = arrival.tz_convert(market.zone)
+    matched, leaves = closed["totalmatchedquantity"], closed["leavesquantity"]
     quantity = matched + leaves
-    bits = closed["exchangeordertype"].to_numpy()
-    new = _new_today(orders, codes, opened, len(ids))
-    return pd.DataFrame(
-        {
-            "order_id": ids,
-            "security_code": opened["security_code"].to_numpy(),
-            "day": np.full(len(ids), local.iloc[0].date().isoformat()),
-            "side": opened["side"].to_numpy(),
-            "participantid": closed["participantid"].to_numpy(),
-            "exchangeordertype": bits,
-            "order_type": np.select([bits & bit != 0 for bit in TYPES], list(TYPES.values()), default="lit"),
-            "short_sell": bits & OrderType.SHORT_SELL != 0,
-            "arrival": opened["timestamp"].array,
-            "arrival_sequence": opened["sequence"].to_numpy(),
-            "last": closed["timestamp"].array,
-            "limit_price": closed["price"].to_numpy(),
-            "quantity": quantity,
-            "leavesquantity": leaves,
-            "matched": matched,
-            "matched_before": np.where(new, 0, opened["totalmatchedquantity"].to_numpy()),
-            "orderstatus": closed["orderstatus"].to_numpy(),
-            "changereason": closed["changereason"].to_numpy(),
-            "new_today": new,
-            "state": np.select([matched == 0, leaves == 0], [NOT_EXECUTED, FILLED], default=PARTLY_FILLED),
-            "arrival_bid": opened["national_bid"].to_numpy(),
-            "arrival_offer": opened["national_offer"].to_numpy(),
-            "arrival_hour": local.dt.hour.to_numpy(),
-            "size": np.array(SIZES)[np.searchsorted(LARGEST, quantity)],
-            "volume_quartile": np.searchsorted(np.quantile(quantity, [0.25, 0.5, 0.75]), quantity) + 1,
-            "phase": phases(local, market),
-        }
-    ).astype(FINAL)
+    bits = closed["exchangeordertype"]
+    of_type = np.select([bits & bit != 0 for bit in TYPES], range(len(TYPES)), default=len(TYPES))
+    new = _new_today(columns["changereason"], codes, opened)
+    found = {
+        "order_id": ids,
+        "security_code": opened["security_code"],
+        "day": _texts([local[0].date().isoformat()], np.zeros(len(ids), np.int64)),
+        "side": opened["side"],
+        "participantid": closed["participantid"],
+        "exchangeordertype": bits,
+        "order_type": _texts([*TYPES.values(), "lit"], of_type),
+        "short_sell": bits & OrderType.SHORT_SELL != 0,
+        "arrival": arrival,
+        "arrival_sequence": opened["sequence"],
+        "last": end,
+        "limit_price": closed["price"],
+        "quantity": quantity,
+        "leavesquantity": leaves,
+        "matched": matched,
+        "matched_before": np.where(new, 0, opened["totalmatchedquantity"]),
+        "orderstatus": closed["orderstatus"],
+        "changereason": closed["changereason"],
+        "new_today": new,
+        "state": np.select([matched == 0, leaves == 0], [NOT_EXECUTED, FILLED], default=PARTLY_FILLED),
+        "arrival_bid": opened["national_bid"],
+        "arrival_offer": opened["national_offer"],
+        "arrival_hour": local.hour.to_numpy(),
+        "size": _texts(SIZES, np.searchsorted(LARGEST, quantity)),
+        "volume_quartile": np.searchsorted(np.quantile(quantity, [0.25, 0.5, 0.75]), quantity) + 1,
+        "phase": phases(local, market),
+    }
+    whole = {name: each.astype(FINAL[name]) if isinstance(each, np.ndarray) else each for name, each in found.items()}
+    return pd.DataFrame(whole, copy=False)
 
 
-def phases(local: pd.Series, market: Market) -> np.ndarray:
+def _texts(names: Sequence[str], codes: np.ndarray) -> Any:
+    """Return one of some texts for each code, without a text of Python's for each."""
+    return pd.array(list(names), dtype="str").take(codes)
+
+
+def phases(local: pd.DatetimeIndex, market: Market) -> Any:
     """Return the phase of the session at each local time."""
     bounds = [_seconds(at) for at in (market.pre_opens, market.opens, market.closes, market.ends)]
-    names = np.array([BEFORE_OPEN, AUCTION, CONTINUOUS, AUCTION, AFTER_CLOSE])
     # By the clock on the wall, not by what has passed since midnight: at a change of clock these differ.
-    since = local.dt.hour * 3600 + local.dt.minute * 60 + local.dt.second
-    found: np.ndarray = names[np.searchsorted(bounds, since.to_numpy(), side="right")]
-    return found
+    since = local.tz_localize(None).to_numpy("datetime64[s]").astype("int64") % 86_400
+    return _texts(
+        [BEFORE_OPEN, AUCTION, CONTINUOUS, AUCTION, AFTER_CLOSE], np.searchsorted(bounds, since, side="right")
+    )
 
 
 def _seconds(at: time) -> int:
     return at.hour * 3600 + at.minute * 60 + at.second
 
 
-def _new_today(orders: pd.DataFrame, codes: np.ndarray, opened: pd.DataFrame, count: int) -> np.ndarray:
-    reasons = orders["changereason"].to_numpy()
+def _new_today(reasons: np.ndarray, codes: np.ndarray, opened: Mapping[str, np.ndarray]) -> np.ndarray:
     if reasons.any():
-        new = np.zeros(count, bool)
+        new = np.zeros(len(opened["order_id"]), bool)
         new[codes[reasons == Reason.NEW]] = True
         return new
-    incoming: np.ndarray = opened["orderstatus"].to_numpy() == Status.NOT_ON_BOOK
-    incoming &= opened["totalmatchedquantity"].to_numpy() == 0
+    incoming: np.ndarray = (opened["orderstatus"] == Status.NOT_ON_BOOK) & (opened["totalmatchedquantity"] == 0)
     return incoming
 
 
 def _check(orders: pd.DataFrame, time_ns: np.ndarray, market: Market) -> None:
     sequence = orders["sequence"].to_numpy()
-    back = np.diff(time_ns) < 0
-    back |= (np.diff(time_ns) == 0) & (np.diff(sequence) < 0)
+    steps = np.diff(time_ns)
+    back = (steps < 0) | ((steps == 0) & (np.diff(sequence) < 0))
     if back.any():
         row = int(np.argmax(back)) + 1
         raise DataError(

@@ -62,7 +62,7 @@ def plan(file: File, only: Only = None) -> None:
         highlight=False,
     )
     console.print(
-        f"about {_duration(estimate(jobs, config))} on {config.workers} workers; "
+        f"about {_duration(estimate(jobs, config, taken_in=known))} on {config.workers} workers; "
         f"the largest job needs about {largest / 1e9:.1f} GB",
         highlight=False,
     )

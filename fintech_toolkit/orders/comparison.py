@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fintech_toolkit.orders.language import Side
-from fintech_toolkit.orders.measures import ABOUT, MEASURES, Met, beside_market, measured, part_of
+from fintech_toolkit.orders.measures import ABOUT, MEASURES, Fills, Met, measured
 from fintech_toolkit.orders.settings import Market
 
 WHOLE = ("fill_ratio", "shortfall_bps")
@@ -81,29 +81,31 @@ def compare(
     asked = to_fill[to_fill > 0]
     orders = final[final["order_id"].isin(asked.index)].reset_index(drop=True)
     rows = pd.Index(orders["order_id"])
-    asked = asked.reindex(rows)
-    traded = trades[trades["order_id"].isin(rows)].groupby("order_id")["quantity"].sum().reindex(rows, fill_value=0)
-    on_arrival = (traded - asked).clip(lower=0)
+    wanted = asked.reindex(rows).to_numpy("int64")
+    about = {name: orders[name].array for name in ("order_id", *ABOUT)}
+    sign = np.where(orders["side"] == Side.BUY, 1, -1)
     met = Met.by(orders, nbbo, market)
-    real = beside_market(part_of(trades, on_arrival, traded), nbbo, market)
-    whole_real = measured(met, real, asked)
+    real = Fills.by(rows, trades, nbbo, market)
+    traded = real.filled(len(rows))
+    real = real.part(np.maximum(traded - wanted, 0), traded)
+    whole_real = measured(met, real, wanted)
+    none = np.zeros(len(rows), np.int64)
     parts = []
     for scenario, fills in simulated.items():
-        known = beside_market(fills, nbbo, market)
-        whole = measured(met, known, asked)
-        both = pd.Series(np.minimum(whole["filled"].to_numpy(), whole_real["filled"].to_numpy()), index=rows)
-        none = both * 0
-        sides = {
-            "real": (whole_real, measured(met, part_of(real, none, both), asked)),
-            "simulated": (whole, measured(met, part_of(known, none, both), asked)),
+        known = Fills.by(rows, fills, nbbo, market)
+        whole = measured(met, known, wanted)
+        both = np.minimum(whole["filled"], whole_real["filled"])
+        part = about | {
+            "scenario": pd.array([scenario], dtype="str").take(none),
+            "to_fill": wanted,
+            "filled": whole["filled"],
+            "quantity": both,
+            "arrival_mid": met.mid,
+            "arrival_spread_bps": whole["arrival_spread_bps"],
         }
-        part = orders[["order_id", *ABOUT]].assign(scenario=scenario, to_fill=asked.to_numpy())
-        part = part.assign(filled=whole["filled"], quantity=both.to_numpy())
-        part = part.join(whole_real[["arrival_mid", "arrival_spread_bps"]])
-        for side, (every, equal) in sides.items():
-            kept = equal.assign(**{name: every[name] for name in WHOLE})[list(MEASURES)]
-            part = part.join(kept.add_prefix(f"{side}_"))
-        sign = np.where(part["side"] == Side.BUY, 1, -1)
-        part["saving"] = (sign * (part["real_vwap"] - part["simulated_vwap"]) * part["quantity"]).fillna(0.0)
-        parts.append(part)
+        for side, found, of_all in (("real", real, whole_real), ("simulated", known, whole)):
+            equal = measured(met, found.part(none, both), wanted)
+            part |= {f"{side}_{name}": (of_all if name in WHOLE else equal)[name] for name in MEASURES}
+        saving = sign * (part["real_vwap"] - part["simulated_vwap"]) * both
+        parts.append(pd.DataFrame(part | {"saving": np.where(np.isnan(saving), 0.0, saving)}, copy=False))
     return pd.concat(parts, ignore_index=True)

@@ -12,6 +12,7 @@ import pyarrow.csv
 
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders.checks import NULLS, PRICES, STATED_DAY, canonical_name, canonical_names
+from fintech_toolkit.orders.csv_loop import read_whole_numbers
 from fintech_toolkit.orders.records import Block
 from fintech_toolkit.schema import Array
 
@@ -77,10 +78,24 @@ def rows_of(block: Block, header: Header) -> Rows:
     if block.broken:
         nothing = _parse(b"", header, pa.binary(), pa.binary())
         return Rows(nothing, np.zeros(0, np.int64), [(0, "a quote is opened and not closed")])
-    table = _as_numbers(block.data, header)
-    if table is not None and table.num_rows == block.count():
+    table = _plain(block, header)
+    if table is None:
+        table = _as_numbers(block.data, header)
+    if table is not None and table.num_rows == block.count:
         return Rows(table, np.arange(table.num_rows), [])
     return _apart(block, header)
+
+
+def _plain(block: Block, header: Header) -> pa.Table | None:
+    """Return records in which all that is read are plain whole numbers, as most files have them; else None."""
+    if block.quoted or not header.places.keys().isdisjoint(STATED_DAY):
+        return None
+    names = list(header.places)
+    rows = np.array([names.index(name) if name else -1 for name in header.canonical])
+    values = np.empty((len(names), block.count), np.int64)
+    if read_whole_numbers(np.frombuffer(block.data, np.uint8), rows, values) != block.count:
+        return None
+    return pa.table([pa.array(each) for each in values], names)
 
 
 def _as_numbers(data: bytes, header: Header) -> pa.Table | None:

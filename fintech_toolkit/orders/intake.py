@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _LINE = pa.field("_line", pa.int64())
 _DISTINCT = {"order_id", "timestamp", "sequence", "quantity", "leavesquantity", "totalmatchedquantity", "matchgroupid"}
 """Columns of which a dictionary would save nothing."""
 EPOCH = date(1970, 1, 1)
+THREADS = min(4, os.cpu_count() or 1)
+"""How many parts are read at once without a cluster: with more, Python's lock is what they wait for."""
 
 
 @dataclass(frozen=True)
@@ -277,26 +280,39 @@ def run_all(
     """
     failed: list[str] = []
     results: list[Any] = [None] * len(arguments)
-
-    def take(place: int, result: Callable[[], Any]) -> None:
-        try:
-            results[place] = result()
-        except DataError as error:
-            failed.append(str(error))
-
-    if client is None:
-        for place, each in enumerate(arguments):
-            take(place, lambda each=each: function(*each))  # type: ignore[misc]
-            told(place + 1)
-    elif arguments:
-        from distributed import as_completed
-
-        futures = client.map(function, *zip(*arguments, strict=True), pure=False)
-        places = {future.key: place for place, future in enumerate(futures)}
-        for count, future in enumerate(as_completed(futures), 1):  # type: ignore[no-untyped-call]
-            take(places[future.key], future.result)
+    ended = _in_threads(function, arguments) if client is None else _on_cluster(client, function, arguments)
+    with closing(ended):
+        for count, (place, future) in enumerate(ended, 1):
+            try:
+                results[place] = future.result()
+            except DataError as error:
+                failed.append(str(error))
             told(count)
     if failed:
         more = f" And {len(failed) - 3} more." if len(failed) > 3 else ""
         raise DataError(" ".join(sorted(failed)[:3]) + more)
     return results
+
+
+def _in_threads(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Generator[tuple[int, Any]]:
+    """Give the place and the future of each call as it ends; what has not begun when the caller leaves never does."""
+    waiting = iter(enumerate(arguments))
+    running: dict[Any, int] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        while True:
+            running |= {pool.submit(function, *each): place for place, each in islice(waiting, THREADS - len(running))}
+            if not running:
+                return
+            for future in wait(running, return_when="FIRST_COMPLETED").done:
+                yield running.pop(future), future
+
+
+def _on_cluster(
+    client: Any, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
+) -> Generator[tuple[int, Any]]:
+    from distributed import as_completed
+
+    futures = client.map(function, *zip(*arguments, strict=True), pure=False) if arguments else []
+    places = {future.key: place for place, future in enumerate(futures)}
+    for future in as_completed(futures):  # type: ignore[no-untyped-call]
+        yield places[future.key], future

@@ -72,10 +72,9 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     """
     place = pd.Index(final["order_id"])
     at = place.get_indexer(trades["order_id"])
-    ours = trades[at >= 0]
-    codes, count = at[at >= 0], len(final)
-    quantity = ours["quantity"].to_numpy()
-    deals = ours["dealsource"].to_numpy()
+    ours = at >= 0
+    codes, count = at[ours], len(final)
+    quantity, deals, price = (trades[name].to_numpy()[ours] for name in ("quantity", "dealsource", "price"))
 
     def total(values: np.ndarray) -> np.ndarray:
         sums = np.zeros(count, np.int64)
@@ -87,13 +86,13 @@ def match_trades(final: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
 
     traded, how_many = total(quantity), total(np.ones_like(quantity))
     _check(final, traded)
-    when = ours["timestamp"].astype("int64").to_numpy()
+    when = trades["timestamp"].to_numpy("datetime64[ns]").view("int64")[ours]
     first, last = np.full(count, np.iinfo("int64").max), np.full(count, np.iinfo("int64").min)
     np.minimum.at(first, codes, when)
     np.maximum.at(last, codes, when)
     some = how_many > 0
     with np.errstate(invalid="ignore"):
-        vwap = total(quantity * ours["price"].to_numpy()) / traded
+        vwap = total(quantity * price) / traded
         lit, dark = of(LIT_DEALS) / traded, of(DARK_DEALS) / traded
     _check_types(final, dark > 0)
     auction = of(AUCTION_DEALS)

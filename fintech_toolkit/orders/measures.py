@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,10 @@ Whole = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Fills:
-    """Fills in order of (order, time), where each order's begin, and their columns as arrays."""
+class Fills:
+    """Fills in order of (order, time): for each the place of its order, and what the market was."""
 
-    order: Whole
-    begin: Whole
+    of: Whole
     time: Whole
     quantity: Whole
     price: Floats
@@ -62,84 +62,70 @@ class _Fills:
     wide: Floats
     stale: Floats
 
-    def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.add.reduceat(values, self.begin) if len(self.begin) else values[:0]
+    @classmethod
+    def by(cls, rows: pd.Index, fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> Fills:
+        """Look up the mid and the spread that stood at each of the fills that some orders have."""
+        at = rows.get_indexer(fills["order_id"])
+        ours = np.flatnonzero(at >= 0)
+        of, quantity = at[ours], fills["quantity"].to_numpy("int64")[ours]
+        time, price = fills["timestamp"].to_numpy("datetime64[ns]")[ours], fills["price"].to_numpy("float64")[ours]
+        wrong = np.flatnonzero(quantity <= 0)
+        if len(wrong):
+            row = ours[wrong[0]]
+            raise DataError(
+                f"Column 'quantity', row {fills.index[row]}: a fill of order {fills['order_id'].iloc[row]} of "
+                f"{quantity[wrong[0]]}; leave out what is no fill."
+            )
+        sequence = (fills["sequence"].to_numpy()[ours],) if "sequence" in fills else ()
+        order = np.lexsort((*sequence, time, of))
+        stood = mid_at(pd.Series(time[order]), nbbo, market)
+        stale = stood["stale"].to_numpy("float64")
+        return cls(of[order], time[order].view("int64"), quantity[order], price[order], *_good(stood), stale)
+
+    @cached_property
+    def begin(self) -> Whole:
+        """Where those of each order begin."""
+        return np.flatnonzero(np.append(True, self.of[1:] != self.of[:-1])) if len(self.of) else self.of
+
+    @cached_property
+    def lengths(self) -> Whole:
+        return np.diff(np.append(self.begin, len(self.of)))
 
     @property
     def end(self) -> Whole:
-        return np.append(self.begin[1:], len(self.quantity)) - 1 if len(self.begin) else self.begin
+        return self.begin + self.lengths - 1
 
-    @property
-    def lengths(self) -> Whole:
-        return np.diff(np.append(self.begin, len(self.quantity)))
+    def sums(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.add.reduceat(values, self.begin) if len(self.begin) else values[:0]
 
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Give each fill what is its order's."""
         return np.repeat(values, self.lengths)
 
+    def filled(self, orders: int) -> Whole:
+        """Return the quantity of each of so many orders."""
+        filled = np.zeros(orders, np.int64)
+        filled[self.of[self.begin]] = self.sums(self.quantity)
+        return filled
 
-def _in_order(fills: pd.DataFrame) -> pd.DataFrame:
-    by = [name for name in ("order_id", "timestamp", "sequence") if name in fills]
-    wrong = fills.index[(fills["quantity"] <= 0).to_numpy()]
-    if len(wrong):
-        row = fills.loc[wrong[0]]
-        raise DataError(
-            f"Column 'quantity', row {wrong[0]}: a fill of order {row['order_id']} of {row['quantity']}; "
-            "leave out what is no fill."
-        )
-    return fills.sort_values(by, kind="stable", ignore_index=True)
+    def part(self, first: Whole, many: Whole) -> Fills:
+        """Cut each order's fills to some of its units: `many`, after those that are passed over.
 
-
-def _grouped(fills: pd.DataFrame) -> _Fills:
-    ids = fills["order_id"].to_numpy()
-    begin = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
-    return _Fills(
-        ids[begin],
-        begin,
-        fills["timestamp"].to_numpy("datetime64[ns]").view("int64"),
-        fills["quantity"].to_numpy("int64"),
-        *(fills[name].to_numpy("float64") for name in ("price", "mid", "wide", "stale")),
-    )
-
-
-def part_of(fills: pd.DataFrame, first: pd.Series, many: pd.Series) -> pd.DataFrame:
-    """Cut each order's fills, in order of time, to some of its units.
-
-    A fill across a bound is divided at its own price.
-
-    Parameters
-    ----------
-    fills : pandas.DataFrame
-        ``order_id``, ``timestamp``, ``quantity``, ``price``, and ``sequence`` where times tie.
-    first, many : pandas.Series of int64
-        By order id: how many units are passed over, and how many are taken after that. An order without is left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The same columns, sorted by order and time; fills of which nothing is left are not in it.
-    """
-    ordered = _in_order(fills[fills["order_id"].isin(many.index)])
-    ids = ordered["order_id"]
-    until = ordered.groupby("order_id", sort=False)["quantity"].cumsum().to_numpy()
-    begin = first.reindex(ids, fill_value=0).to_numpy("int64")
-    end = begin + many.reindex(ids).to_numpy("int64")
-    left = np.minimum(until, end) - np.maximum(until - ordered["quantity"].to_numpy(), begin)
-    found: pd.DataFrame = ordered.assign(quantity=left)[left > 0].reset_index(drop=True)
-    return found
+        A fill across a bound is divided at its own price; fills of which nothing is left are not in it.
+        """
+        sums = np.cumsum(self.quantity)
+        until = sums - self.spread((sums - self.quantity)[self.begin])
+        begin = first[self.of]
+        left = np.minimum(until, begin + many[self.of]) - np.maximum(until - self.quantity, begin)
+        kept = left > 0
+        others = (self.price, self.mid, self.wide, self.stale)
+        return Fills(self.of[kept], self.time[kept], left[kept], *(each[kept] for each in others))
 
 
 def _good(stood: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return mids and spreads; NaN where none stood, or bid and offer were crossed."""
     mid = stood["mid"].where(~stood["crossed"]).to_numpy("float64")
     return mid, np.where(np.isnan(mid), np.nan, (stood["offer"] - stood["bid"]).to_numpy("float64"))
-
-
-def beside_market(fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> pd.DataFrame:
-    """Return fills with the ``mid`` and the spread (``wide``) that stood at each, and whether these were ``stale``."""
-    stood = mid_at(fills["timestamp"], nbbo, market)
-    mid, wide = _good(stood)
-    return fills.assign(mid=mid, wide=wide, stale=stood["stale"].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -250,24 +236,22 @@ def measure(
        fill_ratio    vwap  cost_bps  effective_to_quoted  first_fill_seconds
     0         1.0  3340.0     14.99                  1.0                 1.0
     """
-    wanted = final.set_index("order_id")["quantity"] if ordered is None else ordered
-    return measured(Met.by(final, nbbo, market), beside_market(fills, nbbo, market), wanted)
+    met = Met.by(final, nbbo, market)
+    wanted = final["quantity"] if ordered is None else ordered.reindex(met.order)
+    return pd.DataFrame(measured(met, Fills.by(met.order, fills, nbbo, market), wanted.to_numpy("int64")))
 
 
-def measured(met: Met, fills: pd.DataFrame, ordered: pd.Series) -> pd.DataFrame:
-    """Measure fills whose market is known already: see `measure`."""
+def measured(met: Met, groups: Fills, wanted: Whole) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of `measure`."""
     rows, sign, mid = met.order, met.sign, met.mid
-    groups = _grouped(_in_order(fills[fills["order_id"].isin(rows)]))
-    of = rows.get_indexer(pd.Index(groups.order))
-    wanted = ordered.reindex(rows).to_numpy("int64")
+    of = groups.of[groups.begin]
 
     def per_order(values: npt.NDArray[Any], absent: float = np.nan) -> Floats:
         whole = np.full(len(rows), absent)
         whole[of] = values
         return whole
 
-    filled = np.zeros(len(rows), np.int64)
-    filled[of] = groups.sums(groups.quantity)
+    filled = groups.filled(len(rows))
     above = np.flatnonzero(filled > wanted)
     if len(above):
         row = above[0]
@@ -292,7 +276,7 @@ def measured(met: Met, fills: pd.DataFrame, ordered: pd.Series) -> pd.DataFrame:
     effective = 2 * np.abs(vwap - mid)
     first, last = groups.time[groups.begin], groups.time[groups.end]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = {
+        return {
             "order_id": rows.to_numpy(),
             "ordered": wanted,
             "filled": filled,
@@ -315,4 +299,3 @@ def measured(met: Met, fills: pd.DataFrame, ordered: pd.Series) -> pd.DataFrame:
             "spread_deviation_bps": per_order(np.sqrt(variance)),
             "stale_share": per_order(weighted(groups.stale)),
         }
-    return pd.DataFrame(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.joins import asof_join
 from fintech_toolkit.orders.language import NULL
 from fintech_toolkit.orders.settings import Market
 
@@ -42,18 +43,23 @@ def national_best(orders: pd.DataFrame, trades: pd.DataFrame, quotes: pd.DataFra
         bid  offer     mid  crossed
     0  3330   3335  3332.5    False
     """
-    names = ["timestamp", "national_bid", "national_offer"]
-    if len(quotes):
-        said = quotes[names]
-    else:
-        both = pd.concat([frame[names] for frame in (orders, trades)])
-        said = both[(both["national_bid"] != NULL) | (both["national_offer"] != NULL)]
-    said = said.sort_values("timestamp", kind="stable").drop_duplicates("timestamp", keep="last")
-    bid, offer = (np.where(said[name] > 0, said[name], NULL) for name in names[1:])
+    frames = [quotes] if len(quotes) else [orders, trades]
+    time, bid, offer = (
+        np.concatenate([frame[name].to_numpy(dtype).view("int64") for frame in frames])
+        for name, dtype in (("timestamp", "datetime64[ns]"), ("national_bid", "int64"), ("national_offer", "int64"))
+    )
+    said = np.flatnonzero((bid != NULL) | (offer != NULL)) if frames[0] is not quotes else np.arange(len(time))
+    said = said[np.argsort(time[said], kind="stable")]
+    said = said[np.append(time[said[1:]] != time[said[:-1]], True)] if len(said) else said
+    time, bid, offer = (
+        time[said],
+        np.where(bid[said] > 0, bid[said], NULL),
+        np.where(offer[said] > 0, offer[said], NULL),
+    )
     whole = (bid != NULL) & (offer != NULL)
     return pd.DataFrame(
         {
-            "timestamp": said["timestamp"].array,
+            "timestamp": pd.DatetimeIndex(time.view("datetime64[ns]"), tz="UTC"),
             "bid": bid,
             "offer": offer,
             "mid": np.where(whole, (np.where(whole, bid, 0) + np.where(whole, offer, 0)) / 2, np.nan),
@@ -94,18 +100,22 @@ def mid_at(times: pd.Series, nbbo: pd.DataFrame, market: Market) -> pd.DataFrame
     0  3332.5          0.0  False
     1  3332.5       3600.0   True
     """
-    asked = pd.DataFrame({"timestamp": times.array, "row": np.arange(len(times))}).sort_values("timestamp")
-    said = nbbo.assign(said=nbbo["timestamp"])
-    found = asof_join(asked, said, symbol=None, time="timestamp").sort_values("row")
-    age = (found["timestamp"] - found["said"]).dt.total_seconds()
+    asked, told = (each.to_numpy("datetime64[ns]").view("int64") for each in (times, nbbo["timestamp"]))
+    stood = np.searchsorted(told, asked, side="right")  # 0: nothing yet
+
+    def of(name: str, absent: Any) -> np.ndarray:
+        return np.append(absent, nbbo[name].to_numpy())[stood]
+
+    age = np.where(stood > 0, (asked - np.append(0, told)[stood]) / 1e9, np.nan)
     return pd.DataFrame(
         {
-            "bid": found["bid"].fillna(NULL).astype("int64"),
-            "offer": found["offer"].fillna(NULL).astype("int64"),
-            "mid": found["mid"].astype("float64"),
-            "locked": found["locked"].fillna(False).astype(bool),
-            "crossed": found["crossed"].fillna(False).astype(bool),
+            "bid": of("bid", NULL),
+            "offer": of("offer", NULL),
+            "mid": of("mid", np.nan),
+            "locked": of("locked", False),
+            "crossed": of("crossed", False),
             "age_seconds": age,
             "stale": age > market.stale_seconds,
-        }
-    ).set_axis(times.index)
+        },
+        times.index,
+    )

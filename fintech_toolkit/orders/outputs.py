@@ -10,11 +10,15 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.orders.language import NULL
+
+ROWS_AT_ONCE = 8192
+"""Of CSV: more than that take no less time, a thousand half as much again."""
 
 
 def as_table(frame: pd.DataFrame) -> pa.Table:
@@ -84,14 +88,23 @@ def _place(output: Path, place: str) -> Path:
     return output / place
 
 
+def _as_text(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Write times as UTC; what Arrow does for times of a zone takes ten times as long."""
+    return pc.binary_join_element_wise(times.cast(pa.timestamp("ns")).cast(pa.string()), "Z", "")
+
+
 def _write_csv(table: pa.Table, path: Path, *, zipped: bool) -> None:
+    for place, each in enumerate(table.schema):
+        if pa.types.is_timestamp(each.type):
+            table = table.set_column(place, each.name, _as_text(table[place]))
+    options = pa.csv.WriteOptions(batch_size=ROWS_AT_ONCE)
     with path.open("wb") as file:
         if not zipped:
-            pa.csv.write_csv(table, file)
+            pa.csv.write_csv(table, file, options)
             return
         # Without a name and a time of its own; the fastest level, as it would take most of a job's time otherwise.
         with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
-            pa.csv.write_csv(table, packed)
+            pa.csv.write_csv(table, packed, options)
 
 
 def stamp(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -297,12 +297,23 @@ def in_order(table: pa.Table, kind: str) -> pa.Table:
     keys = [table[name].cast(pa.int64()).to_numpy() for name in KEYS[kind]]
     unordered = "sequence" in KEYS[kind] and keys[1] == NULL
     if not np.any(unordered):
-        return table.take(np.lexsort(keys[::-1]))
+        return table if _is_sorted(keys) else table.take(np.lexsort(keys[::-1]))
     if not np.all(unordered):
         raise DataError(f"Some {kind} have a sequence and others do not; give it to all rows or to none.")
     table = table.take(np.argsort(keys[0], kind="stable"))
     place = table.column_names.index("sequence")
     return table.set_column(place, "sequence", pa.array(np.arange(len(table))))
+
+
+def _is_sorted(keys: Sequence[Array]) -> bool:
+    """Whether rows are in order by keys, as files mostly are."""
+    undecided = np.ones(max(0, len(keys[0]) - 1), bool)
+    for key in keys:
+        before, after = key[:-1], key[1:]
+        if np.any(undecided & (after < before)):
+            return False
+        undecided &= after == before
+    return True
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

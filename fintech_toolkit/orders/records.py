@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,11 +34,22 @@ class Block:
     line: int
     broken: bool = False
 
+    @cached_property
+    def quoted(self) -> bool:
+        """Whether there are quotes."""
+        return b'"' in self.data
+
+    @cached_property
+    def breaks(self) -> int:
+        """How many line breaks there are, within quotes too."""
+        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == _BREAK))
+
+    @property
     def count(self) -> int:
-        """Return how many records there are."""
-        if b'"' in self.data:
+        """How many records there are."""
+        if self.quoted:
             return len(self.starts())
-        return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        return self.breaks + (not self.data.endswith(b"\n"))
 
     def starts(self) -> Array:
         """Return where each record begins."""
@@ -46,7 +58,7 @@ class Block:
 
     def lines(self, records: Array) -> Array:
         """Return the line on which each of some records begins."""
-        if b'"' not in self.data:
+        if not self.quoted:
             return self.line + records
         breaks = np.flatnonzero(np.frombuffer(self.data, np.uint8) == _BREAK)
         return self.line + np.searchsorted(breaks, self.starts()[records])
@@ -78,7 +90,7 @@ def blocks(read: Callable[[int], bytes], line: int, size: int) -> Iterator[Block
             if block is None:
                 break
             yield block
-            line += block.data.count(b"\n")
+            line += block.breaks
             rest = rest[len(block.data) :]
 
 

@@ -86,9 +86,10 @@ def planned(config: OrdersConfig) -> tuple[list[Job], bool]:
     return [job for job in jobs if _is_wanted(job.security, job.day, config)], False
 
 
-def estimate(jobs: Iterable[Job], config: OrdersConfig) -> float:
-    """Return about how many seconds jobs take on the workers of a run."""
-    return sum(PER_JOB + job.order_rows / ROWS_PER_SECOND for job in jobs) / config.workers
+def estimate(jobs: Iterable[Job], config: OrdersConfig, *, taken_in: bool) -> float:
+    """Return about how many seconds jobs take on the workers of a run, and taking files in, where that is to do."""
+    per_row = 1 / ROWS_PER_SECOND + (0 if taken_in else 1 / TAKEN_IN_PER_SECOND)
+    return sum(PER_JOB + job.order_rows * per_row for job in jobs) / config.workers
 
 
 def chosen(jobs: Sequence[Job], only: Collection[str]) -> list[Job]:
@@ -155,6 +156,8 @@ def _checksum(job: Job, config: OrdersConfig) -> str:
 
 PER_JOB, ROWS_PER_SECOND = 0.3, 60_000
 """Seconds that a job takes whatever its rows, and order states that a core analyses and writes in one."""
+TAKEN_IN_PER_SECOND = 600_000
+"""Order states that a core takes in, with their trades."""
 ADDED_AT_ONCE = 100
 """How many jobs are added to the figures together: what is held of them is small, and each addition takes its time."""
 REPORT = "report.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from fintech_toolkit.orders.language import OrderType, Side
 from fintech_toolkit.orders.nbbo import mid_at
 from fintech_toolkit.orders.settings import SCENARIOS, Market, Simulation
 from fintech_toolkit.orders.simulation_inputs import (
+    Sides,
     delayed,
     elsewhere,
     events,
@@ -19,8 +21,18 @@ from fintech_toolkit.orders.simulation_inputs import (
     nanoseconds,
     quantity_to_fill,
     session,
+    sides_of,
 )
 from fintech_toolkit.orders.simulation_loop import LEGACY, LEVEL, MATCH, ORDER, run_exchange, run_legacy
+
+_READ = (
+    *("order_id", "security_code", "day", "side", "participantid", "exchangeordertype", "arrival", "last", "quantity"),
+    *("matched_before", "state", "new_today", "arrival_bid", "arrival_offer"),
+    *("traded", "trade_vwap", "trades", "auction_quantity", "qualifies"),
+)
+"""Columns that are read of `final`."""
+_NEVER = np.iinfo(np.int64).min
+"""As a time it is none."""
 
 
 @dataclass(frozen=True)
@@ -155,20 +167,28 @@ def simulate(
        order_id  contra_order_id  quantity   price  locked  stale
     0         7                8        60  3335.0   False  False
     """
-    pool = final[final["exchangeordertype"].to_numpy() & POOL_BITS != 0].reset_index(drop=True)
-    to_fill = quantity_to_fill(pool, trades)
+    in_pool = np.flatnonzero(final["exchangeordertype"].to_numpy() & POOL_BITS)
+    pool = final[list(_READ)].take(in_pool).reset_index(drop=True)
+    sides = sides_of(pool, trades)
+    to_fill = quantity_to_fill(pool, sides)
     if pool.empty:
         matches = np.empty(0, MATCH)
     elif simulation.mode == "exchange":
-        matches = _exchange(orders, pool, to_fill, trades, nbbo, simulation, market)
+        matches = _exchange(orders, pool, to_fill, sides, nbbo, simulation, market)
     else:
         matches = _legacy(pool, to_fill, nbbo, market)
-    found = _both_sides(pool, matches, to_fill)
-    found = found.join(mid_at(found["timestamp"], nbbo, market)[["locked", "stale"]])
-    fills = _fills(pool, found, to_fill, simulation, market)
-    sweeps = _per_order(pool, to_fill, fills)
+    of, found = _both_sides(pool, matches, to_fill)
+    then = mid_at(found["timestamp"], nbbo, market)
+    found = found.assign(locked=then["locked"], stale=then["stale"])
+    made = _scenarios(pool, found, of, to_fill, simulation, market)
+    sweeps = _per_order(pool, to_fill, of, nanoseconds(found["timestamp"]), made)
     if simulation.mode == "legacy":
         sweeps = sweeps.join(_averages(pool, nbbo, simulation, market))
+    whole = found[["order_id", "timestamp", "quantity", "price"]]
+    fills = {
+        name: whole.assign(quantity=quantity, price=price)[quantity > 0].reset_index(drop=True)
+        for name, (quantity, price) in made.items()
+    }
     return Simulated(found, sweeps, left_out(pool, sweeps), fills)
 
 
@@ -180,7 +200,7 @@ def _exchange(
     orders: pd.DataFrame,
     pool: pd.DataFrame,
     to_fill: np.ndarray,
-    trades: pd.DataFrame,
+    sides: Sides,
     nbbo: pd.DataFrame,
     simulation: Simulation,
     market: Market,
@@ -188,7 +208,7 @@ def _exchange(
     entered = np.zeros(len(pool), ORDER)
     entered["participant"] = pool["participantid"]
     entered["most"] = pool["quantity"]
-    entered["elsewhere"] = elsewhere(pool, to_fill, trades)
+    entered["elsewhere"] = elsewhere(pool, to_fill, sides)
     entered["buy"] = pool["side"] == Side.BUY
     entered["simulated"] = to_fill > 0
     opens, closes = session(pool, market)
@@ -230,14 +250,14 @@ def _legacy(pool: pd.DataFrame, to_fill: np.ndarray, nbbo: pd.DataFrame, market:
     return matches[: run_legacy(entered, matches)]
 
 
-def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) -> pd.DataFrame:
-    """Return a row for each simulated order of each match."""
+def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return a row for each simulated order of each match, and which order of the pool it is of."""
     rows = np.repeat(np.arange(len(matches)), 2)
     mine = np.column_stack([matches["order"], matches["contra"]]).ravel()
     other = np.column_stack([matches["contra"], matches["order"]]).ravel()
     kept = to_fill[mine] > 0
     ids, taken = pool["order_id"].to_numpy(), matches[rows[kept]]
-    return pd.DataFrame(
+    return mine[kept], pd.DataFrame(
         {
             "order_id": ids[mine[kept]],
             "contra_order_id": ids[other[kept]],
@@ -248,33 +268,39 @@ def _both_sides(pool: pd.DataFrame, matches: np.ndarray, to_fill: np.ndarray) ->
     )
 
 
-def _fills(
-    pool: pd.DataFrame, matches: pd.DataFrame, to_fill: np.ndarray, simulation: Simulation, market: Market
-) -> dict[str, pd.DataFrame]:
-    whole = matches[["order_id", "timestamp", "quantity", "price"]]
-    at = pd.Index(pool["order_id"]).get_indexer(whole["order_id"])
-    half = (to_fill[at] + 1) // 2
-    before = whole.groupby("order_id")["quantity"].cumsum() - whole["quantity"]
-    first = whole.assign(quantity=np.clip(half - before, 0, whole["quantity"]))
-    worse = np.where(pool["side"].to_numpy()[at] == Side.BUY, 1, -1) * simulation.impact_ticks * market.tick
-    kept = (first["quantity"] > 0).to_numpy()
-    first = first[kept].reset_index(drop=True)
-    return {"mid": whole, "half": first, "impact": first.assign(price=first["price"] + worse[kept])}
+def _scenarios(
+    pool: pd.DataFrame, found: pd.DataFrame, of: np.ndarray, to_fill: np.ndarray, simulation: Simulation, market: Market
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return for each scenario the quantity and the price of each match."""
+    quantity, price = found["quantity"].to_numpy(), found["price"].to_numpy()
+    before = found["quantity"].groupby(of).cumsum().to_numpy() - quantity
+    half = np.clip((to_fill[of] + 1) // 2 - before, 0, quantity)
+    worse = np.where(pool["side"].to_numpy()[of] == Side.BUY, 1, -1) * simulation.impact_ticks * market.tick
+    return {"mid": (quantity, price), "half": (half, price), "impact": (half, price + worse)}
 
 
-def _per_order(pool: pd.DataFrame, to_fill: np.ndarray, fills: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    asked = pool["qualifies"].to_numpy()
-    sweeps = pd.DataFrame({"order_id": pool["order_id"].to_numpy()[asked], "quantity_to_fill": to_fill[asked]})
+def _per_order(
+    pool: pd.DataFrame,
+    to_fill: np.ndarray,
+    of: np.ndarray,
+    time: np.ndarray,
+    made: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> pd.DataFrame:
+    asked, count = pool["qualifies"].to_numpy(), len(pool)
+    sweeps = {"order_id": pool["order_id"].to_numpy()[asked], "quantity_to_fill": to_fill[asked]}
     for scenario in SCENARIOS:
-        made = fills[scenario]
-        groups = made.assign(value=made["price"] * made["quantity"]).groupby("order_id")
-        per = groups[["quantity", "value"]].sum().reindex(sweeps["order_id"], fill_value=0)
-        ends = groups["timestamp"].agg(["min", "max"]).reindex(sweeps["order_id"])
-        sweeps[f"filled_{scenario}"] = per["quantity"].to_numpy()
+        quantity, price = made[scenario]
+        filled, first, last = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max), np.full(count, _NEVER)
+        some = quantity > 0
+        np.add.at(filled, of, quantity)
+        np.minimum.at(first, of[some], time[some])
+        np.maximum.at(last, of[some], time[some])
+        first[filled == 0] = _NEVER
         with np.errstate(invalid="ignore"):
-            sweeps[f"vwap_{scenario}"] = per["value"].to_numpy("float64") / per["quantity"].to_numpy()
-        sweeps[f"first_{scenario}"], sweeps[f"last_{scenario}"] = ends["min"].array, ends["max"].array
-    return sweeps
+            vwap = np.bincount(of, quantity * price, count) / filled
+        sweeps |= {f"filled_{scenario}": filled[asked], f"vwap_{scenario}": vwap[asked]}
+        sweeps |= {f"first_{scenario}": _times(first[asked]), f"last_{scenario}": _times(last[asked])}
+    return pd.DataFrame(sweeps)
 
 
 def _averages(pool: pd.DataFrame, nbbo: pd.DataFrame, simulation: Simulation, market: Market) -> pd.DataFrame:
@@ -314,20 +340,21 @@ def left_out(final: pd.DataFrame, sweeps: pd.DataFrame) -> dict[str, int]:
     -------
     dict of str to int
     """
-    asked = sweeps.set_index("order_id")["quantity_to_fill"]
-    to_fill = asked.reindex(final["order_id"], fill_value=0).to_numpy()
-    swept = final["exchangeordertype"].to_numpy() & OrderType.SWEEP != 0
+    rows = np.flatnonzero(final["exchangeordertype"].to_numpy() & OrderType.SWEEP)
+    names = ("order_id", "trades", "state", "new_today", "auction_quantity", "qualifies")
+    swept = {name: final[name].to_numpy()[rows] for name in names}
+    at = pd.Index(sweeps["order_id"]).get_indexer(swept["order_id"])
+    to_fill = np.append(sweeps["quantity_to_fill"].to_numpy(), 0)[at]  # the last where it is none of them
     why = np.select(
         [
-            to_fill > 0,
-            (final["trades"] == 0).to_numpy(),
-            (final["state"] != FILLED).to_numpy(),
-            ~final["new_today"].to_numpy(),
-            (final["auction_quantity"] > 0).to_numpy(),
-            final["qualifies"].to_numpy(),
+            swept["trades"] == 0,
+            swept["state"] != FILLED,
+            ~swept["new_today"],
+            swept["auction_quantity"] > 0,
+            swept["qualifies"],
         ],
-        ["", "without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
+        ["without trades", "not wholly filled", "from a day before", "filled in an auction", "filled on arrival"],
         default="cancelled at the end",
     )
-    reasons, counts = np.unique(why[swept & (to_fill == 0)], return_counts=True)
+    reasons, counts = np.unique(why[to_fill == 0], return_counts=True)
     return {str(reason): int(count) for reason, count in zip(reasons, counts, strict=True)}

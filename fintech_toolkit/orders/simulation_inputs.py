@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,30 +32,37 @@ def nanoseconds(times: pd.Series) -> np.ndarray:
     return times.to_numpy("datetime64[ns]").view("int64")
 
 
-def quantity_to_fill(pool: pd.DataFrame, trades: pd.DataFrame) -> np.ndarray:
+class Sides(NamedTuple):
+    """Sides of trades that orders of the pool have: whose each is, and whether it came after that order's arrival."""
+
+    order: np.ndarray
+    quantity: np.ndarray
+    group: np.ndarray
+    later: np.ndarray
+
+
+def sides_of(pool: pd.DataFrame, trades: pd.DataFrame) -> Sides:
+    at = pd.Index(pool["order_id"]).get_indexer(trades["order_id"])
+    ours = at >= 0
+    order, time = at[ours], nanoseconds(trades["timestamp"])[ours]
+    quantity, group = (trades[name].to_numpy()[ours] for name in ("quantity", "matchgroupid"))
+    return Sides(order, quantity, group, time > nanoseconds(pool["arrival"])[order])
+
+
+def quantity_to_fill(pool: pd.DataFrame, sides: Sides) -> np.ndarray:
     """Return what each qualifying order traded after the nanosecond of its arrival; 0 of others."""
-    at, ours = _of_pool(pool, trades)
-    later = nanoseconds(ours["timestamp"]) > nanoseconds(pool["arrival"])[at]
     sums = np.zeros(len(pool), np.int64)
-    np.add.at(sums, at[later], ours["quantity"].to_numpy()[later])
+    np.add.at(sums, sides.order[sides.later], sides.quantity[sides.later])
     return np.where(pool["qualifies"], sums, 0)
 
 
-def elsewhere(pool: pd.DataFrame, to_fill: np.ndarray, trades: pd.DataFrame) -> np.ndarray:
+def elsewhere(pool: pd.DataFrame, to_fill: np.ndarray, sides: Sides) -> np.ndarray:
     """Return what each order traded in trades that are not taken back."""
-    at, ours = _of_pool(pool, trades)
-    later = nanoseconds(ours["timestamp"]) > nanoseconds(pool["arrival"])[at]
-    taken_back = ours["matchgroupid"].to_numpy()[(to_fill > 0)[at] & later]
-    stays = ~ours["matchgroupid"].isin(taken_back).to_numpy()
+    taken_back = sides.group[(to_fill > 0)[sides.order] & sides.later]
+    stays = ~np.isin(sides.group, taken_back)
     sums = pool["matched_before"].to_numpy().copy()
-    np.add.at(sums, at[stays], ours["quantity"].to_numpy()[stays])
+    np.add.at(sums, sides.order[stays], sides.quantity[stays])
     return np.where(to_fill > 0, pool["quantity"].to_numpy() - to_fill, sums)
-
-
-def _of_pool(pool: pd.DataFrame, trades: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the sides of trades that orders of the pool have, and whose each is."""
-    at = pd.Index(pool["order_id"]).get_indexer(trades["order_id"])
-    return at[at >= 0], trades[at >= 0]
 
 
 def session(pool: pd.DataFrame, market: Market) -> tuple[int, int]:

@@ -82,8 +82,9 @@ def unmatched(
     pool = (final["order_type"] != "lit").to_numpy()
     legacy = simulation.mode == "legacy"
     hours = (0, np.iinfo(np.int64).max) if legacy or not len(final) else session(final, market)
+    terms = final[["arrival", "last", "participantid", "limit_price", "side"]]
     contras = {
-        buys_: _Contras(final[pool & (buys != buys_)], nbbo, 1.0 if buys_ else -1.0, hours) for buys_ in (True, False)
+        buys_: _Contras(terms[pool & (buys != buys_)], nbbo, 1.0 if buys_ else -1.0, hours) for buys_ in (True, False)
     }
     arrival, last = (nanoseconds(final[name]) for name in ("arrival", "last"))
     participant, limits = final["participantid"].to_numpy(), _limits(final)

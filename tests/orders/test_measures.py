@@ -9,7 +9,7 @@ import pytest
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders.comparison import compare
 from fintech_toolkit.orders.language import NULL
-from fintech_toolkit.orders.measures import measure, part_of
+from fintech_toolkit.orders.measures import Fills, measure
 from fintech_toolkit.orders.settings import Market
 from tests.orders.measured import drawn, fills, final, nbbo
 
@@ -138,9 +138,12 @@ def test_more_than_was_ordered_is_an_error_that_names_the_order() -> None:
 
 def test_a_part_is_cut_where_it_begins_and_ends() -> None:
     done = fills([(1, 3, 40, 1003), (1, 1, 40, 1001), (2, 1, 10, 1001), (1, 2, 40, 1002), (3, 1, 5, 1)])
-    first, many = pd.Series({1: 30, 2: 10}), pd.Series({1: 60, 2: 5})
-    found = part_of(done, first, many)
-    assert found[["order_id", "quantity", "price"]].values.tolist() == [[1, 10, 1001], [1, 40, 1002], [1, 10, 1003]]
+    found = Fills.by(pd.Index([1, 2]), done, QUOTES, Market()).part(np.array([30, 10]), np.array([60, 5]))
+    assert [found.of.tolist(), found.quantity.tolist(), found.price.tolist()] == [
+        [0, 0, 0],
+        [10, 40, 10],
+        [1001, 1002, 1003],
+    ]
 
 
 def test_real_and_simulated_are_compared_over_equal_quantities() -> None:

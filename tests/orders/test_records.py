@@ -16,7 +16,7 @@ def records(content: bytes, size: int) -> list[tuple[int, bytes, bool]]:
     found = []
     for block in blocks(io.BytesIO(content).read, 2, size):
         numbers = np.arange(len(block.starts()))
-        assert block.count() == len(numbers)
+        assert block.count == len(numbers)
         texts = block.texts(numbers)
         found += [(line, text, block.broken) for line, text in zip(block.lines(numbers).tolist(), texts, strict=True)]
     return found
