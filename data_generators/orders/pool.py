@@ -209,7 +209,7 @@ _AWAY, _HERE, _GOING = range(3)
 
 
 @compiled
-def _run(changes: Array, mids: Array, opens: int, closes: int, pool: Array, lists: Array, made: Array) -> int:
+def _run(changes: Array, mids: Array, opens: int, closes: int, pool: Array, lists: Array, made: Array) -> Any:
     """Go through the times at which something happens; return how many matches there are."""
     resting, waiting, queue, sizes = lists[0], lists[1], lists[2], lists[3]
     change = told = held = turn = mid = matches = np.int64(0)  # a literal would be compiled for once more
@@ -248,7 +248,7 @@ def _run(changes: Array, mids: Array, opens: int, closes: int, pool: Array, list
                 resting[held] = k
                 held += 1
             pool[_RESTS, k] = _HERE if on_book else _GOING
-        stay = 0
+        stay = np.int64(0)
         for place in range(held):
             k = resting[place]
             if pool[_RESTS, k] == _HERE and _left(pool, k) > 0:
