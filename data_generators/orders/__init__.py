@@ -4,7 +4,7 @@
 >>> from data_generators.orders import write_orders
 >>> report = write_orders(tempfile.mkdtemp(), securities=2, days=1, states=1_000)
 >>> report.files, report.states > 1_000
-(4, True)
+(5, True)
 """
 
 from data_generators.orders.writing import Report, write_orders

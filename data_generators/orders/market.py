@@ -32,7 +32,7 @@ ON, OFF, UNTRIGGERED, INACTIVE = 1, 2, 3, 4
 CANCELLED, TRADED, AMENDED, NEW, CONVERTED, TO_LIMIT, SYSTEM, PURGED, RELOADED, REGULAR, SWEPT = (
     1, 3, 5, 6, 7, 8, 9, 24, 30, 39, 50,
 )  # fmt: skip
-_LIT, _OWN, REPORT, _AUCTION, _OWN_AUCTION, _PREFERENCE, _MID, _OWN_MID, _MID_PREFERENCE, _BLOCKS = (
+_LIT, _OWN, REPORT, AUCTION, _OWN_AUCTION, _PREFERENCE, _MID, _OWN_MID, _MID_PREFERENCE, _BLOCKS = (
     1, 44, 5, 20, 45, 46, 47, 48, 49, 50,
 )  # fmt: skip
 
@@ -200,7 +200,7 @@ def auction(
         buy, sell = _first(lit, held, orders, 0), _first(lit, held, orders, 1)
         k, other = lit[0, buy], lit[1, sell]
         size = min(orders[LEAVES, k], orders[LEAVES, other])
-        source = _OWN_AUCTION if orders[WHO, k] == orders[WHO, other] else _AUCTION
+        source = _OWN_AUCTION if orders[WHO, k] == orders[WHO, other] else AUCTION
         trade(trades, counts, orders, k, other, time, best, price, size, source, 0)
         most -= size
         for side, place, order in ((0, buy, k), (1, sell, other)):

@@ -15,6 +15,7 @@ from data_generators.errors import GeneratorError
 from data_generators.folder import written_aside
 from data_generators.orders.day import run_day
 from data_generators.orders.market import DRAWS, ORDER, QUOTE, SPARE, STATE, TRADE, Array
+from data_generators.orders.pool import pool_matches
 from data_generators.randomness import check_seed, generator
 
 ZONE = "Australia/Sydney"
@@ -66,12 +67,14 @@ def write_orders(
     format: str = "csv",
     progress: Callable[[int], object] = lambda days: None,
 ) -> Report:
-    """Write what an exchange's files would hold: a file for each day in each of four folders.
+    """Write what an exchange's files would hold: a file for each day in each of five folders.
 
     ``orders`` and ``trades`` have the exchange's columns, ``quotes`` each change of the best bid and offer of the lit
-    book, and ``truth`` the last state of each order. Trades come of a lit book with price-time priority, of a dark pool
-    at the mid, and of an opening and a closing auction. Days are business days from 2024-09-02 on, in Sydney; on
-    the evening before each, orders that were left are loaded again.
+    book. The truth is in two: ``truth`` has the last state of each order, and ``matches`` what sweeps would have found
+    in the dark pool on the local day, by the rules and in the columns and rows of the matches of
+    ``fintech_toolkit.orders.simulate`` with these quotes and its default settings. Trades come of a lit book with
+    price-time priority, of a dark pool at the mid, and of an opening and a closing auction. Days are business days from
+    2024-09-02 on, in Sydney; on the evening before each, orders that were left are loaded again.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def write_orders(
     seed : int
         The same seed gives the same bytes.
     format : {"csv", "csv.gz", "parquet"}
-        Of orders, trades and quotes; the truth is Parquet.
+        Of orders, trades and quotes; truth and matches are Parquet.
     progress : callable
         Is told how many days were written since it was last told.
 
@@ -101,7 +104,7 @@ def write_orders(
     --------
     >>> import tempfile
     >>> write_orders(tempfile.mkdtemp(), securities=1, days=2, states=500).files
-    8
+    10
     """
     check_seed(seed)
     for name, value, most in (("securities", securities, 9_999), ("days", days, 9_999), ("states", states, 10**8)):
@@ -110,7 +113,7 @@ def write_orders(
     if format not in FORMATS:
         raise GeneratorError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
     folder = Path(folder)
-    kinds = {"orders": format, "trades": format, "quotes": format, "truth": "parquet"}
+    kinds = {"orders": format, "trades": format, "quotes": format, "truth": "parquet", "matches": "parquet"}
     found = rows = sides = size = 0
     try:
         for number, day in enumerate(pd.bdate_range(FIRST_DAY, periods=days)):
@@ -146,9 +149,9 @@ def _day(securities: int, number: int, day: pd.Timestamp, states: int, seed: int
     """Return the files of a day."""
     made = [_security(security, number, day, states, seed) for security in range(securities)]
     tables = {}
-    for kind in ("orders", "trades", "quotes", "truth"):
+    for kind in made[0]:
         columns = {name: np.concatenate([each[kind][name] for each in made]) for name in made[0][kind]}
-        if kind != "truth":
+        if kind in ("orders", "trades", "quotes"):
             order = np.argsort(columns["timestamp"], kind="stable")
             columns = {name: values[order] for name, values in columns.items()}
         if kind in ("orders", "trades"):
@@ -171,11 +174,12 @@ def _security(security: int, number: int, day: pd.Timestamp, states: int, seed: 
     held = np.empty((len(STATE), room), np.int64)
     sides, quotes = np.empty((len(TRADE), 2 * room), np.int64), np.empty((len(QUOTE), room), np.int64)
     orders = np.empty((len(ORDER) + 1, events * 2 + 2), np.int64)
+    opens, closes = midnight + 10 * _HOUR, midnight + 16 * _HOUR
     counts = run_day(
         times,
         rng.random((events, DRAWS)),
-        midnight + 10 * _HOUR,
-        midnight + 16 * _HOUR,
+        opens,
+        closes,
         midnight + 16 * _HOUR + _HOUR // 6,
         midnight - 2 * _HOUR - 38 * _HOUR // 60,
         TICK * int(rng.integers(100, 2_000)),
@@ -185,6 +189,9 @@ def _security(security: int, number: int, day: pd.Timestamp, states: int, seed: 
         sides,
         quotes,
         orders,
+    )
+    matches = pool_matches(
+        held[:, : counts[0]], sides[:, : counts[1]], quotes[:, : counts[2]], counts[3], midnight, opens, closes, TICK
     )
     code = FIRST_SECURITY + security
     first = _FIRST_ID + number * _IDS_OF_A_DAY + security * _IDS_OF_A_SECURITY
@@ -209,6 +216,14 @@ def _security(security: int, number: int, day: pd.Timestamp, states: int, seed: 
         "security_code": np.full(counts[3], code),
         "timestamp": last,
         **{name: final[name] for name in _FINAL},
+    }
+    found["matches"] = {
+        "order_id": first + matches["order"],
+        "security_code": np.full(len(matches["order"]), code),
+        "contra_order_id": first + matches["contra"],
+        "timestamp": matches["timestamp"],
+        "quantity": matches["quantity"],
+        "price": matches["price"],
     }
     return found
 

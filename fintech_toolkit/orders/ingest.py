@@ -19,11 +19,10 @@ from fintech_toolkit.engines.memory.whole_file import alone, write_text
 from fintech_toolkit.errors import DataError, ParameterError
 from fintech_toolkit.orders.intake import (
     BASE,
+    BY_DAY,
     EPOCH,
     REJECTED,
-    REPEATED,
     RUNS,
-    TWICE,
     Run,
     Selection,
     Taken,
@@ -73,7 +72,8 @@ def ingest(
 ) -> Ingested:
     """Bring files of order states, trades and quotes into a store by security and local day.
 
-    Each row becomes canonical or is rejected with file, line and reason, in ``STORE/rejected``. Files are read in
+    Each row becomes canonical or is rejected with file, line and reason, in ``STORE/rejected``; so is a side of a trade
+    whose other side is in none of the files. Files are read in
     pieces, so memory depends neither on their size nor on `chunk_bytes`: only on the largest security and day. Every
     file of the store takes its name when it is whole, and the manifest comes last: the same call goes on where an
     earlier one was cut off, and gives the same bytes, on however many workers and in whatever chunks. With more files
@@ -185,16 +185,17 @@ def _ingest(
         lambda count: progress("sort", count, len(keys)),
     )
     file_of = {(file.kind, file.file): file for file in files}
-    for (kind, security, day), (count, twice) in zip(keys, written, strict=True):
-        rows[security, day][kind] = count
-        for path, again in twice.items():
+    for (kind, security, day), (count, rejected) in zip(keys, written, strict=True):
+        if count:
+            rows[security, day][kind] = count
+        for (path, reason), many in rejected.items():
             file = file_of[kind, path]
-            file.taken -= again
-            file.rejected[REPEATED] = file.rejected.get(REPEATED, 0) + again
+            file.taken -= many
+            file.rejected[reason] = file.rejected.get(reason, 0) + many
     _check_counts(files, rows.values())
     given = {(source.kind, source.path): number for number, source in enumerate(sources)}
     files.sort(key=lambda file: given[file.kind, file.file])
-    return Ingested(files, [_security_day(root, *key, held) for key, held in sorted(rows.items())])
+    return Ingested(files, [_security_day(root, *key, held) for key, held in sorted(rows.items()) if held])
 
 
 def _listed(given: dict[str, Paths]) -> list[Source]:
@@ -301,7 +302,7 @@ def _undo(root: Path, begun: Begun) -> None:
     for path in (root / RUNS).glob(f"{BASE}*"):
         kind, security, day = path.stem.removeprefix(BASE).split("-", 2)
         path.replace(Store(root).path(kind, int(security), date.fromisoformat(day)))
-    for path in (root / REJECTED).glob(f"{TWICE}*"):
+    for path in (root / REJECTED).glob(f"{BY_DAY}*"):
         if path.stem not in begun.kept:
             path.unlink()
 
@@ -321,7 +322,7 @@ def _cuts(source: Source, chunk_bytes: int, path: Path) -> list[Source]:
 def _remove_others(root: Path, called: set[str]) -> None:
     """Remove what came of files as they were before, or of other parts of them."""
     for path in [*(root / RUNS).iterdir(), *(root / REJECTED).iterdir()]:
-        if path.stem not in called and not path.name.startswith((CUTS, TWICE, BASE)):
+        if path.stem not in called and not path.name.startswith((CUTS, BY_DAY, BASE)):
             path.unlink()
 
 

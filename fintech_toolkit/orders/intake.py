@@ -22,12 +22,14 @@ from fintech_toolkit.engines.memory.files import write_table
 from fintech_toolkit.engines.memory.whole_file import write_text, write_whole
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders.checks import KEYS, local_days, schema_of
+from fintech_toolkit.orders.language import Side
 from fintech_toolkit.orders.reading import Piece, Source, in_order, pieces
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.schema import Array
 
-REJECTED, RUNS, TWICE, BASE = "rejected", ".runs", "twice-", "base-"
+REJECTED, RUNS, BY_DAY, BASE = "rejected", ".runs", "day-", "base-"
 REPEATED = "the order, time and sequence of a row before"
+ALONE = "its matchgroupid has not one buy and one sell: write both sides of each match, and ingest all again"
 
 _REJECTED = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())])
 _LINE = pa.field("_line", pa.int64())
@@ -216,20 +218,23 @@ def put_together(
     store: Path,
     earlier: int,
     added_to: bool,
-) -> tuple[int, dict[str, int]]:
-    """Write the rows of a security and day, sorted; return how many there are, and how many of each file were twice.
+) -> tuple[int, dict[tuple[str, str], int]]:
+    """Write the rows of a security and day, sorted; return how many there are, and how many were rejected.
+
+    These are counted by file and reason: that a row is there twice, or a side of a trade alone, is seen only where all
+    rows of a day are together. Without rows there is no file.
 
     The rows are in runs, of which each is given by its path, the file that it is of, and the batches. They may be added
     to rows that the store had of so many earlier files: these are put aside first, so that what has its name is whole.
     """
     path = Store(store).path(kind, security, EPOCH + timedelta(days=day))
     place = f"{kind}-{security}-{EPOCH + timedelta(days=day)}.parquet"
-    repeats, base = store / REJECTED / f"{TWICE}{earlier}-{place}", store / RUNS / f"{BASE}{place}"
+    apart, base = store / REJECTED / f"{BY_DAY}{earlier}-{place}", store / RUNS / f"{BASE}{place}"
     if added_to and not base.is_file():
         path.replace(base)
     if path.is_file():
-        twice = pq.read_table(repeats)["file"].to_pylist() if repeats.is_file() else []
-        return pq.read_metadata(path).num_rows, dict(Counter(twice))
+        rejected = pq.read_table(apart) if apart.is_file() else _REJECTED.empty_table()
+        return pq.read_metadata(path).num_rows, _counts(rejected)
     tables = []
     if added_to:
         held = pq.read_table(base, partitioning=None)
@@ -239,19 +244,21 @@ def put_together(
         with pa.OSFile(run) as file, pa.ipc.open_file(file) as reader:
             table = pa.Table.from_batches([reader.get_batch(batch) for batch in batches])
         tables.append(table.append_column("_file", pa.repeat(pa.scalar(number, pa.int32()), len(table))))
-    files = [file for _, file, _ in runs]
     rows = in_order(pa.concat_tables(tables), kind)
-    again = _repeated(rows, kind)
-    twice = rows.filter(pa.array(again))
-    rows = rows.filter(pa.array(~again)) if len(twice) else rows
+    rows, twice = _parted(rows, _repeated(rows, kind))
+    rows, alone = _parted(rows, _without_other_side(rows, kind))
+    files = [file for _, file, _ in runs]
+    rejected = pa.concat_tables([_told(twice, files, REPEATED), _told(alone, files, ALONE)])
     with making(path):
+        if len(rejected):
+            write_table(rejected, apart)
+        if not len(rows):
+            return 0, _counts(rejected)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if len(twice):
-            write_table(_told(twice, files), repeats)
         rows = rows.drop_columns(["_line", "_file"])
         repeating = [name for name in rows.column_names if name not in _DISTINCT]
         write_whole(path, lambda aside: pq.write_table(rows, aside, use_dictionary=repeating))
-    return len(rows), dict(Counter(files[number] for number in twice["_file"].to_pylist()))
+    return len(rows), _counts(rejected)
 
 
 def _repeated(rows: pa.Table, kind: str) -> Array:
@@ -262,10 +269,29 @@ def _repeated(rows: pa.Table, kind: str) -> Array:
     return again
 
 
-def _told(rows: pa.Table, files: Sequence[str]) -> pa.Table:
+def _without_other_side(rows: pa.Table, kind: str) -> Array:
+    """Return which sides of trades are of a match that has not one buy and one sell; what the store had stays."""
+    if kind != "trades":
+        return np.zeros(len(rows), bool)
+    _, group, sides = np.unique(rows["matchgroupid"].to_numpy(), return_inverse=True, return_counts=True)
+    buys = np.bincount(group[rows["side"].to_numpy() == Side.BUY], minlength=len(sides))
+    wrong: Array = ((sides != 2) | (buys != 1))[group] & (rows["_file"].to_numpy() >= 0)
+    return wrong
+
+
+def _parted(rows: pa.Table, wrong: Array) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that are right, and the others."""
+    return (rows.filter(pa.array(~wrong)) if wrong.any() else rows), rows.filter(pa.array(wrong))
+
+
+def _told(rows: pa.Table, files: Sequence[str], reason: str) -> pa.Table:
     texts = [str(row) for row in rows.drop_columns(["_line", "_file"]).to_pylist()]
-    columns = [[files[n] for n in rows["_file"].to_pylist()], rows["_line"].to_pylist(), [REPEATED] * len(rows), texts]
+    columns = [[files[n] for n in rows["_file"].to_pylist()], rows["_line"].to_pylist(), [reason] * len(rows), texts]
     return pa.table([pa.array(each) for each in columns], _REJECTED)
+
+
+def _counts(rejected: pa.Table) -> dict[tuple[str, str], int]:
+    return dict(Counter(zip(rejected["file"].to_pylist(), rejected["reason"].to_pylist(), strict=True)))
 
 
 def run_all(

@@ -58,9 +58,9 @@ def test_a_seed_gives_the_same_bytes_also_from_half_of_the_files(tmp_path: Path)
     for path in (tmp_path / "two").glob("*/*-03.*"):
         path.unlink()
     report = write_orders(tmp_path / "two", securities=1, days=2, states=300, format="csv.gz")
-    assert (report.files, report.found) == (8, 4)
+    assert (report.files, report.found) == (10, 5)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").glob("*/*"))
-    assert len(files) == 8
+    assert len(files) == 10
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 

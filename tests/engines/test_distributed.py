@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from distributed import Client, Event, LocalCluster
 
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
+from fintech_toolkit.engines.dask.workers import connected
 from tests.engines.ticks import PLANS, parts_of, prepared, refuse, ticks
 from tests.frames import features, same
 
@@ -237,3 +239,9 @@ def test_a_worker_killed_in_mid_run_changes_no_number(plan: str, tmp_path: Path,
     assert Event(f"reached {tmp_path}", client=mortal).wait(timeout=60)
     os.kill(int((tmp_path / "pid").read_text()), 9)
     same(future.result(timeout=120).sort_index(), features()(frame))
+
+
+def test_workers_of_a_command_leave_ctrl_c_to_the_process_that_started_them() -> None:
+    with connected("local", 1) as client:
+        assert list(client.run(signal.getsignal, signal.SIGINT).values()) == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGINT) != signal.SIG_IGN

@@ -1,4 +1,4 @@
-"""A generated day, whose truth is known: final states, trades, the lit book, and the pool by both simulators."""
+"""A generated day, whose truth is known: final states, trades, the lit book, and the pool by three simulators."""
 
 from __future__ import annotations
 
@@ -43,5 +43,10 @@ def test_a_generated_day(tmp_path: Path) -> None:
         for mode in ("exchange", "legacy")
     )
     assert len(exchange.matches) > 20
+    told = pd.read_parquet(tmp_path / "matches" / f"matches-{DAY}.parquet")
+    assert len(told) == len(exchange.matches)
+    for name in ("order_id", "contra_order_id", "timestamp", "quantity", "price"):
+        found = exchange.matches[name]
+        assert_array_equal(found.astype("int64") if name == "timestamp" else found, told[name], err_msg=name)
     assert matches(exchange) == slow_simulator.exchange(records, sides, quotes, market, False)
     assert matches(legacy) == slow_simulator.legacy(records, sides)

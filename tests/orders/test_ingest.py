@@ -20,8 +20,8 @@ import pytest
 from data_generators.orders import write_orders
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.orders import Ingested, Market, Selection, Store, final_states, ingest, match_trades, read_orders
-from fintech_toolkit.orders.intake import REPEATED
-from tests.orders.files import NAMES, TRADE_NAMES, order, text
+from fintech_toolkit.orders.intake import ALONE, REPEATED
+from tests.orders.files import AT, NAMES, TRADE_NAMES, order, text
 
 
 def bytes_of(store: Path) -> dict[str, bytes]:
@@ -90,6 +90,34 @@ def test_in_is_out_and_rejected_with_file_line_and_reason(exchange: Path, tmp_pa
         there = sum(len(getattr(store, kind)(each.security, each.day)) for each in store.days())
         assert there == sum(each.taken for each in found.files if each.kind == kind)
         assert there == sum(getattr(each, f"{kind.removesuffix('s')}_rows") for each in store.days())
+
+
+def test_a_side_of_a_trade_without_the_other_is_rejected(tmp_path: Path) -> None:
+    def side(number: int, group: int, buys: bool, **other: object) -> dict[str, str]:
+        values = (number, AT, 110_621, 900 + number, 47, group, 3345, 10, 1 if buys else 2)
+        return {name: str(value) for name, value in {**dict(zip(TRADE_NAMES, values, strict=True)), **other}.items()}
+
+    whole = [side(0, 1, True), side(1, 1, False)]
+    alone = [side(2, 2, True), side(3, 3, False), side(4, 3, False), side(5, 4, True, securitycode=7)]
+    (tmp_path / "orders.csv").write_text(text([order(0)]))
+    (tmp_path / "trades.csv").write_text(text([*whole, *alone], TRADE_NAMES))
+    (tmp_path / "later.csv").write_text(text([side(6, 1, True), *(side(n, 5, n == 8) for n in (7, 8))], TRADE_NAMES))
+    store = Store(tmp_path / "store")
+    for names, days in ((["trades.csv"], 1), (["trades.csv", "later.csv"], 1)):
+        found = ingest(tmp_path / "orders.csv", [tmp_path / name for name in names], store.root)
+        assert len(found.days) == days  # the other security has nothing else
+        _, first, *later = found.files
+        assert (first.rows, first.taken, first.rejected) == (6, 2, {ALONE: 4})
+        assert [(each.taken, each.rejected) for each in later] == [(2, {ALONE: 1})][: len(later)]
+        assert "write both sides" in ALONE
+    rejected = pd.concat([pd.read_parquet(path) for path in (store.root / "rejected").iterdir()])
+    told = zip(rejected["file"], rejected["line"], rejected["reason"], strict=True)
+    lines = [
+        (str(tmp_path / name), line, ALONE)
+        for name, line in (("later.csv", 2), *(("trades.csv", n) for n in range(4, 8)))
+    ]
+    assert sorted(told) == lines
+    assert store.trades(110_621, found.days[0].day)["matchgroupid"].tolist() == [1, 1, 5, 5]
 
 
 def test_truth_of_the_generator_comes_out_of_the_store(exchange: Path, whole: Path) -> None:

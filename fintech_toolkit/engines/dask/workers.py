@@ -21,6 +21,8 @@ ENVIRONMENT = {
 # In Python 3.11 a thread that looks at what all threads do locks itself up if it collects rubbish meanwhile
 # (github.com/python/cpython/issues/106883), and in this process nothing would run any more.
 _UNWATCHED = {"distributed.worker.profile.enabled": False}
+# A terminal sends Ctrl-C to all processes: the one that started the others ends them, and they need not say so too.
+_DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def configure_workers() -> None:
@@ -84,7 +86,9 @@ def connected(scheduler: str, workers: int | None, **options: Any) -> Iterator[A
         return
     configure_workers()
     # In this process, or in as many as are asked for; nothing that listens is seen by other machines.
-    how = {"processes": False, "n_workers": 1} if workers is None else {"n_workers": workers, "threads_per_worker": 1}
+    how: dict[str, Any] = {"processes": False, "n_workers": 1}
+    if workers is not None:
+        how = {"n_workers": workers, "threads_per_worker": 1, "preload": [_DEAF]}
     with (
         dask.config.set(_UNWATCHED if workers is None else {}),
         LocalCluster(dashboard_address="127.0.0.1:0", **how, **options) as cluster,  # type: ignore[no-untyped-call]
