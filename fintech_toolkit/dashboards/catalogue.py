@@ -12,7 +12,7 @@ import panel as pn
 
 from fintech_toolkit import kernels
 from fintech_toolkit.dashboards.drawn_kernels import plot_kernel
-from fintech_toolkit.errors import KernelError, ParameterError, did_you_mean
+from fintech_toolkit.errors import FintechToolkitError, ParameterError, did_you_mean
 from fintech_toolkit.scan.declaration import Kernel
 
 ALL = "all families"
@@ -62,22 +62,23 @@ class KernelCatalogue:
 
     def __init__(self, family: str = "microstructure") -> None:
         self.kernels = [kernels.find(name) for name in kernels.catalogue().index]
+        self._words = {kernel.name: _words(kernel) for kernel in self.kernels}
         families = sorted({kernel.family for kernel in self.kernels})
         if family not in families:
             raise ParameterError(f"There is no family {family!r}. {did_you_mean(str(family), families)}")
-        self.family = pn.widgets.Select(name="Family", options=[ALL, *families], value=family, width=200)
-        self.search = pn.widgets.TextInput(name="Search", placeholder="spread, imbalance, …", width=300)
+        self.family: Any = pn.widgets.Select(label="Family", options=[ALL, *families], value=family, width=200)  # type: ignore[no-untyped-call]
+        self.search: Any = pn.widgets.TextInput(label="Search", placeholder="spread, imbalance, …", width=300)
         self._plots = {kernel.name: pn.Column(**_WIDE) for kernel in self.kernels}
         cards = {
             kernel.name: pn.Column(_html(_head(kernel)), self._plots[kernel.name], _html(_rest(kernel)), **_WIDE)
             for kernel in self.kernels
         }
         rows = ", ".join(
-            f"[card{j}, {json.dumps(kernel.family)}, {json.dumps(_words(kernel))}]"
+            f"[card{j}, {json.dumps(kernel.family)}, {json.dumps(self._words[kernel.name])}]"
             for j, kernel in enumerate(self.kernels)
         )
-        told = {f"card{j}": card for j, card in enumerate(cards.values())}
-        told |= {"family": self.family, "search": self.search}
+        told: dict[str, Any] = {"family": self.family, "search": self.search}
+        told |= {f"card{j}": card for j, card in enumerate(cards.values())}
         code = _FILTER % (rows, json.dumps(ALL))
         self.family.jscallback(args=told, value=code)
         self.search.jscallback(args=told, value_input=code)
@@ -96,21 +97,25 @@ class KernelCatalogue:
     def _draw(self) -> None:
         """Draw those that are looked at."""
         wanted = self.search.value.strip().lower()
-        shown = [kernel for kernel in self.kernels if self.family.value in (ALL, kernel.family)]
-        shown = [kernel for kernel in shown if wanted in _words(kernel) and not len(self._plots[kernel.name])]
-        for kernel in shown[:_AT_ONCE]:
-            try:
-                plot = pn.pane.HoloViews(plot_kernel(kernel.name), linked_axes=False, **_WIDE)
-            except KernelError as error:
-                plot = _html(f"<p>{escape(str(error))}</p>")
-            self._plots[kernel.name].append(plot)
+        shown = [kernel.name for kernel in self.kernels if self.family.value in (ALL, kernel.family)]
+        for name in [name for name in shown if wanted in self._words[name]][:_AT_ONCE]:
+            if name not in self.drawn:
+                self._plots[name].append(_drawn(name))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return self.layout._repr_mimebundle_(include, exclude)
+        return self.layout._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
 
 
 def _html(text: str) -> Any:
-    return pn.pane.HTML(text, **_WIDE)
+    return pn.pane.HTML(text, **_WIDE)  # type: ignore[no-untyped-call]
+
+
+def _drawn(name: str) -> Any:
+    """Return a kernel's plots, or why there are none."""
+    try:
+        return pn.pane.HoloViews(plot_kernel(name), linked_axes=False, **_WIDE)  # type: ignore[no-untyped-call]
+    except FintechToolkitError as error:
+        return _html(f"<p>{escape(str(error))}</p>")
 
 
 def _words(kernel: Kernel) -> str:

@@ -74,7 +74,10 @@ def plot_kernel(name: str) -> Any:
     if kernel.kind not in _SCANNED + _OF_ARRAYS:
         raise KernelError(f"{name} is of kind {kernel.kind}: ticks of one instrument do not show it.")
     plots = _of_example(kernel) if kernel.kind in _OF_ARRAYS else _of_ticks(kernel)
-    return hv.Layout(plots).cols(1).opts(toolbar=None, shared_axes=False)
+    told = ", ".join(f"{option}={value!r}" for option, value in kernel.cases[0].items())
+    return (
+        hv.Layout(plots).cols(1).opts(toolbar=None, shared_axes=False, title=f"{name}({told})", fontsize={"title": 10})
+    )
 
 
 @dataclass
@@ -89,21 +92,19 @@ class _Line:
     def __post_init__(self) -> None:
         kind = self.values.dtype.kind
         self.steps = kind in "bi"
-        floats = self.values.astype(np.float64)
-        if kind == "i":
-            floats[self.values == MISSING] = np.nan
-            if self.name.endswith("ts"):
-                floats[self.values != MISSING] = ((self.values - self.times) / 1e9)[self.values != MISSING]
-        self.values = np.where(np.isfinite(floats), floats, np.nan)
-        known = np.isfinite(floats)
-        self.empty = not known.any()
-        alone = known & ~np.append(known[1:], False) & ~np.append(False, known[:-1])
+        missing = self.values == MISSING if kind == "i" else ~np.isfinite(self.values)
+        since = (self.values - self.times) / 1e9 if kind == "i" and self.name.endswith("ts") else self.values
+        self.values = np.where(missing, np.nan, since)
+        self.empty = bool(missing.all())
+        alone = ~missing & np.append(missing[1:], True) & np.append(True, missing[:-1])
         self.dots = bool(alone.any())
-        self.low, self.high = (0.0, 0.0) if self.empty else (np.nanmin(self.values), np.nanmax(self.values))
+        self.low = self.high = 0.0
+        if not self.empty:
+            self.low, self.high = float(np.nanmin(self.values)), float(np.nanmax(self.values))
 
     def draw(self, color: str) -> Any:
         """Draw it, as dots where a value has no neighbours that a line could join it with."""
-        frame = pd.DataFrame({"time": pd.to_datetime(self.times), self.name: self.values})
+        frame: Any = pd.DataFrame({"time": pd.to_datetime(self.times), self.name: self.values})
         told = {"x": "time", "y": self.name, "label": self.name, "color": color, **_LOOK}
         if self.dots:
             return frame.dropna().hvplot.scatter(size=12, **told)
@@ -121,7 +122,7 @@ def _of_ticks(kernel: Kernel) -> list[Any]:
     reads = {name: values for name, values in ticks.items() if values.dtype.kind == "f" and name not in gives}
     lines = [_Line(name, times, reads[name], False) for name in list(reads)[:_MOST_READ]]
     if kernel.emits:
-        done = gives.pop("complete", np.array(True))
+        done = gives.pop("complete", slice(None))
         gives = {name: values[done] for name, values in gives.items()}
         times = gives.pop("ts")
     lines += [_Line(name, times, values, True) for name, values in gives.items()]
@@ -160,7 +161,9 @@ def _of_example(kernel: Kernel) -> list[Any]:
         if own:
             result = eval(compile(ast.Expression(own[0]), kernel.name, "eval"), names)  # noqa: S307 - documentation
             break
-        exec(compile(tree, kernel.name, "exec"), names)  # noqa: S102 - documentation, which the tests run as well
+        exec(compile(tree, kernel.name, "exec"), names)  # noqa: S102 - documentation
+    else:
+        raise KernelError(f"{kernel.name} is a function of arrays without an example in its documentation to draw.")
     parts = result._asdict() if hasattr(result, "_asdict") else {kernel.name: result}
     arrays = {name: np.asarray(values) for name, values in parts.items()}
     single = ", ".join(f"{name} = {values:.6g}" for name, values in arrays.items() if values.ndim == 0)
@@ -170,5 +173,7 @@ def _of_example(kernel: Kernel) -> list[Any]:
 def _of_array(name: str, values: Array) -> Any:
     """Draw an array: bars, or a map of a matrix."""
     if values.ndim == 1:
-        return pd.Series(values, name=name).hvplot.bar(color=LINES[0], **_LOOK | {"ylabel": name})
-    return pd.DataFrame(values).hvplot.heatmap(cmap="RdBu_r", **_LOOK | {"ylabel": name, "height": 260})
+        series: Any = pd.Series(values, name=name)
+        return series.hvplot.bar(color=LINES[0], **_LOOK | {"ylabel": name})
+    frame: Any = pd.DataFrame(values)
+    return frame.hvplot.heatmap(cmap="RdBu_r", **_LOOK | {"ylabel": name, "height": 260})

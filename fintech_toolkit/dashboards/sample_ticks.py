@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,7 +127,8 @@ def sample_ticks(kernel: Kernel) -> Ticks:
     drawn: Ticks = {"ts": known["ts"]}
     for name, dtype in dtypes_of(kernel).items():
         role = re.sub(r"_\d+$", "", name)
-        values = known[role].astype(dtype) if role in known else made_up(role, dtype, len(known["ts"]), random)
+        values = known[role] if role in known else made_up(role, dtype, len(known["ts"]), random)
+        values = values.astype(dtype)
         level = taken[role]
         drawn[name] = values + _NEXT[role] * level if role in _NEXT else np.roll(values, 50 * level)
         taken[role] += 1
