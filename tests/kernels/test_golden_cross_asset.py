@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -37,6 +38,19 @@ def test_the_contrast_is_the_double_sum_and_at_no_lag_the_kernel() -> None:
     merged = [np.concatenate(parts)[order] for parts in ((np.zeros(60, int), np.ones(60, int)), (price_a, price_b))]
     ticks = ft.hayashi_yoshida_corr(*merged, ts=np.concatenate([ts_a, ts_b])[order])
     assert_allclose(ticks[-1], found.contrast[2], rtol=1e-9)
+
+
+def test_lead_lag_takes_times_as_frames_have_them() -> None:
+    ts = np.array([0, 2, 3, 7]) * 1_000 + 1_700_000_000_000_000_001  # whose last digit float64 would lose
+    price_a, price_b = np.array([[1.0, 1.1, 1.05, 1.2], [2.0, 2.1, 2.3, 2.2]])
+    expected = ft.xcorr_leadlag(ts, price_a, ts + 1, price_b, lags=[-1, 0, 1])
+    zoned = [pd.Series(pd.to_datetime(each, utc=True)).dt.tz_convert("Asia/Tokyo") for each in (ts, ts + 1)]
+    for first, second in (zoned, (ts.astype("M8[ns]"), (ts + 1).astype("M8[ns]"))):
+        assert_array_equal(
+            ft.xcorr_leadlag(first, price_a, second, price_b, lags=[-1, 0, 1]).contrast, expected.contrast
+        )
+    with pytest.raises(DataError, match="ts_b must hold times, not float64"):
+        ft.xcorr_leadlag(ts, price_a, ts.astype(float), price_b, lags=[0])
 
 
 def test_lead_lag_refuses_what_it_cannot_use() -> None:

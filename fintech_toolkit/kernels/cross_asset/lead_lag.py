@@ -8,6 +8,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import plain_kernel
 from fintech_toolkit.errors import DataError, ParameterError
+from fintech_toolkit.scan.values import as_instants
 from fintech_toolkit.schema import nanoseconds
 
 
@@ -48,7 +49,7 @@ def xcorr_leadlag(ts_a: Any, price_a: Any, ts_b: Any, price_b: Any, *, lags: Any
 
     Parameters
     ----------
-    ts_a, ts_b : array_like of int64 (ns) or datetime64, shapes (n,) and (m,)
+    ts_a, ts_b : array_like of int64 (ns) or datetime64, with a zone or without, shapes (n,) and (m,)
         Times of the ticks, not descending.
     price_a, price_b : array_like of float, shapes (n,) and (m,)
         Prices of the two symbols.
@@ -115,10 +116,7 @@ def _lag(lag: Any) -> int:
 
 def _ticks(ts: Any, price: Any, name: str) -> tuple[Any, Any]:
     """Return the distinct times of a symbol's ticks, and its log prices then."""
-    times, prices = np.asarray(ts), np.asarray(price, float)
-    if times.dtype.kind == "M":
-        times = times.astype("M8[ns]")
-    times = times.astype(np.int64)
+    times, prices = as_instants(ts, f"ts_{name}", "ns"), np.asarray(price, float)
     if times.ndim != 1 or times.shape != prices.shape:
         raise DataError(f"ts_{name} and price_{name} must be arrays of one dimension and one length.")
     if (times[1:] < times[:-1]).any():
