@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 
 import fintech_toolkit as ft
-from benchmarks.measure import medians
 from benchmarks.parity.market import Column, market, names
 
 DIGITS = 12
@@ -47,7 +47,8 @@ class Pair:
 @dataclass(frozen=True)
 class Comparison:
     """What came of a pair: digits as both are called and once the difference is taken out, the rows before each side's
-    first value, values that only one side has after that, and seconds of both, a call per symbol, and of ours in one.
+    first value, values that only one side has after that, and processor seconds of both, a call per symbol, and of ours
+    in one.
     """
 
     pair: Pair
@@ -105,10 +106,23 @@ def run(pair: Pair, symbols: int, rows: int, patience: float, repeats: int) -> C
         }
         if pair.ours is None and kernel.tickwise:
             contenders["at once"] = lambda: kernel(*whole, symbol=symbol, **pair.parameters)
-        taken = medians(contenders, repeats)
+        taken = _processor_seconds(contenders, repeats)
     return Comparison(
         pair, digits, mended, warmup, only_one, taken["ours"], taken["peer"], taken.get("at once", float("nan"))
     )
+
+
+def _processor_seconds(contenders: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Return the median of what a call of each contender takes, round after round: processor time, so that what else
+    the machine does counts little, of all threads that a call uses.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds + 1):
+        for name, call in contenders.items():
+            start = time.process_time()
+            call()
+            taken[name].append(time.process_time() - start)
+    return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
 
 def _columns(result: Any, outputs: tuple[str, ...] = ()) -> Column:
@@ -145,5 +159,5 @@ def _compare(ours: list[Column], peer: list[Column]) -> tuple[float, tuple[int, 
             size = np.maximum(np.maximum(np.abs(x), np.abs(y)), np.median(np.abs(y[both])))
             unequal = both & (x != y)
             worst = max(worst, float(np.max(np.abs(x - y)[unequal] / size[unequal], initial=0.0)))
-    digits = ALL if worst == 0.0 else min(max(-np.log10(worst), 0.0), ALL)
+    digits = ALL if worst == 0.0 else min(max(0.0, -np.log10(worst)), ALL)
     return digits, (first[0], first[1]), only_one

@@ -173,7 +173,7 @@ BOOKS = (
         "RollingKyleLambda",
         lambda r, v: screamer.RollingKyleLambda(20)(v, r),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "amihud_illiquidity",
@@ -194,7 +194,7 @@ BOOKS = (
         lambda m, v: wickra.KylesLambda(20).batch(m, abs(v), v > 0, m),
         ours=lambda m, v: ft.kyle_lambda(np.diff(m, prepend=np.nan), v, window=20),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "ofi",

@@ -52,7 +52,7 @@ MEMORY = (
         "rolling.cov",
         lambda x, y: _rolling(x).cov(pd.Series(y)),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_cov",
@@ -62,7 +62,7 @@ MEMORY = (
         "move_cov",
         lambda x, y: numbagg.move_cov(x, y, window=N, min_count=N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_cov",
@@ -83,7 +83,7 @@ MEMORY = (
         "RollingCov",
         lambda x, y: screamer.RollingCov(N)(x, y),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_corr",
@@ -93,7 +93,7 @@ MEMORY = (
         "rolling.corr",
         lambda x, y: _rolling(x).corr(pd.Series(y)),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_corr",
@@ -103,7 +103,7 @@ MEMORY = (
         "move_corr",
         lambda x, y: numbagg.move_corr(x, y, window=N, min_count=N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_corr",
@@ -113,7 +113,7 @@ MEMORY = (
         "CORREL",
         lambda x, y: talib.CORREL(x, y, N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_corr",
@@ -133,7 +133,7 @@ MEMORY = (
         "RollingCorr",
         lambda x, y: screamer.RollingCorr(N)(x, y),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair("rolling_beta", W, ("r", "other"), "statsmodels", "RollingOLS", _ols),
     Pair("rolling_beta", W, ("r", "other"), "wickra", "Beta", lambda x, y: fast(wickra.Beta(N), x, y)),

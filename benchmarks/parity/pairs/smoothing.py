@@ -29,7 +29,7 @@ SMOOTHING = (
     Pair("ewma", A, ("price",), "numbagg", "move_exp_nanmean", lambda x: numbagg.move_exp_nanmean(x, alpha=ALPHA)),
     Pair("ewma", A, ("price",), "screamer", "EwMean", lambda x: screamer.EwMean(alpha=ALPHA)(x)),
     Pair("ewma", R, ("price",), "SciPy", "signal.lfilter", lambda x: _lfilter(x)),
-    Pair("ewvar", A, ("price",), "pandas", "ewm.var", lambda x: _ewm(x).var(), reason=UPDATES, digits=11),
+    Pair("ewvar", A, ("price",), "pandas", "ewm.var", lambda x: _ewm(x).var(), reason=UPDATES, digits=9),
     Pair(
         "ewvar",
         A,
@@ -38,7 +38,7 @@ SMOOTHING = (
         "ewm_var",
         lambda x: pl.Series(x).ewm_var(alpha=ALPHA),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "ewvar",
@@ -53,7 +53,7 @@ SMOOTHING = (
     Pair(
         "ewvar", A, ("price",), "screamer", "EwVar", lambda x: screamer.EwVar(alpha=ALPHA)(x), reason=SQUARES, digits=8
     ),
-    Pair("ewstd", A, ("price",), "pandas", "ewm.std", lambda x: _ewm(x).std(), reason=UPDATES, digits=11),
+    Pair("ewstd", A, ("price",), "pandas", "ewm.std", lambda x: _ewm(x).std(), reason=UPDATES, digits=9),
     Pair(
         "ewstd",
         A,
@@ -62,7 +62,7 @@ SMOOTHING = (
         "ewm_std",
         lambda x: pl.Series(x).ewm_std(alpha=ALPHA),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "ewstd",
@@ -170,13 +170,11 @@ SMOOTHING = (
     Pair("ema", {"span": 20, "seed": "sma"}, ("price",), "TA-Lib", "EMA", lambda x: talib.EMA(x, 20)),
     Pair("ema", {"span": 20, "seed": "sma"}, ("price",), "wickra", "EMA", lambda x: fast(wickra.EMA(20), x)),
     Pair("ema", {"span": 20, "seed": "sma"}, ("price",), "talipp", "EMA", lambda x: values(talipp.EMA(20, x))),
-    Pair("wma", {"window": 20}, ("price",), "TA-Lib", "WMA", lambda x: talib.WMA(x, 20), reason=UPDATES, digits=10),
+    Pair("wma", {"window": 20}, ("price",), "TA-Lib", "WMA", lambda x: talib.WMA(x, 20), reason=UPDATES, digits=9),
     Pair(
-        "wma", {"window": 20}, ("price",), "wickra", "WMA", lambda x: fast(wickra.WMA(20), x), reason=UPDATES, digits=10
+        "wma", {"window": 20}, ("price",), "wickra", "WMA", lambda x: fast(wickra.WMA(20), x), reason=UPDATES, digits=9
     ),
-    Pair(
-        "wma", {"window": 20}, ("price",), "screamer", "WMA", lambda x: screamer.WMA(20)(x), reason=UPDATES, digits=10
-    ),
+    Pair("wma", {"window": 20}, ("price",), "screamer", "WMA", lambda x: screamer.WMA(20)(x), reason=UPDATES, digits=9),
     Pair(
         "wma",
         {"window": 20},
@@ -185,7 +183,7 @@ SMOOTHING = (
         "WMA",
         lambda x: values(talipp.WMA(20, x)),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
 )
 

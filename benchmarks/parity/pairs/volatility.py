@@ -132,7 +132,7 @@ VOLATILITY = (
         "RollingRogersSatchellVol",
         lambda *c: screamer.RollingRogersSatchellVol(N)(*c),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rogers_satchell",
@@ -142,7 +142,7 @@ VOLATILITY = (
         "RogersSatchell",
         lambda o, high, low, c: values(talipp.RogersSatchell(N, candles(open=o, high=high, low=low, close=c))),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "yang_zhang",
@@ -163,7 +163,7 @@ VOLATILITY = (
         "RollingYangZhangVol",
         lambda *c: screamer.RollingYangZhangVol(N)(*c),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "drawdown",
@@ -254,7 +254,7 @@ VOLATILITY = (
         "RollingOLS",
         lambda x: _half_life(x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "ewcov_matrix",

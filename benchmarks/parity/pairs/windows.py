@@ -39,7 +39,7 @@ WINDOWS = (
     Pair("rolling_mean", W, ("price",), "wickra", "SMA", lambda x: fast(wickra.SMA(N), x)),
     Pair("rolling_mean", W, ("price",), "screamer", "RollingMean", lambda x: screamer.RollingMean(N)(x)),
     Pair("rolling_mean", W, ("price",), "talipp", "SMA", lambda x: values(talipp.SMA(N, x))),
-    Pair("rolling_var", W, ("price",), "pandas", "rolling.var", lambda x: _rolling(x).var(), reason=UPDATES, digits=10),
+    Pair("rolling_var", W, ("price",), "pandas", "rolling.var", lambda x: _rolling(x).var(), reason=UPDATES, digits=9),
     Pair(
         "rolling_var",
         W,
@@ -48,7 +48,7 @@ WINDOWS = (
         "rolling_var",
         lambda x: pl.Series(x).rolling_var(N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_var",
@@ -58,7 +58,7 @@ WINDOWS = (
         "move_var",
         lambda x: bottleneck.move_var(x, N, ddof=1),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_var",
@@ -78,7 +78,7 @@ WINDOWS = (
         "VAR",
         lambda x: talib.VAR(x, N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_var",
@@ -88,7 +88,7 @@ WINDOWS = (
         "Variance",
         lambda x: fast(wickra.Variance(N), x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_var",
@@ -100,7 +100,7 @@ WINDOWS = (
         reason=SQUARES,
         digits=8,
     ),
-    Pair("rolling_std", W, ("price",), "pandas", "rolling.std", lambda x: _rolling(x).std(), reason=UPDATES, digits=10),
+    Pair("rolling_std", W, ("price",), "pandas", "rolling.std", lambda x: _rolling(x).std(), reason=UPDATES, digits=9),
     Pair(
         "rolling_std",
         W,
@@ -109,7 +109,7 @@ WINDOWS = (
         "rolling_std",
         lambda x: pl.Series(x).rolling_std(N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_std",
@@ -119,7 +119,7 @@ WINDOWS = (
         "move_std",
         lambda x: bottleneck.move_std(x, N, ddof=1),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_std",
@@ -139,7 +139,7 @@ WINDOWS = (
         "STDDEV",
         lambda x: talib.STDDEV(x, N),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_std",
@@ -149,7 +149,7 @@ WINDOWS = (
         "StdDev",
         lambda x: fast(wickra.StdDev(N), x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_std",
@@ -169,7 +169,7 @@ WINDOWS = (
         "StdDev",
         lambda x: values(talipp.StdDev(N, x)),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_zscore",
@@ -179,7 +179,7 @@ WINDOWS = (
         "rolling",
         lambda x: (pd.Series(x) - _rolling(x).mean()) / _rolling(x).std(),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_zscore",
@@ -189,7 +189,7 @@ WINDOWS = (
         "ZScore",
         lambda x: fast(wickra.ZScore(N), x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_zscore",
@@ -201,7 +201,7 @@ WINDOWS = (
         reason=SQUARES,
         digits=8,
     ),
-    Pair("rolling_skew", W, ("x",), "pandas", "rolling.skew", lambda x: _rolling(x).skew(), reason=UPDATES, digits=10),
+    Pair("rolling_skew", W, ("x",), "pandas", "rolling.skew", lambda x: _rolling(x).skew(), reason=UPDATES, digits=9),
     Pair(
         "rolling_skew",
         W,
@@ -210,7 +210,7 @@ WINDOWS = (
         "rolling_skew",
         lambda x: pl.Series(x).rolling_skew(N, bias=False),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_skew",
@@ -231,9 +231,9 @@ WINDOWS = (
         "RollingSkew",
         lambda x: screamer.RollingSkew(N)(x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
-    Pair("rolling_kurt", W, ("x",), "pandas", "rolling.kurt", lambda x: _rolling(x).kurt(), reason=UPDATES, digits=10),
+    Pair("rolling_kurt", W, ("x",), "pandas", "rolling.kurt", lambda x: _rolling(x).kurt(), reason=UPDATES, digits=9),
     Pair(
         "rolling_kurt",
         W,
@@ -242,7 +242,7 @@ WINDOWS = (
         "rolling_kurtosis",
         lambda x: pl.Series(x).rolling_kurtosis(N, bias=False),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "rolling_kurt",
@@ -263,7 +263,7 @@ WINDOWS = (
         "RollingKurt",
         lambda x: screamer.RollingKurt(N)(x),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "welford",
@@ -273,7 +273,7 @@ WINDOWS = (
         "expanding.mean, var",
         lambda x: (pd.Series(x).expanding().mean(), pd.Series(x).expanding(2).var()),
         reason=UPDATES,
-        digits=10,
+        digits=9,
     ),
     Pair(
         "welford",
