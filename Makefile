@@ -7,7 +7,7 @@ PYTHON := python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-live mutants broker lab clean
+.PHONY: help demo test lint bench parity bench-live mutants broker lab clean
 .DELETE_ON_ERROR:
 
 help: ## List what there is
@@ -27,6 +27,9 @@ lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
 
 bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS=--short)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+parity: $(VENV)/.installed-bench ## Each kernel beside TA-Lib, pandas and others: digits and speed; writes benchmarks/PARITY.md (ARGS=--short)
+	@$(BIN)/python -m benchmarks.parity $(ARGS)
 
 bench-live: $(VENV)/.installed-test $(PEERS)/.installed ## Measure the live layer against quix-streams, bytewax and a plain loop, on a real broker (ARGS=--short)
 	@$(BIN)/python -m benchmarks.bench_live $(ARGS)

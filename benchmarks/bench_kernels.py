@@ -1,4 +1,4 @@
-"""Single kernels on frames of coded symbols against the usual libraries, and every kernel's speed."""
+"""Single kernels on frames of coded symbols against the usual libraries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import bottleneck
 import numbagg
 import numpy as np
-import pandas as pd
 import polars as pl
 import talib
 
@@ -108,33 +107,3 @@ def first_call(repeats: int) -> dict[str, Any]:
         "ours, s": f"{ours:.3f}",
         "peer, s": "",
     }
-
-
-def every_kernel(short: bool = False) -> list[dict[str, Any]]:
-    """Return the speed of every kernel of the registry that is run tick by tick, under its first case, on interleaved
-    symbols.
-    """
-    rows, symbols = (2_000, 10) if short else (1_000_000, 1000)
-    rng = np.random.default_rng(0)
-    ticks = quotes(rows, symbols)
-    families = ft.catalogue()["family"]
-    return [_speed(name, family, ticks, rng) for name, family in families.items() if getattr(ft, name).tickwise]
-
-
-def _speed(name: str, family: str, ticks: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
-    kernel, ts, symbol = getattr(ft, name), ticks["ts"], ticks["symbol"]
-    columns: list[Any] = []
-    for read in kernel.input_columns(3):
-        if read.name == "ts":
-            columns.append(ts)
-        elif read.role == "side":
-            columns.append(rng.integers(0, 2, len(ts)) * 2 - 1)
-        elif read.dtype.kind == "O":
-            columns.append(rng.integers(0, 20, len(ts)))
-        elif read.dtype.kind in "bi":
-            columns.append(rng.integers(0, 2, len(ts)).astype(read.dtype))
-        else:
-            columns.append(100 + rng.normal(size=len(ts)))
-    keywords = dict(kernel.cases[0]) | ({} if "ts" in kernel.reads else {"ts": ts})
-    taken = medians({name: lambda: kernel(*columns, symbol=symbol, **keywords)}, 3)[name]
-    return {"kernel": name, "family": family, "million rows/s": f"{len(ts) / taken / 1e6:.0f}"}

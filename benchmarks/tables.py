@@ -106,10 +106,19 @@ def generators(short: bool) -> Rows:
 
 
 def every_kernel(short: bool) -> Rows:
-    """Every kernel on arrays of 1,000 interleaved symbols."""
-    from benchmarks import bench_kernels
+    """Every kernel on arrays of 5 million ticks of 1,000 interleaved symbols, windows of 100 rows."""
+    from benchmarks import bench_catalogue
 
-    return bench_kernels.every_kernel(short)
+    return bench_catalogue.speeds(2_000, 10) if short else bench_catalogue.speeds(5_000_000, 1_000)
+
+
+def every_window(short: bool) -> Rows:
+    """Every kernel of a window against its length: ten interleaved symbols of 50,000 ticks."""
+    from benchmarks import bench_catalogue
+
+    return (
+        bench_catalogue.lengths(2_000, (10, 100)) if short else bench_catalogue.lengths(500_000, (100, 1_000, 10_000))
+    )
 
 
 def flows(short: bool) -> Rows:
@@ -177,6 +186,7 @@ TABLES: tuple[Table, ...] = (
     modes,
     generators,
     every_kernel,
+    every_window,
     orders_taken_in,
     orders_whole,
 )

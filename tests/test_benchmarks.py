@@ -10,10 +10,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import fintech_toolkit as ft
 from benchmarks import bench_live, bench_modes
 from benchmarks.__main__ import README, insert, markdown, title
+from benchmarks.parity.__main__ import PARITY
+from benchmarks.parity.market import market
+from benchmarks.parity.pair import Pair, run
+from benchmarks.parity.pairs import PAIRS
+from benchmarks.parity.peers import MODULES
 from benchmarks.tables import TABLES
 
 BENCHMARKS = Path(bench_live.__file__).parent
@@ -54,7 +61,90 @@ def test_the_short_form_of_the_live_benchmark_fills_every_table_with_right_value
     assert "| yes |" in said
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_the_short_form_of_parity_finds_that_peers_agree_and_writes_nothing() -> None:
+    before = PARITY.read_bytes()
+    command = [sys.executable, "-m", "benchmarks.parity", "--short"]
+    done = subprocess.run(command, cwd=README.parent, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("| agrees |") >= 8
+    assert PARITY.read_bytes() == before
+
+
+def midprices(call: Callable[..., Any], **explained: Any) -> Any:
+    """What comes of comparing mid prices with something else."""
+    pair = Pair("midprice", {}, ("bid", "ask"), "NumPy", "mid", call, **explained)
+    return run(pair, symbols=2, rows=50, patience=0.0, repeats=1)
+
+
+def test_what_agrees_needs_no_reason() -> None:
+    found = midprices(lambda bid, ask: 0.5 * (bid + ask))
+    assert (found.verdict, found.digits, found.warmup, found.only_one) == ("agrees", 17, (0, 0), 0)
+    assert found.ours > 0
+    assert found.peer > 0
+
+
+def test_a_difference_that_nothing_explains_is_found() -> None:
+    found = midprices(lambda bid, ask: (bid + ask) * 0.5000001)
+    assert found.verdict == "unexplained"
+    assert 6.5 < found.digits < 7
+
+
+@pytest.mark.parametrize(
+    ("explained", "verdict"),
+    [
+        ({"reason": "in half units", "mend": lambda mid, *_: mid / 2}, "explained"),
+        ({"reason": "in thirds", "mend": lambda mid, *_: mid / 3}, "unexplained"),
+        ({"reason": "as it is"}, "unexplained"),
+        ({"mend": lambda mid, *_: mid / 2}, "unexplained"),
+        ({"reason": "rounds", "mend": lambda mid, *_: mid / 2.0000001, "digits": 7}, "rounding"),
+        ({"reason": "rounds", "mend": lambda mid, *_: mid / 2.0000001, "digits": 8}, "unexplained"),
+        ({"reason": "the sum of both", "digits": 0}, "another definition"),
+    ],
+)
+def test_a_reason_is_checked_and_not_believed(explained: dict[str, Any], verdict: str) -> None:
+    assert midprices(lambda bid, ask: bid + ask, **explained).verdict == verdict
+
+
+def test_later_first_values_are_said_and_gaps_are_a_difference() -> None:
+    def from_row(first: int, gap: int, bid: Any, ask: Any) -> Any:
+        mid = (bid + ask) / 2
+        mid[:first] = mid[gap] = np.nan
+        return mid
+
+    late = midprices(lambda *columns: from_row(3, 0, *columns))
+    assert (late.verdict, late.warmup, late.only_one) == ("agrees", (0, 3), 0)
+    assert midprices(lambda *columns: from_row(3, 10, *columns)).verdict == "unexplained"
+    assert midprices(lambda bid, ask: bid * np.nan).verdict == "unexplained"
+
+
+def test_rows_until_a_seed_is_forgotten_are_skipped_if_a_reason_says_so() -> None:
+    def seeded(bid: Any, ask: Any) -> Any:
+        mid = (bid + ask) / 2
+        mid[:20] += 1
+        return mid
+
+    assert midprices(seeded, reason="begins elsewhere", skip=20).verdict == "explained"
+    assert midprices(seeded, reason="begins elsewhere", skip=19).verdict == "unexplained"
+
+
+def test_pairs_are_of_kernels_libraries_and_columns_that_there_are() -> None:
+    kernels, columns = set(ft.catalogue().index), set(market(1, 2))
+    for pair in PAIRS:
+        assert pair.kernel in kernels
+        assert pair.library in MODULES
+        assert set(pair.reads) <= columns
+        assert pair.reason or not (pair.mend or pair.skip or pair.digits < 12), pair
+
+
+def test_the_document_of_parity_holds_every_pair() -> None:
+    rows = [line.split(" | ") for line in PARITY.read_text().splitlines() if line.startswith("| ")]
+    written = [(row[0].removeprefix("| ").split()[0], row[1]) for row in rows]
+    for pair in PAIRS:
+        assert (pair.kernel, pair.peer) in written
+    assert not any("unexplained" in cell for row in rows for cell in row)
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.rglob("*.py")), ids=lambda path: path.stem)
 def test_what_is_measured_is_what_users_call(path: Path) -> None:
     imported = set()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -1,0 +1,134 @@
+"""Every kernel of the registry through its public call: how many rows it does, and what a longer window costs it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import fintech_toolkit as ft
+from benchmarks.measure import quotes
+
+AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
+"""Million rows a second that a kernel of a sort is to do."""
+
+WHOLE = "looks at its whole window in every row"
+EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
+BOOK = "looks at all of the symbol's dealers in every row"
+REASONS = {
+    "bocpd": "a logarithm and an exponential for every length of the run, up to 30 in every row",
+    "hurst": WHOLE + ", once for each length of blocks",
+    "variance_ratio": WHOLE + ", several times",
+    "entropy_hist": WHOLE + ", with a logarithm for each bin",
+    "rolling_rank": WHOLE,
+    "winsorize": WHOLE,
+    "cci": WHOLE + ": all deviations change with the mean",
+    "evt_pot_var": WHOLE + ": its largest losses, sorted",
+    "frac_diff": WHOLE + ": every value has another weight in every row",
+    "hampel": "the deviations from a median change with it: a second search in the sorted window",
+    "outlier_mad": "the deviations from a median change with it: a second search in the sorted window",
+    "best_bid_offer": BOOK,
+    "best_herfindahl": BOOK,
+    "book_depth": BOOK,
+    "dealer_activity": BOOK,
+    **dict.fromkeys(("price_impact", "realized_spread", "vpin", "trade_quality", "label_next_move"), EMITS),
+    **dict.fromkeys(("volume_bars", "dollar_bars", "imbalance_bars", "tick_bars", "time_bars", "gap_fill"), EMITS),
+}
+"""Why a kernel does less, or is not flat in its window."""
+
+
+def speeds(rows: int, symbols: int) -> list[dict[str, Any]]:
+    """Return the speed of each kernel that is run tick by tick."""
+    ticks = Ticks(rows, symbols)
+    result = []
+    for name, entry in ft.catalogue().iterrows():
+        kernel = getattr(ft, str(name))
+        if not kernel.tickwise:
+            continue
+        parameters = dict(kernel.cases[0])
+        if entry["kind"] == "window" and "window" in kernel.keywords:
+            parameters = {key: value for key, value in parameters.items() if key != "min_periods"} | {"window": 100}
+        million = rows / 1e6 / _seconds(ticks.call(kernel, parameters))
+        aim = AIMS[entry["kind"]]
+        result.append(
+            {
+                "kernel": name,
+                "family": entry["family"],
+                "kind": entry["kind"],
+                "million rows/s": f"{million:.0f}" if million >= 10 else f"{million:.1f}",
+                "to reach": aim,
+                "if not, why": "" if million >= aim else REASONS.get(str(name), "not known"),
+            }
+        )
+    return result
+
+
+def lengths(rows: int, windows: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return what a row costs each kernel of a window that does not look at all of it, by the length of the window."""
+    ticks = Ticks(rows, 10)
+    kinds = ft.catalogue()["kind"]
+    result = []
+    for name in kinds.index[kinds == "window"]:
+        kernel, reason = getattr(ft, name), REASONS.get(name, "")
+        if reason.startswith(WHOLE) or "window" not in kernel.keywords:
+            continue
+        first = {key: value for key, value in kernel.cases[0].items() if key != "min_periods"}
+        cost = [_seconds(ticks.call(kernel, first | {"window": window})) / rows * 1e9 for window in windows]
+        result.append(
+            {"kernel": name}
+            | {f"{window:,} rows, ns": f"{ns:.0f}" for window, ns in zip(windows, cost, strict=True)}
+            | {"longest / shortest": f"{cost[-1] / cost[0]:.1f}", "if more, why": reason}
+        )
+    return result
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    """Return the median of three calls, or one if that takes long, after a first, which compiles and fetches memory."""
+    taken: list[float] = []
+    while len(taken) < 4 and not (len(taken) > 1 and taken[-1] > 1):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])
+
+
+class Ticks:
+    """Columns for whatever a kernel reads, each made once."""
+
+    def __init__(self, rows: int, symbols: int) -> None:
+        self.rows, self.rng = rows, np.random.default_rng(0)
+        ticks = quotes(rows, symbols)
+        self.ts, self.symbol = ticks["ts"], ticks["symbol"]
+        self.made: dict[tuple[str, int], Any] = {}
+
+    def call(self, kernel: Any, parameters: dict[str, Any]) -> Callable[[], Any]:
+        """Return a kernel's public call on all rows."""
+        seen: dict[str, int] = {}
+        columns = []
+        for read in kernel.input_columns(3):
+            sort = self._sort(read)
+            seen[sort] = seen.get(sort, 0) + 1
+            columns.append(self.ts if sort == "ts" else self._column(sort, seen[sort]))
+        keywords = parameters | ({} if "ts" in kernel.reads else {"ts": self.ts})
+        return lambda: kernel(*columns, symbol=self.symbol, **keywords)
+
+    def _sort(self, read: Any) -> str:
+        if read.name == "ts" or read.role == "side":
+            return str(read.role if read.role == "side" else "ts")
+        return "name" if read.dtype.kind == "O" else str(read.dtype) if read.dtype.kind in "bi" else "number"
+
+    def _column(self, sort: str, nth: int) -> Any:
+        if (sort, nth) not in self.made:
+            if sort == "number":
+                column = 100 + self.rng.normal(size=self.rows)
+            elif sort == "side":
+                column = self.rng.integers(0, 2, self.rows) * 2 - 1
+            elif sort == "name":
+                column = self.rng.integers(0, 20, self.rows)
+            else:
+                column = self.rng.integers(0, 2, self.rows).astype(sort)
+            self.made[sort, nth] = column
+        return self.made[sort, nth]
