@@ -183,9 +183,10 @@ def window_kernel(
         As for `tick_kernel`; `parameters` hold a `Window`. Besides: `prepare` makes other values of the tick, which
         `enters` names, before they enter. `slide` replaces `leave` and `enter` where both happen at once.
         ``drifts=True`` says that entering and leaving accumulate rounding errors, so that the engine sums afresh from
-        time to time. `memory` names fields of the state that outlive the window. ``series(x, …, result, …)`` may fill
-        an array with the results of a whole series at once, with the same bits, where that is much faster: calls on
-        arrays use it for windows of rows, unless it returns False.
+        time to time. `memory` names fields of the state that outlive the window; where all do, nothing is made anew
+        when a ring moves, and slots may hold what no longer follows from its values. ``series(x, …, result, …)`` may
+        fill an array with the results of a whole series at once, with the same bits, where that is much faster: calls
+        on arrays use it for windows of rows, unless it returns False.
 
     Returns
     -------

@@ -47,6 +47,17 @@ def test_a_whole_series_at_once_has_the_bits_of_its_ticks(name: str, dirt: float
             assert_array_equal(bits(found), bits(expected), err_msg=f"window={window}, min_periods={least}")
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_series_that_begin_late_or_stand_still_have_the_bits_of_their_ticks(name: str) -> None:
+    kernel, rng = kernels.get(name), np.random.default_rng(5)
+    still = np.repeat([0.1, 0.3, -0.0, 0.0, 7.1, 1e308, 1e308, 0.1], [1, 9, 4, 3, 30, 1, 2, 25])
+    late = np.concatenate([np.full(5, np.nan), [np.inf], rng.normal(size=60)])
+    for x in (still, late, np.concatenate([late, still]), 100 + np.round(rng.random(300), 1) / 10):
+        for window in (1, 2, 3, 8, 40, 500):
+            expected = kernel(x, symbol=["A"] * len(x), window=window, min_periods=1)
+            assert_array_equal(bits(kernel(x, window=window, min_periods=1)), bits(expected), err_msg=str(window))
+
+
 def test_a_kernel_may_leave_a_series_to_its_ticks() -> None:
     """A median over a large window is not found at once."""
     x = coarse(700, 0.02, np.random.default_rng(3))

@@ -42,6 +42,9 @@ from fintech_toolkit.schema import Array, check_domain, check_unit, has_domain
 LANES = 5
 """For how many values of a swept parameter at a time a series is run."""
 
+CACHED = 512
+"""Rows of a frame that are copied at a time."""
+
 PLAIN = {int, float, bool, str, NoneType}
 """Types of parameters that are looked up as they are."""
 
@@ -251,7 +254,7 @@ def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
 
 def run_series(kernel: Kernel, width: int, call: Call, times: Array, inputs: list[Array]) -> list[Array]:
     """Run the loop over each series along the last axis, once for every value of a sweep."""
-    columns = [as_taken(values, values.dtype) for values in (times, *inputs)]
+    columns = [series_of(values) for values in (times, *inputs)]
     rows = columns[1].shape[-1]
     if not call.swept and all(values.ndim == 1 for values in columns):
         outputs = [np.empty(rows, dtype) for dtype in call.dtypes]
@@ -273,6 +276,18 @@ def run_series(kernel: Kernel, width: int, call: Call, times: Array, inputs: lis
 
     side_by_side(run, list(product(at_a_time, np.ndindex(several))), rows * len(sweep))
     return outputs
+
+
+def series_of(values: Array) -> Array:
+    """Return series along the last axis as the loop takes them. Of a frame, whose rows lie together, some hundred rows
+    at a time are copied, which stay in the cache until all of its series have theirs.
+    """
+    if values.ndim == 1 or values.flags.c_contiguous:
+        return as_taken(values, values.dtype)
+    taken = np.empty(values.shape, values.dtype)
+    for row in range(0, values.shape[-1], CACHED):
+        taken[..., row : row + CACHED] = values[..., row : row + CACHED]
+    return taken
 
 
 def unique(names: list[str]) -> list[str]:

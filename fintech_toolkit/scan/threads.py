@@ -40,6 +40,12 @@ def side_by_side(run: Callable[[Any], None], jobs: Sequence[Any], ticks: int) ->
         for job in jobs:
             run(job)
         return
+    waiting = iter(jobs)  # each thread takes the next one: a future for each would take longer than a short job
+
+    def work() -> None:
+        for job in waiting:
+            run(job)
+
     with ThreadPoolExecutor(several) as pool:
-        for future in [pool.submit(run, job) for job in jobs]:
+        for future in [pool.submit(work) for _ in range(several)]:
             future.result()

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Window, window_kernel
-from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
 from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
+from fintech_toolkit.kernels.statistics.comoments import COMOMENTS, slope
 
 
 @window_kernel(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Window, tick_kernel, window_kernel
-from fintech_toolkit.kernels.statistics.comoments import COMOMENTS
 from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
+from fintech_toolkit.kernels.statistics.comoments import COMOMENTS
 
 
 def _changes(s: Any, price: float) -> Any:

@@ -67,7 +67,7 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
         if length == size:
             result[end] = x[end] if _repeated(x, start, end, size) == size else rest / full
         if x[start] == x[start - ONE]:
-            i, count = start, _repeated(x, first, start - ONE, size)
+            i, count = np.uint64(start), _repeated(x, first, start - ONE, size)
             while i <= end and x[i] == x[start - ONE]:
                 count += ONE
                 if count >= min(size, i - first + ONE):
