@@ -64,7 +64,7 @@ def cross_section(
 ) -> Flow:
     """Return the dataflow of one source that computes something of all symbols of a time.
 
-    It is ``source("frame").cross_section(…)``, which says what that means: called with a frame, of pandas, Arrow, Polars
+    It is ``source("frame").cross_section(…)``, which tells all. Called with a frame, of pandas, Arrow, Polars
     or Dask, it gives a frame; ``.start()`` goes frame by frame, and ``.live(stream)`` on a stream. Other operations
     follow it as they do any flow: ``cross_section | pipeline``.
 

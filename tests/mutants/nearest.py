@@ -59,7 +59,7 @@ FEED_JOINS = (
 )
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
-CROSS_SECTIONS = ("tests/flows/test_cross_section.py",)
+CROSS_SECTIONS = ("tests/flows/test_cross_section.py", "tests/flows/test_cross_section_use.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
 REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
 FLOWS = (
