@@ -131,9 +131,9 @@ def test_no_bit_depends_on_the_order_in_which_rows_of_a_time_come(name: str) -> 
 
 
 def test_few_of_many_symbols_are_put_in_order_too() -> None:
-    frame = market(30, 90, present=0.08)
+    frame = market(30, 90, present=0.06)
     frame = pd.concat([frame, frame[::5].assign(x=1.5)]).sort_values("ts", kind="stable")
-    assert frame.groupby("ts").size().max() * 8 < frame["symbol"].nunique()
+    assert (frame.groupby("ts").size() * 8 < frame["symbol"].nunique()).mean() > 0.5
     wanted = FLOWS["rows"](frame.drop_duplicates(["ts", "symbol"], keep="last").sort_values(["ts", "symbol"]))
     got = FLOWS["rows"](frame)
     counted = ~got.duplicated(["ts", "symbol"], keep="last")
