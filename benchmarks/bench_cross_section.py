@@ -61,13 +61,13 @@ CASES: dict[str, tuple[ft.Flow, Callable[[pd.DataFrame], Any], Callable[[pl.Data
 
 
 def market(stamps: int, symbols: int) -> pd.DataFrame:
-    """Return a row for each symbol and time, in time order, symbols of a time in any order; names are strings."""
+    """Return a row for each symbol and time, in time order, symbols of a time in any order; `symbol` is categorical."""
     rng = np.random.default_rng(0)
     codes = rng.permuted(np.tile(np.arange(symbols), (stamps, 1)), axis=1).reshape(-1)
-    names = np.array([f"SYM{j:05d}" for j in range(symbols)])
+    names = [f"SYM{j:05d}" for j in range(symbols)]
     return pd.DataFrame(
         {
-            "symbol": pd.array(names[codes], dtype="str"),
+            "symbol": pd.Categorical.from_codes(codes, names),
             "ts": pd.to_datetime(np.repeat(np.arange(stamps), symbols) * 10**9, unit="ns", utc=True),
             "x": rng.normal(size=len(codes)),
             "w": rng.random(len(codes)),

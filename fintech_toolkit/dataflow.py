@@ -64,9 +64,22 @@ def cross_section(
 ) -> Flow:
     """Return the dataflow of one source that computes something of all symbols of a time.
 
-    It is ``source("frame").cross_section(…)``, which says what parameters and errors are: called with a frame, of
-    pandas, Arrow, Polars or Dask, it gives the same in that library; ``.start()`` goes frame by frame, and
-    ``.live(stream)`` on a stream. Other operations follow it as they do any flow: ``cross_section | pipeline``.
+    It is ``source("frame").cross_section(…)``, which tells all. Called with a frame, of pandas, Arrow, Polars
+    or Dask, it gives a frame; ``.start()`` goes frame by frame, and ``.live(stream)`` on a stream. Other operations
+    follow it as they do any flow: ``cross_section | pipeline``.
+
+    Parameters
+    ----------
+    *steps : Step
+        Such as ``ft.cs_rank("x")``; all that there is: ``ft.catalogue(search="cross")``.
+    every : str or duration, optional
+        Take bars of time, such as ``"1min"``, instead of single times.
+    lateness : str or duration
+        By how much a row may come after one of a later time.
+    symbol, time : str
+        The columns of symbols and of event times.
+    unit : {"s", "ms", "us", "ns"}, optional
+        The unit of integer times.
 
     Returns
     -------

@@ -90,3 +90,8 @@ def flows(*, lateness: str = "0s") -> dict[str, ft.Flow]:
         "rows of bars": made(ROWS, "3s"),
         "stamps of bars": made(STAMPS, "3s"),
     }
+
+
+def outputs(frame: Any) -> list[str]:
+    """The columns that steps have given."""
+    return [name for name in frame.columns if name.startswith("out_")]

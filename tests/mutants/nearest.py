@@ -59,6 +59,7 @@ FEED_JOINS = (
 )
 FEEDS_JOINED = ("tests/joins/test_live.py", "tests/joins/test_watermarks.py", "tests/joins/test_second_use.py", *JOINS)
 WINDOWS = ("tests/flows/test_windows.py", "tests/flows/test_window_values.py")
+CROSS_SECTIONS = ("tests/flows/test_cross_section.py", "tests/flows/test_cross_section_use.py")
 LOOKUPS = ("tests/joins/test_lookup.py",)
 REFERENCES = ("tests/joins/test_reference_table.py", "tests/joins/test_reference_file.py", *LOOKUPS)
 FLOWS = (
@@ -133,6 +134,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,
     "engines/dask/assignment.py": DATASETS,
+    "engines/dask/cross_sections.py": CROSS_SECTIONS,
     "engines/dask/feed_joins.py": FEED_JOINS,
     "engines/dask/horizon.py": FEED_JOINS,
     "engines/dask/near_rows.py": FEED_JOINS,
@@ -160,6 +162,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "engines/memory/*": (*FRAMES, *STATES, *PLANS),
     "engines/memory/asof.py": (*JOINS, *FEEDS_JOINED, "tests/joins/test_hostile.py"),
     "engines/memory/asof_summary.py": JOINS,
+    "engines/memory/cross_loops.py": CROSS_SECTIONS,
+    "engines/memory/cross_run.py": CROSS_SECTIONS,
+    "engines/memory/cross_sections.py": CROSS_SECTIONS,
     "engines/memory/keys.py": (
         "tests/engines/test_few_rows.py",
         *FRAMES,
@@ -238,6 +243,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "enrichment/report.py": ("tests/enrichment/test_report.py",),
     "flow/*": FLOWS,
     "flow/asof.py": (*JOINS, *FEEDS_JOINED),
+    "flow/cross_sections.py": CROSS_SECTIONS,
     "flow/feed_joins.py": FEED_JOINS,
     "flow/window_joins.py": FEED_JOINS,
     "flow/conditions.py": ("tests/flows/test_conditions.py", *FLOWS),
@@ -267,6 +273,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *MARKET_QUALITY,
     ),
     "scan/*": KERNELS,
+    "scan/across.py": CROSS_SECTIONS,
     "scan/arithmetic.py": ("tests/kernels/test_digits.py",),
     "scan/arrays.py": (*CALLS, *KERNELS),
     "scan/compilation.py": (
