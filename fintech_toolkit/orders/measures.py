@@ -65,7 +65,7 @@ class Fills:
     @classmethod
     def by(cls, rows: pd.Index, fills: pd.DataFrame, nbbo: pd.DataFrame, market: Market) -> Fills:
         """Look up the mid and the spread that stood at each of the fills that some orders have."""
-        at = rows.get_indexer(fills["order_id"])
+        at = rows.get_indexer(pd.Index(fills["order_id"]))
         ours = np.flatnonzero(at >= 0)
         of, quantity = at[ours], fills["quantity"].to_numpy("int64")[ours]
         time, price = fills["timestamp"].to_numpy("datetime64[ns]")[ours], fills["price"].to_numpy("float64")[ours]
