@@ -23,8 +23,10 @@ STYLE_SHEET = re.compile(r"https://cdn\.holoviz\.org/panel/[^ ]*\.css")
 FIGURES = {
     "00_quickstart": 1 + 2 * 3,
     "01_market_data": 7,
+    "02_kernel_catalogue": 0,
     "03_enrichment": 7 + 1,
     "04_dask_cluster": 2,
+    "05_real_ticks": 9,
     "06_orders": 1 + 7,
     "07_signals": 7 + 5,
     "08_three_modes": 1,
