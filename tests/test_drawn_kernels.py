@@ -102,11 +102,12 @@ def test_a_page_shows_what_is_asked_for_and_draws_it_once() -> None:
     page = KernelCatalogue("labels")
     assert page.shown == ["label_next_move"]
     (first,) = page.layout[1]
-    page.family.value = "all families"
     page.search.value = " Iceberg"
+    assert page.shown == []
+    page.family.value = "all families"
     assert page.shown == ["iceberg_slicer"]
-    page.search.value = ""
     page.family.value = "labels"
+    page.search.value = ""
     assert list(page.layout[1]) == [first]
     assert [type(part).__name__ for part in first] == ["HTML", "HoloViews", "HTML"]
 
