@@ -47,7 +47,7 @@ def execute(notebook: Any) -> Any:
 
 @functools.cache
 def figures(stem: str) -> int:
-    """How many a notebook draws; in the catalogue as many as its kernels have, so that a new one changes nothing here."""
+    """How many a notebook draws; the catalogue as many as its kernels have, so that a new one changes nothing."""
     if stem != "02_kernel_catalogue":
         return FIGURES[stem]
     kernels = ["kyle_lambda", *ft.catalogue().query("family == 'liquidity'").index]

@@ -112,7 +112,7 @@ def kernel_definitions() -> Any:
         for kernel in found
     ]
     field = f'<input placeholder="Search: spread, imbalance, …" size="40" oninput="{escape(_FILTER)}">'
-    return _html(f"<div>{field}{''.join(parts)}</div>")
+    return _html(f'<div style="max-height: 32em; overflow-y: auto">{field}{"".join(parts)}</div>')
 
 
 def _html(text: str) -> Any:
