@@ -7,16 +7,18 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
 
 import fintech_toolkit as ft
 from fintech_toolkit import kernels
 from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.checking.ticks import columns_of, dtypes_of
-from fintech_toolkit.dashboards import KernelCatalogue, plot_kernel
+from fintech_toolkit.dashboards import KernelCatalogue, kernel_definitions, plot_kernel
 from fintech_toolkit.dashboards.drawn_kernels import _alike, _Line
 from fintech_toolkit.dashboards.sample_ticks import sample_ticks
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.scan.parameters import Number
+from tests.browser import new_page
 
 KERNELS = [kernel for name, kernel in kernels.registry().items() if name == kernel.name]
 
@@ -96,21 +98,21 @@ def test_a_name_that_is_none_is_refused() -> None:
         KernelCatalogue("liqidity")
 
 
-def test_a_page_draws_what_is_looked_at() -> None:
+def test_a_page_shows_what_is_asked_for_and_draws_it_once() -> None:
     page = KernelCatalogue("labels")
-    assert page.drawn == ["label_next_move"]
-    page.family.value = "transforms"
-    page.search.value = "Iceberg"  # of which there is none among them
-    assert page.drawn == ["boxcox", "label_next_move", "winsorize", "yeo_johnson"]
+    assert page.shown == ["label_next_move"]
+    (first,) = page.layout[1]
+    page.search.value = " Iceberg"
+    assert page.shown == []
     page.family.value = "all families"
+    assert page.shown == ["iceberg_slicer"]
     page.family.value = "labels"
-    assert page.drawn == ["boxcox", "iceberg_slicer", "label_next_move", "winsorize", "yeo_johnson"]
-    plots = {type(plot).__name__ for plots in page._plots.values() for plot in plots}
-    assert plots == {"HoloViews"}
-    assert all(len(plots) <= 1 for plots in page._plots.values())
+    page.search.value = ""
+    assert list(page.layout[1]) == [first]
+    assert [type(part).__name__ for part in first] == ["HTML", "HoloViews", "HTML"]
 
 
-def test_a_page_holds_every_definition_and_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_are_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_own", {})
 
     @tick_kernel(reads="x", gives="y", parameters=[Number("scale", "by what")])
@@ -118,9 +120,18 @@ def test_a_page_holds_every_definition_and_the_users_own(monkeypatch: pytest.Mon
         """``scale * x`` & no more; NaN stays NaN."""
         return scale * x
 
-    page = KernelCatalogue("own")
-    texts = [pane.object for pane in page.layout.select(lambda pane: type(pane).__name__ == "HTML")]
-    for kernel in [*KERNELS, scaled]:
-        assert sum(f"<h3>{kernel.name}</h3>" in text for text in texts) == 1
-    assert any("<code>scale * x</code> &amp; no more" in text for text in texts)
-    assert "<p>scaled: scale is required" in "".join(texts)  # it says no parameters to try it under
+    (card,) = KernelCatalogue("own").layout[1]
+    assert "<code>scale * x</code> &amp; no more" in card[0].object
+    assert "scaled: scale is required" in card[1].object  # it says no parameters to try it under
+
+
+def test_definitions_are_found_without_python(browser: Browser) -> None:
+    page = new_page(browser)
+    page.set_content(kernel_definitions().object)
+    shown = page.locator("details:not([hidden]) > summary > b")
+    assert shown.all_inner_texts() == [kernel.name for kernel in KERNELS]
+    page.locator("input").fill("Informed")
+    assert shown.all_inner_texts() == ["vpin"]
+    page.get_by_text("vpin", exact=True).first.click()
+    assert "Volume-synchronised probability" in page.inner_text("body")
+    page.close()

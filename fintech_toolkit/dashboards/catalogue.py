@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from html import escape
 from typing import Any
@@ -17,33 +16,35 @@ from fintech_toolkit.scan.declaration import Kernel
 
 ALL = "all families"
 _AT_ONCE = 40
-"""How many kernels are drawn at once, which is when they are compiled."""
+"""How many kernels are shown at once, which is when they are drawn, and compiled."""
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width"}
 _FILTER = """
-const wanted = search.value_input.trim().toLowerCase();
-for (const [card, of, text] of [%s])
-    card.visible = (family.value == %s || family.value == of) && text.includes(wanted);
+const wanted = this.value.trim().toLowerCase();
+for (const each of this.parentNode.querySelectorAll('details')) each.hidden = !each.dataset.words.includes(wanted);
 """
 
 
 class KernelCatalogue:
-    """A page of all kernels: definitions, and plots of what each gives. A notebook shows it after
+    """A page of kernels, each with its definition and plots of what it gives. A notebook shows it after
     ``panel.extension(inline=True)``.
 
-    A choice of a family and a search for words show some of them, in a page without Python too. They are drawn, and
-    compiled, when somebody looks at them, forty at most; a page without Python has the plots that were drawn before.
+    The choice of a family and a search for words say which: forty at most, which are drawn, and compiled, when they are
+    first looked at. A page without Python, such as an export of a notebook, shows those that were chosen last; there
+    `kernel_definitions` still searches.
 
     Parameters
     ----------
     family : str
-        The family that is shown and drawn first.
+        The family that is shown first.
 
     Attributes
     ----------
     layout : panel.Column
         The page.
-    drawn : list of str
-        The kernels that have been drawn.
+    family, search : panel widgets
+        The choice, and the search.
+    shown : list of str
+        The kernels that are shown.
 
     Raises
     ------
@@ -53,57 +54,65 @@ class KernelCatalogue:
     Examples
     --------
     >>> page = KernelCatalogue("labels")
-    >>> page.drawn
+    >>> page.shown
     ['label_next_move']
     >>> page.family.value = "patterns"
-    >>> page.drawn
-    ['label_next_move', 'sequence_pattern']
+    >>> page.shown
+    ['sequence_pattern']
     """
 
     def __init__(self, family: str = "microstructure") -> None:
-        self.kernels = [kernels.find(name) for name in kernels.catalogue().index]
-        self._words = {kernel.name: _words(kernel) for kernel in self.kernels}
-        families = sorted({kernel.family for kernel in self.kernels})
+        self._kernels = {name: kernels.find(name) for name in kernels.catalogue().index}
+        families = sorted({kernel.family for kernel in self._kernels.values()})
         if family not in families:
             raise ParameterError(f"There is no family {family!r}. {did_you_mean(str(family), families)}")
         self.family: Any = pn.widgets.Select(label="Family", options=[ALL, *families], value=family, width=200)  # type: ignore[no-untyped-call]
         self.search: Any = pn.widgets.TextInput(label="Search", placeholder="spread, imbalance, …", width=300)
-        self._plots = {kernel.name: pn.Column(**_WIDE) for kernel in self.kernels}
-        cards = {
-            kernel.name: pn.Column(_html(_head(kernel)), self._plots[kernel.name], _html(_rest(kernel)), **_WIDE)
-            for kernel in self.kernels
-        }
-        rows = ", ".join(
-            f"[card{j}, {json.dumps(kernel.family)}, {json.dumps(self._words[kernel.name])}]"
-            for j, kernel in enumerate(self.kernels)
-        )
-        told: dict[str, Any] = {"family": self.family, "search": self.search}
-        told |= {f"card{j}": card for j, card in enumerate(cards.values())}
-        code = _FILTER % (rows, json.dumps(ALL))
-        self.family.jscallback(args=told, value=code)
-        self.search.jscallback(args=told, value_input=code)
-        self.family.param.watch(lambda event: self._draw(), "value")
-        self.search.param.watch(lambda event: self._draw(), "value")
-        for kernel in self.kernels:
-            cards[kernel.name].visible = kernel.family == family
-        self.layout = pn.Column(pn.Row(self.family, self.search), *cards.values(), **_WIDE)
-        self._draw()
+        self.shown: list[str] = []
+        self._cards: dict[str, Any] = {}
+        self._page = pn.Column(**_WIDE)
+        self.layout = pn.Column(pn.Row(self.family, self.search), self._page, **_WIDE)
+        for widget in (self.family, self.search):
+            widget.param.watch(lambda event: self._show(), "value")
+        self._show()
 
-    @property
-    def drawn(self) -> list[str]:
-        """The kernels that have been drawn."""
-        return [name for name, plots in self._plots.items() if len(plots)]
-
-    def _draw(self) -> None:
-        """Draw those that are looked at."""
+    def _show(self) -> None:
         wanted = self.search.value.strip().lower()
-        shown = [kernel.name for kernel in self.kernels if self.family.value in (ALL, kernel.family)]
-        for name in [name for name in shown if wanted in self._words[name]][:_AT_ONCE]:
-            if name not in self.drawn:
-                self._plots[name].append(_drawn(name))
+        of_family = {
+            name: kernel for name, kernel in self._kernels.items() if self.family.value in (ALL, kernel.family)
+        }
+        self.shown = [name for name, kernel in of_family.items() if wanted in _words(kernel)][:_AT_ONCE]
+        for name in self.shown:
+            if name not in self._cards:
+                kernel = self._kernels[name]
+                self._cards[name] = pn.Column(_html(_head(kernel)), _drawn(name), _html(_rest(kernel)), **_WIDE)
+        self._page.objects = [self._cards[name] for name in self.shown]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return self.layout._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
+
+
+def kernel_definitions() -> Any:
+    """Return the definitions of all kernels, folded, below a field that searches them, in a page without Python too.
+
+    Returns
+    -------
+    panel.pane.HTML
+        Shown by notebooks after ``panel.extension(inline=True)``.
+
+    Examples
+    --------
+    >>> "<b>vpin</b>" in kernel_definitions().object
+    True
+    """
+    found = [kernels.find(name) for name in kernels.catalogue().index]
+    parts = [
+        f'<details data-words="{escape(_words(kernel))}"><summary><b>{kernel.name}</b> <small>{_what(kernel)}</small>'
+        f"</summary>{_head(kernel)}{_sections_below(kernel)}</details>"
+        for kernel in found
+    ]
+    field = f'<input placeholder="Search: spread, imbalance, …" size="40" oninput="{escape(_FILTER)}">'
+    return _html(f'<div style="max-height: 32em; overflow-y: auto">{field}{"".join(parts)}</div>')
 
 
 def _html(text: str) -> Any:
@@ -134,15 +143,22 @@ def _text(text: str) -> str:
     return re.sub(r"`{1,2}([^`]+)`{1,2}", r"<code>\1</code>", escape(text, quote=False))
 
 
-def _head(kernel: Kernel) -> str:
+def _what(kernel: Kernel) -> str:
     reads, gives = ", ".join(map(str, kernel.inputs)), ", ".join(kernel.output_names(1))
+    return escape(f"{kernel.family}, {kernel.kind}: {reads} → {gives}")
+
+
+def _head(kernel: Kernel) -> str:
     paragraphs = "".join(f"<p>{_text(part)}</p>" for part in _sections(kernel)[0].strip().split("\n\n"))
-    what = f"{kernel.family}, {kernel.kind}: {reads} → {gives}"
-    return f"<h3>{kernel.name}</h3><p><small>{escape(what)}</small></p>{paragraphs}"
+    return f"<h3>{kernel.name}</h3><p><small>{_what(kernel)}</small></p>{paragraphs}"
 
 
 def _rest(kernel: Kernel) -> str:
-    """The sections of a documentation, folded."""
+    return f"<details><summary>Parameters, outputs, source, example</summary>{_sections_below(kernel)}</details>"
+
+
+def _sections_below(kernel: Kernel) -> str:
+    """The sections of a documentation."""
     _, *sections = _sections(kernel)
     parts = []
     for heading, body in zip(sections[::2], sections[1::2], strict=True):
@@ -155,4 +171,4 @@ def _rest(kernel: Kernel) -> str:
             ]
             inside = f"<dl>{''.join(lines)}</dl>"
         parts.append(f"<h4>{heading}</h4>{inside}")
-    return f"<details><summary>Parameters, outputs, source, example</summary>{''.join(parts)}</details>"
+    return "".join(parts)

@@ -148,7 +148,7 @@ def _alike(lines: Iterable[_Line]) -> list[list[_Line]]:
 def _overlaid(group: Iterable[_Line]) -> Any:
     colors = cycle(LINES)
     curves = [line.draw(next(colors) if line.given else DOTS) for line in group]
-    return hv.Overlay(curves).opts(legend_position="top", legend_cols=8, show_legend=True)
+    return hv.Overlay(curves).opts(legend_position="right", show_legend=True)
 
 
 def _of_example(kernel: Kernel) -> list[Any]:
@@ -173,7 +173,7 @@ def _of_example(kernel: Kernel) -> list[Any]:
 def _of_array(name: str, values: Array) -> Any:
     """Draw an array: bars, or a map of a matrix."""
     if values.ndim == 1:
-        series: Any = pd.Series(values, name=name)
+        series: Any = pd.Series(values, [str(j) for j in range(len(values))], name=name)
         return series.hvplot.bar(color=LINES[0], **_LOOK | {"ylabel": name})
     frame: Any = pd.DataFrame(values)
     return frame.hvplot.heatmap(cmap="RdBu_r", **_LOOK | {"ylabel": name, "height": 260})
