@@ -62,7 +62,7 @@ def table(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     return [
         {
             "kernel": c.pair.kernel + "".join(f" {name}={value}" for name, value in c.pair.parameters.items()),
-            "peer": f"{c.pair.library} {c.pair.function}",
+            "peer": c.pair.peer,
             "digits": digits(c.digits),
             "once heeded": digits(c.mended) if c.mended != c.digits or c.only_one else "",
             "verdict": c.verdict,
@@ -103,7 +103,7 @@ def main(
     pairs = [pair for pair in (SHORT if short else PAIRS) if pair.library in INSTALLED]
     comparisons = []
     for pair in pairs:
-        print(f"{pair.kernel}, {pair.library} {pair.function} …", file=sys.stderr, flush=True)
+        print(f"{pair.kernel}, {pair.peer} …", file=sys.stderr, flush=True)
         comparisons.append(run(pair, symbols, rows, patience, repeats))
     missing = f" Not installed, and so not compared: {', '.join(MISSING)}." if MISSING else ""
     parts = [
@@ -113,7 +113,7 @@ def main(
     ]
     text = "\n\n".join(parts)
     print(text, markdown(table(comparisons)), sep="\n\n", flush=True)
-    wrong = [f"{c.pair.kernel}, {c.pair.library} {c.pair.function}" for c in comparisons if c.verdict == "unexplained"]
+    wrong = [f"{c.pair.kernel}, {c.pair.peer}" for c in comparisons if c.verdict == "unexplained"]
     if wrong:
         raise SystemExit(f"Differ, and nothing says why: {'; '.join(wrong)}")
     if not short:
