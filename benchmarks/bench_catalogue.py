@@ -17,6 +17,8 @@ AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
 
 WHOLE = "looks at its whole window in every row"
 EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
+SORTED = "keeps its window in order of size: a value moves those between its place and the one that it replaces"
+HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
 REASONS = {
     "bocpd": "a logarithm and an exponential for every length of the run, up to 30 in every row",
@@ -28,8 +30,12 @@ REASONS = {
     "cci": WHOLE + ": all deviations change with the mean",
     "evt_pot_var": WHOLE + ": its largest losses, sorted",
     "frac_diff": WHOLE + ": every value has another weight in every row",
-    "hampel": "the deviations from a median change with it: a second search in the sorted window",
-    "outlier_mad": "the deviations from a median change with it: a second search in the sorted window",
+    "hampel": SORTED,
+    "outlier_mad": SORTED,
+    "historical_cvar": "adds up its worst cases in every row",
+    "rolling_median": HEAPS,
+    "rolling_quantile": HEAPS,
+    "historical_var": HEAPS,
     "best_bid_offer": BOOK,
     "best_herfindahl": BOOK,
     "book_depth": BOOK,

@@ -39,18 +39,36 @@ def digits(value: float) -> str:
     return "all" if value >= ALL else f"{max(value, 0.0):.1f}"
 
 
+def times(ratio: float) -> str:
+    """Return how many times as fast."""
+    return f"{ratio:,.0f}×" if ratio >= 10 else f"{ratio:.2g}×"
+
+
+def kernels(comparisons: Sequence[Comparison]) -> str:
+    """Say how many kernels agree, each by the peer that it agrees with best."""
+    best: dict[str, str] = {}
+    for c in comparisons:
+        best[c.pair.kernel] = min(best.get(c.pair.kernel, c.verdict), c.verdict, key=VERDICTS.index)
+    agrees, explained, rounding, other, _ = ([*best.values()].count(verdict) for verdict in VERDICTS)
+    return (
+        f"Of {len(best)} kernels, {agrees} agree with another library to {DIGITS} digits or more as both are called, "
+        f"{explained} once a difference of definition is heeded, {rounding} but for rounding; {other} are defined "
+        "elsewhere in another way only."
+    )
+
+
 def table(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Return a row a pair."""
     return [
         {
             "kernel": c.pair.kernel + "".join(f" {name}={value}" for name, value in c.pair.parameters.items()),
-            "peer": f"{c.pair.library} {c.pair.function}",
+            "peer": c.pair.peer,
             "digits": digits(c.digits),
             "once heeded": digits(c.mended) if c.mended != c.digits or c.only_one else "",
             "verdict": c.verdict,
             "first row, ours / peer": f"{c.warmup[0]} / {c.warmup[1]}",
-            "ratio": f"{c.peer / c.ours:.2g}×",
-            "in one call": f"{c.peer / c.at_once:.2g}×" if c.at_once > 0 else "",
+            "ratio": times(c.peer / c.ours),
+            "in one call": times(c.peer / c.at_once) if c.at_once > 0 else "",
             "remark": c.pair.reason if c.verdict != "agrees" else "",
         }
         for c in comparisons
@@ -68,7 +86,7 @@ def summary(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
             "pairs": len(group),
             **{verdict: sum(c.verdict == verdict for c in group) for verdict in VERDICTS[:-1]},
             "another first row": sum(c.warmup[0] != c.warmup[1] for c in group),
-            "median ratio": f"{median(c.peer / c.ours for c in group):.2g}×",
+            "median ratio": times(median(c.peer / c.ours for c in group)),
             "slower than the peer": sum(c.ours > c.peer for c in group),
         }
         for name, group in [*groups, ("all", list(comparisons))]
@@ -85,13 +103,17 @@ def main(
     pairs = [pair for pair in (SHORT if short else PAIRS) if pair.library in INSTALLED]
     comparisons = []
     for pair in pairs:
-        print(f"{pair.kernel}, {pair.library} {pair.function} …", file=sys.stderr, flush=True)
+        print(f"{pair.kernel}, {pair.peer} …", file=sys.stderr, flush=True)
         comparisons.append(run(pair, symbols, rows, patience, repeats))
     missing = f" Not installed, and so not compared: {', '.join(MISSING)}." if MISSING else ""
-    parts = [f"{environment('numba')} Peers: {VERSIONS}.{missing}", markdown(summary(comparisons))]
+    parts = [
+        f"{environment('numba')} Peers: {VERSIONS}.{missing}",
+        kernels(comparisons),
+        markdown(summary(comparisons)),
+    ]
     text = "\n\n".join(parts)
     print(text, markdown(table(comparisons)), sep="\n\n", flush=True)
-    wrong = [f"{c.pair.kernel}, {c.pair.library} {c.pair.function}" for c in comparisons if c.verdict == "unexplained"]
+    wrong = [f"{c.pair.kernel}, {c.pair.peer}" for c in comparisons if c.verdict == "unexplained"]
     if wrong:
         raise SystemExit(f"Differ, and nothing says why: {'; '.join(wrong)}")
     if not short:

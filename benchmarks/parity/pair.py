@@ -43,6 +43,11 @@ class Pair:
     rows: int = 5_000
     ours: Callable[..., Any] | None = None
 
+    @property
+    def peer(self) -> str:
+        """Return the library and what it calls the kernel."""
+        return f"{self.library} {self.function}"
+
 
 @dataclass(frozen=True)
 class Comparison:
