@@ -73,10 +73,11 @@ def ingest(
     """Bring files of order states, trades and quotes into a store by security and local day.
 
     Each row becomes canonical or is rejected with file, line and reason, in ``STORE/rejected``; so is a side of a trade
-    whose other side is in none of the files. Files are read in pieces, so memory depends neither on their size nor
-    on `chunk_bytes`: only on the largest security and day. Every file of the store takes its name when it is whole, and the manifest comes last: the same call goes on where an
-    earlier one was cut off, and gives the same bytes, on however many workers and in whatever chunks. With more files
-    than the store came of, as on the next day, the new ones are added, and only theirs are read.
+    whose other side is in none of the files. Files are read in pieces, so memory depends neither on their size nor on
+    `chunk_bytes`: only on the largest security and day. Every file of the store takes its name when it is whole, and
+    the manifest comes last: the same call goes on where an earlier one was cut off, and gives the same bytes, on
+    however many workers and in whatever chunks. With more files than the store came of, as on the next day, the new
+    ones are added, and only theirs are read.
 
     Parameters
     ----------
