@@ -189,6 +189,7 @@ def test_a_cross_section_of_a_topic_is_that_of_the_batch(kafka_broker: str, kafk
         same(pd.concat(found[flow], ignore_index=True), flow(FRAME).reset_index(drop=True))
         assert node.counts.loc[2, ["in", "late", "rejected", "waiting"]].tolist() == [1_502, 2, 0, 0]
     source = source_of(kafka_broker, apart)
-    ranks.live(source)
+    node = ranks.live(source)
     with pytest.raises(DataError, match=r"Rows come in partition . of topic .* and in partition"):
         run(source)
+    assert node.counts.loc[2, "waiting"] == 0
