@@ -24,7 +24,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Each of the hundred programs that tests start would compile the package's Python again, which takes half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 CONTRACT, GROUPS = "tests/kernels/test_contract.py", 4
+LONGEST = (
+    CONTRACT,
+    "tests/kernels/test_bounds.py",
+    "tests/kernels/test_processors.py",
+    "tests/test_numba_cache.py",
+    "tests/test_notebooks.py",
+    "tests/orders/test_run.py",
+)
+"""Files that take minutes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n` the longest files come first: at the end a process would be at one alone.
+
+    The contract is the first of all: what others need compiled, it leaves on disk.
+    """
+    if hasattr(config, "workerinput"):
+        places = {file: place for place, file in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @pytest.hookimpl(optionalhook=True)

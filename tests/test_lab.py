@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +50,8 @@ threading.Thread(target=flow).start()
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[str]:
+    import nbformat  # takes seconds, which all processes of tests would wait for
+
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), tmp_path / "live.ipynb")

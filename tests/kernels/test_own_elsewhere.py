@@ -6,9 +6,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tests.processes import python
 
@@ -108,6 +106,9 @@ def printed(folder: Path, *arguments: str, **environ: str) -> list[str]:
 
 def notebook(folder: Path, *cells: str) -> list[Any]:
     """Run cells in a Jupyter kernel and return what each of them put out, errors too."""
+    import nbformat  # takes seconds, which all processes of tests would wait for
+    from nbclient import NotebookClient
+
     written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cleandoc(cell)) for cell in cells])
     client = NotebookClient(
         written, timeout=200, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(folder)}}

@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
 
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.signals.configuration import RunSettings, run_settings
 from fintech_toolkit.signals.manifests import manifests
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 JOB = "io.k8s.api.batch.v1.Job"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -34,6 +36,8 @@ def strict(schema: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, Draft202012Validator]:
+    from jsonschema import Draft202012Validator  # takes seconds, which all processes of tests would wait for
+
     job, cluster = (json.loads((SCHEMAS / name).read_text()) for name in ("job.json", "daskcluster.json"))
     # What every object of Kubernetes has, its own definition does not say again.
     metadata = job["$defs"][JOB]["properties"]["metadata"]
@@ -88,6 +92,8 @@ def test_a_pod_for_each_contract(schemas: dict[str, Draft202012Validator], tmp_p
 
 
 def test_the_schemas_would_tell(schemas: dict[str, Draft202012Validator]) -> None:
+    from jsonschema import ValidationError
+
     found = documents(run_settings(**ASKED))
     for kind, path in (("Job", "template"), ("DaskCluster", "worker")):
         for wrong in ({"replicaz": 1}, {"spec": {"containers": [{"image": "x"}]}}):
