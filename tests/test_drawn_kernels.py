@@ -89,6 +89,8 @@ def test_columns_that_are_alike_share_a_plot() -> None:
     least = np.iinfo(np.int64).min
     fix = _Line("fix_ts", np.array([0, 1]), np.array([2_000_000_000, least]), given=True)
     np.testing.assert_array_equal(fix.values, [2, np.nan])  # seconds after its row, and none
+    buckets = _Line("buckets", np.array([5, 6]), np.array([1, 2]), given=True)
+    np.testing.assert_array_equal(buckets.values, [1, 2])  # no times
 
 
 def test_a_name_that_is_none_is_refused() -> None:

@@ -93,7 +93,7 @@ class _Line:
         kind = self.values.dtype.kind
         self.steps = kind in "bi"
         missing = self.values == MISSING if kind == "i" else ~np.isfinite(self.values)
-        since = (self.values - self.times) / 1e9 if kind == "i" and self.name.endswith("ts") else self.values
+        since = (self.values - self.times) / 1e9 if kind == "i" and self.name.endswith("_ts") else self.values
         self.values = np.where(missing, np.nan, since)
         self.empty = bool(missing.all())
         alone = ~missing & np.append(missing[1:], True) & np.append(True, missing[:-1])
