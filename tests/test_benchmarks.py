@@ -156,7 +156,7 @@ def test_what_is_measured_is_what_users_call(path: Path) -> None:
     assert ours <= {"fintech_toolkit", "fintech_toolkit.live", "fintech_toolkit.orders"}
 
 
-@pytest.mark.parametrize("mark", ["bench", "bench-live"])
+@pytest.mark.parametrize("mark", ["bench", "bench-live", "parity"])
 def test_the_readme_has_a_place_for_the_tables(mark: str) -> None:
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     text = README.read_text()

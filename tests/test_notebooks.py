@@ -8,11 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from distributed import Client, LocalCluster
-from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 from playwright.sync_api import Browser
 
 import fintech_toolkit as ft
@@ -35,12 +32,22 @@ FIGURES = {
 }
 
 
+def read(path: Path) -> Any:
+    import nbformat  # takes seconds, which all processes of tests would wait for
+
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
 @functools.cache
 def executed(path: Path) -> Any:
-    return execute(nbformat.read(path, as_version=4))
+    return execute(read(path))
 
 
 def execute(notebook: Any) -> Any:
+    from nbclient import NotebookClient
+
     resources = {"metadata": {"path": str(FOLDER)}}
     return NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
 
@@ -67,6 +74,8 @@ def test_runs(path: Path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_draws_its_plots_without_a_network(path: Path, browser: Browser, tmp_path: Path):
+    from nbconvert import HTMLExporter
+
     # What nbconvert itself would fetch is left out.
     exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="")
     html, _ = exporter.from_notebook_node(executed(path))
@@ -85,14 +94,12 @@ def test_draws_its_plots_without_a_network(path: Path, browser: Browser, tmp_pat
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_is_kept_without_outputs(path: Path):
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
     assert [cell for cell in cells if cell.outputs or cell.execution_count is not None] == []
 
 
 def test_runs_twice_on_the_cluster_of_which_it_is_given_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    notebook = nbformat.read(FOLDER / "04_dask_cluster.ipynb", as_version=4)
+    notebook = read(FOLDER / "04_dask_cluster.ipynb")
     once = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells = [*once, *copy.deepcopy(once)]
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
