@@ -111,6 +111,7 @@ def checked(
             raise ParameterError(
                 f"{given} is no step across symbols, such as ft.cs_rank('x'); ft.catalogue(search='cross') lists them."
             )
+    steps = tuple(part for step in steps for part in step.parts)
     rows = [step for step in steps if not step.kernel.per_stamp]
     stamps = [step for step in steps if step.kernel.per_stamp]
     if rows and stamps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fintech_toolkit.errors import ColumnError, ParameterError
 from fintech_toolkit.scan.parameters import Parameter
@@ -20,6 +20,7 @@ class Columns(Parameter):
     the names of groups.
     """
 
+    sweeps: ClassVar[bool] = False
     default: Any = None
     many: bool = False
     groups: bool = False

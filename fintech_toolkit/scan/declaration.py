@@ -166,7 +166,7 @@ class Kernel:
     @property
     def stateless(self) -> bool:
         """Whether a row's result depends on that row alone."""
-        return not self.state and not self.has_slots
+        return not self.state and not self.has_slots and self.kind != "cross"
 
     @property
     def has_slots(self) -> bool:

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 Named = tuple[tuple[str, Any], ...]
 
 
+class Several(tuple[Any, ...]):
+    """The values of a list of parameters, one a set. A plain tuple is one value, such as the names of some columns."""
+
+    __slots__ = ()
+
+
 def bind_parameters(kernel: Kernel, keywords: Mapping[str, Any]) -> tuple[Named, Named]:
-    """Return a step's parameters, as they are spelled and as the loop takes them; of lists, a tuple of values each.
+    """Return a step's parameters, as they are spelled and as the loop takes them; of lists, `Several` each.
 
     Each set is resolved alone, as that of a step without lists is: of an array, ``exp`` may differ in the last bit.
 
@@ -53,29 +59,29 @@ def bind_parameters(kernel: Kernel, keywords: Mapping[str, Any]) -> tuple[Named,
                 f"{kernel.name}: {twice} is there twice; each set of parameters is a column of its own."
             )
     given = {
-        name: tuple(each[name] for each in spelled) if name in lists else value for name, value in spelled[0].items()
+        name: Several(each[name] for each in spelled) if name in lists else value for name, value in spelled[0].items()
     }
-    return tuple(given.items()), tuple((name, tuple(each[name] for each in resolved)) for name in resolved[0])
+    return tuple(given.items()), tuple((name, Several(each[name] for each in resolved)) for name in resolved[0])
 
 
 def count_of(given: Named) -> int:
     """Return how many sets of parameters a step has; 0 if none is a list."""
-    return next((len(value) for _, value in given if isinstance(value, tuple)), 0)
+    return next((len(value) for _, value in given if isinstance(value, Several)), 0)
 
 
 def suffixes(given: Named) -> list[str]:
     """Return what tells the columns of each set from the others: the values of the lists."""
-    return ["_".join(map(str, values)) for values in zip(*(v for _, v in given if isinstance(v, tuple)), strict=True)]
+    return ["_".join(map(str, values)) for values in zip(*(v for _, v in given if isinstance(v, Several)), strict=True)]
 
 
 def each_set(values: Named, sets: int) -> list[Named]:
     """Return the parameters of each set, one value of each."""
-    return [tuple((n, v[j] if isinstance(v, tuple) else v) for n, v in values) for j in range(sets)]
+    return [tuple((n, v[j] if isinstance(v, Several) else v) for n, v in values) for j in range(sets)]
 
 
 def chosen(values: Named, sets: list[int]) -> Named:
     """Return the parameters of some sets, as lists."""
-    return tuple((n, tuple(v[j] for j in sets) if isinstance(v, tuple) else v) for n, v in values)
+    return tuple((n, Several(v[j] for j in sets) if isinstance(v, Several) else v) for n, v in values)
 
 
 def _sweepable(kernel: Kernel) -> list[str]:

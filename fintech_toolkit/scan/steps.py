@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from fintech_toolkit.errors import PipelineError
-from fintech_toolkit.scan.sets import chosen, count_of, each_set, suffixes
+from fintech_toolkit.scan.sets import Several, chosen, count_of, each_set, suffixes
 
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
@@ -40,9 +40,9 @@ class Step:
         The columns that it reads.
     given : tuple of (str, object)
         The parameters that the user gave, each in one spelling: Python numbers, durations such as ``"5s"``; of lists,
-        tuples of such, all of one length.
+        `Several` of such, all of one length.
     resolved : tuple of (str, number)
-        What the compiled loop takes for them; of each a tuple, where there are lists. A step that travels keeps these:
+        What the compiled loop takes for them; of each `Several`, where there are lists. A step that travels keeps these:
         elsewhere, ``exp`` may differ in the last bit.
     names : tuple of str
         The columns that it gives, if `named` has renamed them.
@@ -174,7 +174,7 @@ class Step:
             If they are not those of these parameters.
         """
         mine = dict(self.resolved)
-        theirs = {name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()}
+        theirs = {name: Several(value) if isinstance(value, list) else value for name, value in numbers.items()}
         if mine.keys() != theirs.keys() or not all(_close(theirs[name], value) for name, value in mine.items()):
             raise PipelineError(f"{self!r} stands for {mine}, not for {theirs}.")
         return replace(self, resolved=tuple((name, theirs[name]) for name in mine))
@@ -187,7 +187,7 @@ class Step:
 
 
 def _close(ours: Any, theirs: Any) -> bool:
-    """Whether two numbers, or two tuples of such, differ by no more than rounding."""
-    if isinstance(ours, tuple) and isinstance(theirs, tuple):
+    """Whether two numbers, or several, differ by no more than rounding."""
+    if isinstance(ours, Several) and isinstance(theirs, Several):
         return len(ours) == len(theirs) and all(map(_close, ours, theirs))
     return math.isclose(ours, theirs, rel_tol=1e-12)

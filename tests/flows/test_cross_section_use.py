@@ -97,6 +97,14 @@ def test_a_flow_of_several_sources_wants_their_names() -> None:
             call(FRAME)
 
 
+def test_lists_of_parameters_are_columns_and_several_exposures_are_not() -> None:
+    exposed = ft.cs_neutralize("x", exposures=["beta", "size"])
+    assert exposed.outputs == ("residual",)
+    several = ft.cross_section(exposed, ft.cs_zscore("x", ddof=[0, 1]))
+    each = (ft.cs_zscore("x", ddof=ddof).named(f"cs_zscore_{ddof}") for ddof in (0, 1))
+    same(several(FRAME), ft.cross_section(exposed, *each)(FRAME))
+
+
 def test_they_stand_in_the_catalogue() -> None:
     listed = ft.catalogue(search="cross_section")
     assert set(ACROSS) <= set(listed.index)
