@@ -42,8 +42,8 @@ class Step:
         The parameters that the user gave, each in one spelling: Python numbers, durations such as ``"5s"``; of lists,
         `Several` of such, all of one length.
     resolved : tuple of (str, number)
-        What the compiled loop takes for them; of each `Several`, where there are lists. A step that travels keeps these:
-        elsewhere, ``exp`` may differ in the last bit.
+        What the compiled loop takes for them; of each `Several`, where there are lists. A step that travels keeps
+        these: elsewhere, ``exp`` may differ in the last bit.
     names : tuple of str
         The columns that it gives, if `named` has renamed them.
     """
