@@ -21,7 +21,7 @@ SORTED = "keeps its window in order of size: a value moves those between its pla
 HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
 REASONS = {
-    "bocpd": "a logarithm and an exponential for every length of the run, up to 30 in every row",
+    "bocpd": "logarithms and an exponential for every length of the run, up to 30 in every row",
     "hurst": WHOLE + ", once for each length of blocks",
     "variance_ratio": WHOLE + ", several times",
     "entropy_hist": WHOLE + ", with a logarithm for each bin",

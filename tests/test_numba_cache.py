@@ -104,7 +104,7 @@ def loop_name(kernel: Kernel, *, series: bool = False) -> str:
 
 
 def test_a_loop_is_named_after_all_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = get("rolling_mean")
+    kernel = get("realized_var")
     names = {loop_name(kernel), loop_name(kernel, series=True)}
     assert len(names) == 2
     for module, name, value in (

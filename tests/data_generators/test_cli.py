@@ -43,7 +43,7 @@ def test_orders_of_an_exchange(tmp_path: Path) -> None:
     result = RUNNER.invoke(app, ["orders", *size, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     states = sum(len(pd.read_parquet(path)) for path in (tmp_path / "orders").iterdir())
-    assert f"8 files in {tmp_path} (" in result.output.replace("\n", "")
+    assert f"10 files in {tmp_path} (" in result.output.replace("\n", "")
     assert f"wrote {states:,} order states" in result.output.replace("\n", " ")
 
 

@@ -64,24 +64,25 @@ def _(x: Any, k: float, h: float, target: float = 0.0) -> Any:
 
 
 @helper
-def _log_density(norm, shape, before, after):  # type: ignore[no-untyped-def]
-    """Return the log density of the next value of a run (Student's t) from the logarithms of the run's spread before
-    and after it, -inf where float64 cannot tell.
-    """
-    density = norm - 0.5 * before - (shape + 0.5) * (after - before)
+def _log_density(x, mean, spread, strength, shape, norm):  # type: ignore[no-untyped-def]
+    """Return the log density of the next value of a run (Student's t), -inf where float64 cannot tell."""
+    scale = spread * (strength + 1.0) / strength
+    distance = (x - mean) * ((x - mean) / (2.0 * scale))
+    density = norm - 0.5 * np.log(scale) - (shape + 0.5) * np.log1p(distance)
     return density if density > -np.inf and density < np.inf else -np.inf
 
 
 @helper
-def _norm(shape, strength):  # type: ignore[no-untyped-def]
-    """Return what the log density of a run's next value has beside its spread."""
-    return math.lgamma(shape + 0.5) - math.lgamma(shape) - 0.5 * np.log(2.0 * np.pi * (strength + 1.0) / strength)
+def _norm(shape):  # type: ignore[no-untyped-def]
+    return math.lgamma(shape + 0.5) - math.lgamma(shape) - 0.5 * np.log(2.0 * np.pi)
 
 
 @helper
-def _grown(x, mean, spread, strength):  # type: ignore[no-untyped-def]
-    """Return the spread of a run with one more value."""
-    return spread + 0.5 * (x - mean) * (x - mean) * (strength / (strength + 1.0))
+def _learn(into, x, mean, spread, strength):  # type: ignore[no-untyped-def]
+    """Take a value into what a run knows of its mean and its spread."""
+    off = x - mean
+    into.mean = mean + off / (strength + 1.0)
+    into.spread = spread + 0.5 * off * off * (strength / (strength + 1.0))
 
 
 @tick_kernel(
@@ -102,17 +103,8 @@ def _grown(x, mean, spread, strength):  # type: ignore[no-untyped-def]
         ),
         Number("beta", "scale of that prior, in the square of the unit of `x`", 1.0, above=0),
     ],
-    state=[("run", "f8"), ("change", "f8"), ("norm", "f8"), ("log_spread", "f8")],
-    slots=[
-        ("weight", "f8"),
-        ("mean", "f8"),
-        ("spread", "f8"),
-        ("log_spread", "f8"),
-        ("norm", "f8"),
-        ("density", "f8"),
-        ("grown", "f8"),
-        ("log_grown", "f8"),
-    ],
+    state=[("run", "f8"), ("change", "f8")],
+    slots=[("weight", "f8"), ("mean", "f8"), ("spread", "f8"), ("norm", "f8"), ("density", "f8")],
     warmup="one valid row",
     source="Adams and MacKay (2007), arXiv:0710.3742; normal values of unknown mean and variance",
     cases=[{"window": 30}, {"hazard": 0.1, "window": 8, "mu": 100, "kappa": 0.5, "alpha": 2, "beta": 0.1}],
@@ -139,23 +131,16 @@ def bocpd(
     """
     if np.isfinite(x):
         runs = s.count
-        # A value's density is a power of how much it makes the spread grow, whose logarithm serves the next row too.
-        if runs == 0:
-            s.norm, s.log_spread = _norm(alpha, kappa), np.log(beta)
-        grown = _grown(x, mu, beta, kappa)
-        log_grown = np.log(grown)
-        fresh = _log_density(s.norm, alpha, s.log_spread, log_grown)
+        fresh = _log_density(x, mu, beta, kappa, alpha, _norm(alpha))
         best = fresh
         for j in range(runs):
             run = slots[j]
-            run.grown = _grown(x, run.mean, run.spread, kappa + j + 1.0)
-            run.log_grown = np.log(run.grown)
-            run.density = _log_density(run.norm, alpha + 0.5 * (j + 1.0), run.log_spread, run.log_grown)
+            run.density = _log_density(x, run.mean, run.spread, kappa + j + 1.0, alpha + 0.5 * (j + 1.0), run.norm)
             if run.weight > 0.0:
                 best = max(best, run.density)
         if runs < window:
             new = slots[push(s)]
-            new.norm = _norm(alpha + 0.5 * (runs + 1.0), kappa + runs + 1.0)
+            new.norm = _norm(alpha + 0.5 * (runs + 1.0))
             new.weight = 0.0
             new.density = -np.inf
         total = 0.0
@@ -166,14 +151,10 @@ def bocpd(
                 weight += run.weight * np.exp(run.density - best)
             run.weight = (1.0 - hazard) * weight if weight > 0.0 else 0.0
             total += run.weight
-            run.mean = old.mean + (x - old.mean) / (kappa + j + 1.0)
-            run.spread = old.grown
-            run.log_spread = old.log_grown
+            _learn(run, x, old.mean, old.spread, kappa + j)
         first = slots[0]
         first.weight = hazard * np.exp(fresh - best)
-        first.mean = mu + (x - mu) / (kappa + 1.0)
-        first.spread = grown
-        first.log_spread = log_grown
+        _learn(first, x, mu, beta, kappa)
         if not total + first.weight > 0.0:
             first.weight = 1.0
         total += first.weight
