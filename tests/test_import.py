@@ -74,7 +74,7 @@ print(loaded())
 ft.catalogue()
 print(len(loaded().split()) > 50)
 """
-    assert python(script).splitlines() == ["", "exponential", "exponential moments", "True"]
+    assert python(script).splitlines() == ["", "exponential", "block_sums exponential moments whole_series", "True"]
 
 
 AS_IT_IS = ""

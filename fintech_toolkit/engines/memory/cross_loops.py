@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.kernels.cross_section.sorting import sort_pairs
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.sorting import sort_pairs
 
 
 @compile_cached

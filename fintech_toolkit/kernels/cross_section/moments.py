@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Count, Number, cross_kernel, helper
-from fintech_toolkit.kernels.cross_section.sorting import quantile, sort_valid, sorting_room
+from fintech_toolkit.scan.sorting import quantile, sort_valid, sorting_room
 
 
 @helper

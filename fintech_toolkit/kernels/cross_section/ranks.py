@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Choice, Count, Flag, cross_kernel
-from fintech_toolkit.kernels.cross_section.sorting import sort_valid, sorting_room
+from fintech_toolkit.scan.sorting import sort_valid, sorting_room
 
 METHOD = Choice(
     "method",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fintech_toolkit.authoring import helper
+from fintech_toolkit.scan.slots import helper
 
 FEW = 48
 """Values up to which each is simply put among those before it."""
