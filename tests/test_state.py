@@ -31,7 +31,7 @@ def test_a_state_prints_as_a_frame_by_symbol() -> None:
     shown = run.state.frame()
     assert sorted(shown.index) == sorted(set(frame["symbol"]))
     assert_array_equal(shown["last"].sort_index(), frame.groupby("symbol")["ts"].max())
-    assert {"2.ewma.mean", "5.rolling_max.count"} <= set(shown.columns)
+    assert {"2.ewma.behind", "5.rolling_max.count"} <= set(shown.columns)
     assert "S03" in repr(run.state)
     assert "<table" in run.state._repr_html_()
 
@@ -123,7 +123,7 @@ def test_what_is_not_a_state_is_refused(saved: Path, tmp_path: Path) -> None:
         write_state_file(foreign, table, metadata)
         with pytest.raises(ft.StateError, match="not a whole state file"):
             ft.State.load(foreign)
-    write_state_file(foreign, table.drop_columns("2.ewma.mean"), table.schema.metadata)
+    write_state_file(foreign, table.drop_columns("2.ewma.behind"), table.schema.metadata)
     with pytest.raises(ft.StateError, match="not a whole state file"):
         ft.State.load(foreign)
     with pytest.raises(FileNotFoundError):

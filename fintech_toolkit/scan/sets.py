@@ -39,7 +39,10 @@ def bind_parameters(kernel: Kernel, keywords: Mapping[str, Any]) -> tuple[Named,
     if not lists:
         return _spelled(kernel, keywords), tuple(kernel.resolve(keywords).items())
     if kernel.emits:
-        raise ParameterError(f"{kernel.name} emits rows of its own: it takes one value of each parameter.")
+        several = ", ".join(f"{name}={values!r}" for name, values in lists.items())
+        raise ParameterError(
+            f"{kernel.name} emits rows of its own: it takes one value of each parameter, not {several}."
+        )
     count = max(map(len, lists.values()))
     for name, values in lists.items():
         if len(values) not in (1, count):
