@@ -255,6 +255,20 @@ def test_of_two_rows_of_a_symbol_the_last_counts_after_a_sort_too() -> None:
     same(got.reset_index(drop=True).astype(wanted.dtypes), wanted.reset_index(drop=True))
 
 
+@pytest.mark.parametrize("first", [1_700_000_000_000_000_001, -1_700_000_000_000_000_001])
+def test_a_sort_by_time_is_one_to_the_nanosecond(first: int) -> None:
+    gaps = np.random.default_rng(2).integers(1, 10**6, 600)
+    frame = pd.DataFrame({"symbol": [f"S{j % 3}" for j in range(600)], "ts": first + np.cumsum(gaps), "x": gaps / 7})
+    flow = ft.cross_section(ft.cs_demean("x"), every="1ms")
+    for times in (frame["ts"], pd.to_datetime(frame["ts"], utc=True), pd.to_datetime(frame["ts"])):
+        ticks = frame.assign(ts=times)
+        apart = dd.from_pandas(ticks.sort_values(["symbol", "ts"], ignore_index=True), npartitions=5)
+        assert ": sort (5 partitions)" in repr(flow.explain(apart))
+        got, wanted = flow(apart).compute(), flow(ticks)
+        assert_array_equal(got["cs_demean"], wanted["cs_demean"])
+        assert_array_equal(got["ts"], wanted["ts"])
+
+
 def test_processes_give_the_bits_of_the_whole(client: Client) -> None:
     on_dask("stamps", sort=False)
 

@@ -14,13 +14,15 @@ from dask.dataframe.dask_expr import new_collection
 from dask.dataframe.dask_expr._expr import ClearDivisions, Expr, Partitions
 
 from fintech_toolkit.engines.dask import evidence
+from fintech_toolkit.engines.dask.scans import in_partition
 from fintech_toolkit.engines.dask.windows import WindowsOf
 from fintech_toolkit.flow.cross_sections import CrossSection
 from fintech_toolkit.flow.nodes import Source
 from fintech_toolkit.flow.plan import Plan, how_many
+from fintech_toolkit.frames.times import times_of
 from fintech_toolkit.schema import KNOWN_AT
 
-PLACE = "fintech_toolkit.place"
+PLACE, MOMENT = "fintech_toolkit.place", "fintech_toolkit.moment"
 CHAIN = (
     "along the chain: rows of times that are not over go from a partition to the next, and reading runs ahead by a few "
     "partitions"
@@ -34,21 +36,30 @@ def apply(node: CrossSection, frame: Any) -> Any:
         expr = expr[[name for name in frame.columns if name in {*node.reads, KNOWN_AT}]]
     in_time = evidence.time_order(frame.expr, node.time)
     if in_time.order is None:
-        expr = _sorted(new_collection(expr), node.time).expr
+        expr = _sorted(new_collection(expr), node).expr
     elif in_time.order != list(range(expr.npartitions)):
         expr = ClearDivisions(Partitions(expr, in_time.order))
     return new_collection(CrossSectionsOf(expr, node.over(Source("frame")), True))
 
 
-def _sorted(frame: Any, time: str) -> Any:
-    """Return a frame sorted by time, ties in the order in which rows lay: of those of one symbol the last counts."""
-    numbered = frame.map_partitions(_numbered, meta=_numbered(frame._meta))
-    return numbered.sort_values([time, PLACE])[list(frame.columns)]
+def _sorted(frame: Any, node: CrossSection) -> Any:
+    """Return a frame sorted by time, ties in the order in which rows lay: of those of one symbol the last counts.
+
+    Dask's sort puts a row before its first boundary into the last partition, and its boundaries pass through float64:
+    so they are of numbers that this leaves as they are, about a millisecond each.
+    """
+    numbered = frame.map_partitions(_numbered, node.time, node.unit, meta=_numbered(frame._meta, node.time, node.unit))
+    return numbered.sort_values([MOMENT, node.time, PLACE])[list(frame.columns)]
 
 
-def _numbered(rows: pd.DataFrame, partition_info: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    first = 0 if partition_info is None else partition_info["number"] << 32
-    return rows.assign(**{PLACE: np.arange(first, first + len(rows))})
+def _numbered(
+    rows: pd.DataFrame, time: str, unit: str | None, partition_info: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    number = 0 if partition_info is None else partition_info["number"]
+    with in_partition(number):
+        ts, _ = times_of(rows[time], f"Column {time!r}", unit)
+    first = number << 32
+    return rows.assign(**{MOMENT: ts >> 20, PLACE: np.arange(first, first + len(rows))})
 
 
 def explain(node: CrossSection, frame: Any) -> Plan:
