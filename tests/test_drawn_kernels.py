@@ -15,7 +15,7 @@ from fintech_toolkit.authoring import tick_kernel
 from fintech_toolkit.checking.ticks import columns_of, dtypes_of
 from fintech_toolkit.dashboards import KernelCatalogue, kernel_definitions, plot_kernel
 from fintech_toolkit.dashboards.drawn_kernels import _alike, _Line
-from fintech_toolkit.dashboards.sample_ticks import sample_ticks
+from fintech_toolkit.dashboards.sample_ticks import sample_market, sample_ticks
 from fintech_toolkit.errors import ParameterError
 from fintech_toolkit.scan.parameters import Number
 from tests.browser import new_page
@@ -75,6 +75,22 @@ def test_functions_of_arrays_are_drawn_as_in_their_example() -> None:
     (covariance,) = shrunk
     assert isinstance(covariance, hv.HeatMap)
     assert "shrinkage = 0.870421" in covariance.opts.get("plot").kwargs["title"]
+
+
+def test_kernels_across_symbols_are_drawn_on_a_market() -> None:
+    market = sample_market()
+    read, ranks = plot_kernel("cs_rank")
+    expected = ft.cross_section(ft.cs_rank("x", **ft.cs_rank.cases[0]), every="15s")(market)
+    assert len(read) == len(ranks) == market["symbol"].nunique() == 5
+    for curve in read:
+        np.testing.assert_array_equal(curve.data[curve.label], market.loc[market["symbol"] == curve.label, "x"])
+    for curve in ranks:
+        own = expected[expected["symbol"] == curve.label]
+        np.testing.assert_array_equal(curve.data[curve.label], own["cs_rank"])
+        assert curve.data["time"].astype("int64").tolist() == own["ts"].astype("int64").tolist()
+    _, (level,) = plot_kernel("index_level")
+    levels = ft.cross_section(ft.index_level("x"), every="15s")(market)["index_level"]
+    np.testing.assert_array_equal(level.data["index_level"], levels)
 
 
 def test_columns_that_are_alike_share_a_plot() -> None:

@@ -17,7 +17,7 @@ from fintech_toolkit.scan import arithmetic, compiled_loops, loops, slots
 from fintech_toolkit.scan.fingerprint import fingerprint
 
 PROCESSES = 6
-ROUNDS = 5
+ROUNDS = 10
 
 WORK = """
 import hashlib

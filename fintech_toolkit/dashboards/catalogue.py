@@ -20,7 +20,9 @@ _AT_ONCE = 40
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width"}
 _FILTER = """
 const wanted = this.value.trim().toLowerCase();
-for (const each of this.parentNode.querySelectorAll('details')) each.hidden = !each.dataset.words.includes(wanted);
+for (const each of this.parentNode.querySelectorAll('details')) {
+    each.hidden = !each.textContent.toLowerCase().includes(wanted);
+}
 """
 
 
@@ -77,11 +79,11 @@ class KernelCatalogue:
         self._show()
 
     def _show(self) -> None:
-        wanted = self.search.value.strip().lower()
+        wanted = self.search.value.strip().casefold()
         of_family = {
             name: kernel for name, kernel in self._kernels.items() if self.family.value in (ALL, kernel.family)
         }
-        self.shown = [name for name, kernel in of_family.items() if wanted in _words(kernel)][:_AT_ONCE]
+        self.shown = [name for name, kernel in of_family.items() if wanted in kernels.words(kernel)][:_AT_ONCE]
         for name in self.shown:
             if name not in self._cards:
                 kernel = self._kernels[name]
@@ -107,7 +109,7 @@ def kernel_definitions() -> Any:
     """
     found = [kernels.find(name) for name in kernels.catalogue().index]
     parts = [
-        f'<details data-words="{escape(_words(kernel))}"><summary><b>{kernel.name}</b> <small>{_what(kernel)}</small>'
+        f"<details><summary><b>{kernel.name}</b> <small>{_what(kernel)}</small>"
         f"</summary>{_head(kernel)}{_sections_below(kernel)}</details>"
         for kernel in found
     ]
@@ -125,13 +127,6 @@ def _drawn(name: str) -> Any:
         return pn.pane.HoloViews(plot_kernel(name), linked_axes=False, **_WIDE)  # type: ignore[no-untyped-call]
     except FintechToolkitError as error:
         return _html(f"<p>{escape(str(error))}</p>")
-
-
-def _words(kernel: Kernel) -> str:
-    """What a search looks through, as `catalogue` does."""
-    columns = [*map(str, kernel.inputs), *kernel.output_names(1), *kernel.keywords]
-    said = [kernel.name, *kernel.aliases, kernel.family, kernel.source, *columns, _sections(kernel)[0]]
-    return " ".join(said).lower()
 
 
 def _sections(kernel: Kernel) -> list[str]:

@@ -17,7 +17,8 @@ import pandas as pd
 from fintech_toolkit import kernels
 from fintech_toolkit.checking.ticks import columns_of, step_of
 from fintech_toolkit.dashboards.plots import DOTS, LINES
-from fintech_toolkit.dashboards.sample_ticks import sample_ticks
+from fintech_toolkit.dashboards.sample_ticks import sample_market, sample_ticks
+from fintech_toolkit.dataflow import cross_section
 from fintech_toolkit.errors import KernelError
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.values import MISSING
@@ -26,8 +27,8 @@ from fintech_toolkit.schema import Array
 _ALIKE = 20
 """Columns are drawn in one plot if their ranges are near, and one is at most so many times as wide as the other."""
 _MOST_READ = 6
-_SCANNED = ("tick", "window", "event", "pair")
-_OF_ARRAYS = ("plan", "matrix")
+_BAR = "15s"
+"""Of a market, what is drawn for each of these."""
 _LOOK: dict[str, Any] = {
     "responsive": True,
     "grid": True,
@@ -43,8 +44,8 @@ def plot_kernel(name: str) -> Any:
 
     Its inputs are grey. What it gives is drawn over them where it is of their kind, and in plots below them where it is
     not; whole numbers that are times, as seconds after their row. A kernel with rows of its own, such as bars, is drawn
-    at their times; one that is a plain function of arrays (its kind is plan or matrix), as what the example in its
-    documentation gives.
+    at their times; one across symbols, on the five busiest bonds, in bars of 15 seconds; one that is a plain function
+    of arrays (its kind is plan or matrix), as what the example in its documentation gives.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def plot_kernel(name: str) -> Any:
     AttributeError
         If there is no such kernel.
     KernelError
-        If it is of a kind that the ticks of one instrument do not show.
+        If it is a function of arrays without an example.
 
     Examples
     --------
@@ -71,9 +72,7 @@ def plot_kernel(name: str) -> Any:
     import hvplot.pandas  # noqa: F401 - gives frames their hvplot
 
     kernel = kernels.find(name)
-    if kernel.kind not in _SCANNED + _OF_ARRAYS:
-        raise KernelError(f"{name} is of kind {kernel.kind}: ticks of one instrument do not show it.")
-    plots = _of_example(kernel) if kernel.kind in _OF_ARRAYS else _of_ticks(kernel)
+    plots = (_of_ticks if kernel.tickwise else _of_market if kernel.kind == "cross" else _of_example)(kernel)
     told = ", ".join(f"{option}={value!r}" for option, value in kernel.cases[0].items())
     return (
         hv.Layout(plots).cols(1).opts(toolbar=None, shared_axes=False, title=f"{name}({told})", fontsize={"title": 10})
@@ -127,6 +126,22 @@ def _of_ticks(kernel: Kernel) -> list[Any]:
         times = gives.pop("ts")
     lines += [_Line(name, times, values, True) for name, values in gives.items()]
     return [_overlaid(group) for group in _alike(line for line in lines if not line.empty)]
+
+
+def _of_market(kernel: Kernel) -> list[Any]:
+    """Draw what a kernel across symbols gives of a market's bars, below what it reads."""
+    step, market = kernel.step(*("x" for _ in kernel.reads), **kernel.cases[0]), sample_market()
+    given = cross_section(step, every=_BAR)(market)
+    plots = [[_line(rows, "x", symbol, given=False) for symbol, rows in market.groupby("symbol")]]
+    if kernel.per_stamp:
+        plots.append([_line(given, *step.outputs, *step.outputs, given=True)])
+    else:
+        plots.append([_line(rows, *step.outputs, symbol, given=True) for symbol, rows in given.groupby("symbol")])
+    return [_overlaid(lines).opts(ylabel=name) for lines, name in zip(plots, ("x", *step.outputs), strict=True)]
+
+
+def _line(rows: pd.DataFrame, column: str, name: str, *, given: bool) -> _Line:
+    return _Line(name, rows["ts"].to_numpy("datetime64[ns]").view("int64"), rows[column].to_numpy(), given)
 
 
 def _alike(lines: Iterable[_Line]) -> list[list[_Line]]:

@@ -135,3 +135,13 @@ def sample_ticks(kernel: Kernel) -> Ticks:
     if "leg" in kernel.reads:
         drawn["price"] = np.where(drawn["leg"] == 0, known["price_a"], known["price_b"])
     return drawn
+
+
+@lru_cache(maxsize=1)
+def sample_market() -> pd.DataFrame:
+    """Return ``symbol``, ``ts`` and ``x``, the logarithm of the mid price less its first, of the five busiest bonds."""
+    quotes = data_generators.sample("quotes", 12 * ROWS)
+    quotes = quotes[quotes["symbol"].isin(quotes["symbol"].value_counts().index[:5])]
+    mid = np.log((quotes["bid"] + quotes["ask"]) / 2)
+    moved = mid - mid.groupby(quotes["symbol"]).transform("first")
+    return quotes[["symbol", "ts"]].assign(x=moved).reset_index(drop=True)

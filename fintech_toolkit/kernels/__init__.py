@@ -216,8 +216,11 @@ def catalogue(search: str | None = None) -> pd.DataFrame:
     frame = pd.DataFrame(rows).set_index("name")
     if search is None:
         return frame
-    kernels = [find(name) for name in frame.index]
-    said = [[kernel.name, *kernel.aliases, kernel.family, kernel.source, kernel.__doc__ or ""] for kernel in kernels]
-    columns = frame[["reads", "gives", "parameters"]].agg(" ".join, axis=1)
-    texts = [" ".join([*words, more]).casefold() for words, more in zip(said, columns, strict=True)]
-    return frame[[search.casefold() in text for text in texts]]
+    return frame[[search.casefold() in words(find(name)) for name in frame.index]]
+
+
+def words(kernel: Kernel) -> str:
+    """Return what a search looks through, all of it in lower case."""
+    columns = [*map(str, kernel.inputs), *kernel.output_names(1), *kernel.keywords]
+    said = [kernel.name, *kernel.aliases, kernel.family, kernel.source, *columns, kernel.__doc__ or ""]
+    return " ".join(said).casefold()
