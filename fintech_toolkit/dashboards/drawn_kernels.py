@@ -132,12 +132,13 @@ def _of_market(kernel: Kernel) -> list[Any]:
     """Draw what a kernel across symbols gives of a market's bars, below what it reads."""
     step, market = kernel.step(*("x" for _ in kernel.reads), **kernel.cases[0]), sample_market()
     given = cross_section(step, every=_BAR)(market)
-    plots = [[_line(rows, "x", symbol, given=False) for symbol, rows in market.groupby("symbol")]]
+    (output,) = step.outputs
+    read = [_line(rows, "x", str(symbol), given=False) for symbol, rows in market.groupby("symbol")]
     if kernel.per_stamp:
-        plots.append([_line(given, *step.outputs, *step.outputs, given=True)])
+        gives = [_line(given, output, output, given=True)]
     else:
-        plots.append([_line(rows, *step.outputs, symbol, given=True) for symbol, rows in given.groupby("symbol")])
-    return [_overlaid(lines).opts(ylabel=name) for lines, name in zip(plots, ("x", *step.outputs), strict=True)]
+        gives = [_line(rows, output, str(symbol), given=True) for symbol, rows in given.groupby("symbol")]
+    return [_overlaid(lines).opts(ylabel=name) for lines, name in ((read, "x"), (gives, output))]
 
 
 def _line(rows: pd.DataFrame, column: str, name: str, *, given: bool) -> _Line:
