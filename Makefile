@@ -7,7 +7,7 @@ PYTHON := python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench parity bench-live mutants broker lab clean
+.PHONY: help demo test stress lint bench parity bench-live mutants broker lab clean
 .DELETE_ON_ERROR:
 
 help: ## List what there is
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a das
 
 test: $(VENV)/.installed-test ## All tests and docstring examples; what needs Java, Maven or Chromium says so if it is missing
 	@$(BIN)/python -m pytest $(ARGS)
+
+stress: $(VENV)/.installed-test ## What tests do for some kernels or rounds, for all: half an hour (ARGS="-n 2")
+	@$(BIN)/python -m pytest -m stress $(ARGS)
 
 lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
 	@$(BIN)/ruff check

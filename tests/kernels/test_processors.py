@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fintech_toolkit.kernels import registry
+from tests.stress import dealt
 
 PROGRAM = """
 import hashlib, json, sys
@@ -38,7 +39,7 @@ json.dump(found, sys.stdout)
 """
 
 
-SHARES = 6
+SHARES, OF_SHORT_FORM = 12, 3
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 
@@ -53,7 +54,7 @@ def digests(share: int, **environment: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", dealt(SHARES, OF_SHORT_FORM))
 def test_every_kernel_gives_the_same_bits_on_another_processor(share: int, tmp_path: Path) -> None:
     here = digests(share)
     tickwise = [name for name, kernel in registry().items() if name == kernel.name and kernel.tickwise]

@@ -136,7 +136,7 @@ def _(size: Any, side: Any, ts: Any, bucket: float, window: int = 50) -> Any:
 
     volume = Fraction(repr(float(bucket)))
     traded = np.flatnonzero(np.isfinite(size) & (size > 0))
-    filled, flows, rows = Fraction(0), [Fraction(0)], []
+    filled, flow, shares, rows = Fraction(0), Fraction(0), list[float](), []
     for i in traded:
         rest, sign = Fraction(repr(float(size[i]))), int(np.sign(side[i])) if np.isfinite(side[i]) else 0
         own = 0
@@ -157,28 +157,28 @@ def _(size: Any, side: Any, ts: Any, bucket: float, window: int = 50) -> Any:
                 continue
             part = min(rest, volume - filled)
             filled, rest = filled + part, rest - part
-            flows[-1] += sign * part
+            flow += sign * part
             if filled == volume:
                 own += 1
-                last = [float(abs(flow) / volume) for flow in flows[-window:]]
+                shares.append(float(abs(flow) / volume))
+                last = shares[-window:]
                 rows.append(
                     {
                         "ts": ts[i],
                         "vpin": np.mean(last) if len(last) == window else np.nan,
-                        "imbalance": float(flows[-1] / volume),
+                        "imbalance": float(flow / volume),
                         "volume": float(volume),
                         "buckets": 1,
                         "complete": True,
                     }
                 )
-                filled = Fraction(0)
-                flows.append(Fraction(0))
+                filled = flow = Fraction(0)
     if filled > 0:
         rows.append(
             {
                 "ts": ts[traded[-1]],
                 "vpin": np.nan,
-                "imbalance": float(flows[-1] / filled),
+                "imbalance": float(flow / filled),
                 "volume": float(filled),
                 "buckets": 0,
                 "complete": False,
