@@ -17,7 +17,7 @@ from fintech_toolkit.scan.columns import loop_dtype
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.diagnosis import diagnosed
 from fintech_toolkit.scan.fingerprint import fingerprint
-from fintech_toolkit.scan.intrinsics import own_slots, prefetch, record_on_stack
+from fintech_toolkit.scan.intrinsics import array_of_none, own_slots, prefetch, record_on_stack
 from fintech_toolkit.scan.loops import REBUILD_AFTER, LoopSource
 from fintech_toolkit.scan.slots import (
     advance,
@@ -73,7 +73,7 @@ def name_loop(
         "prefetch": prefetch,
         "record": record_on_stack(records[0]),
         "STATE": records[0],
-        "SLOT": records[1],
+        "no_slots": array_of_none(records[1]),
     }
     if kernel.fills:
         namespace["new_row"] = record_on_stack(kernel.filled_dtype(width))

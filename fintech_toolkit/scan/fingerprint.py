@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
 
 from fintech_toolkit.errors import KernelError
+from fintech_toolkit.scan import intrinsics
 
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
@@ -57,6 +59,9 @@ def fingerprint(name: str, value: Any, seen: set[int], digest: Any, apart: str |
         If it is neither, so that a change of it could go unnoticed.
     """
     if value is np or value is math:
+        return
+    if isinstance(value, _Intrinsic) and value._defn.__module__ == intrinsics.__name__:
+        digest.update(name.encode())  # a loop's name stands for the text of all of them besides
         return
     if isinstance(value, type | np.ufunc) or inspect.isbuiltin(value):
         digest.update(repr((name, getattr(value, "__module__", ""), value.__name__)).encode())

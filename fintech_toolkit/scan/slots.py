@@ -13,6 +13,7 @@ from numba.core.errors import NumbaExperimentalFeatureWarning
 from numba.core.registry import CPUDispatcher
 
 from fintech_toolkit.scan.columns import loop_dtype
+from fintech_toolkit.scan.intrinsics import enlarged
 
 if TYPE_CHECKING:
     from fintech_toolkit.scan.declaration import Kernel
@@ -149,25 +150,19 @@ STALE = 1 << 30
 
 @helper
 def grow_pool(slots, needed):  # type: ignore[no-untyped-def]
-    """Return the pool, or a copy that has at least `needed` slots; whoever is given new ones clears them."""
+    """Return the pool, or a copy that has at least `needed` slots; new ones are zeros."""
     if slots.shape[0] >= needed:
         return slots
-    larger = np.empty(max(needed, 2 * slots.shape[0]), slots.dtype)
-    for j in range(slots.shape[0]):
-        larger[j] = slots[j]
-    return larger
+    return enlarged(slots, max(needed, 2 * slots.shape[0]))
 
 
 @helper
 def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
-    """Move a symbol's ring to a stretch of `capacity` slots at the end of the pool, oldest first."""
+    """Move a symbol's ring to a stretch of `capacity` slots at the end of the pool, all still zeros; oldest first."""
     start = used[0]
     slots = grow_pool(slots, start + capacity)
     for j in range(s.count):
         slots[start + j] = slots[nth_slot(s, j)]
-    empty = np.zeros(1, slots.dtype)
-    for j in range(s.count, capacity):
-        slots[start + j] = empty[0]
     used[0] = start + capacity
     s.start = start
     s.capacity = capacity
@@ -178,10 +173,7 @@ def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
 @helper
 def grow_rows(rows):  # type: ignore[no-untyped-def]
     """Return a copy of an output buffer with twice its length."""
-    larger = np.empty(2 * rows.shape[0], rows.dtype)
-    for j in range(rows.shape[0]):
-        larger[j] = rows[j]
-    return larger
+    return enlarged(rows, 2 * rows.shape[0])
 
 
 SLOT_HEADER = [("start", "i8"), ("capacity", "i4"), ("head", "i4"), ("count", "i4"), ("age", "i4")]

@@ -177,7 +177,7 @@ def {name}({header}):
 SERIES_WITH_SLOTS = """\
 def {name}({header}):
 {record}
-    slots, used = np.empty(0, SLOT), np.zeros(1, np.int64)
+    slots, used = no_slots(), np.zeros(1, np.int64)
     begin, end = np.uint64(0), np.uint64(x0.shape[0])
     while True:
         for i in range(begin, end):

@@ -145,11 +145,13 @@ def test_closing_frees_what_it_held_and_the_next_letter_goes_out(kafka_broker: s
     topic, dead = kafka_topic(), kafka_topic()
     (message,) = records(kafka_broker, topic, [b"value"])
     letters = DeadLetters(dead, KafkaConfig({"bootstrap.servers": kafka_broker}))
-    held = [len(os.listdir(f"/proc/self/{what}")) for what in ("task", "fd")]
-    for _ in range(3):
+    rounds, held = 5, [len(os.listdir(f"/proc/self/{what}")) for what in ("task", "fd")]
+    for _ in range(rounds):
         letters.send(record(message), "why not")
         flush(letters)
         letters.close()
         letters.close()
-        assert [len(os.listdir(f"/proc/self/{what}")) for what in ("task", "fd")] == held
-    assert len(consume_all(kafka_broker, dead, 3)) == 3
+    # What each round left would be there five times; one file more or less may be another thread's.
+    for what, before in zip(("task", "fd"), held, strict=True):
+        assert len(os.listdir(f"/proc/self/{what}")) < before + rounds, what
+    assert len(consume_all(kafka_broker, dead, rounds)) == rounds
