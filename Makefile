@@ -6,6 +6,9 @@ NEWEST := .venv-newest
 PYTHON := python3.13 python3.12 python3.11 python3
 ARGS ?=
 
+# Python is compiled when it is first imported, not when it is installed, and kept for the hundred programs that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test stress lint bench parity bench-live mutants broker lab clean
 .DELETE_ON_ERROR:
@@ -65,7 +68,7 @@ $(BIN)/python:
 	exit 1
 
 # A stamp for the package alone, and one for each of its extras.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing fintech-toolkit: once, about a minute"

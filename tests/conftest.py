@@ -23,10 +23,6 @@ dask.config.set({"distributed.worker.profile.enabled": False})
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
-# Each of the hundred programs that tests start would compile the package's Python again, which takes half a second.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 CONTRACT, GROUPS = "tests/kernels/test_contract.py", 4
 LONGEST = (
     CONTRACT,

@@ -67,6 +67,11 @@ def modules(*folders: str) -> list[Path]:
     return found
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def where(path: Path, node: ast.AST) -> str:
     return f"{path.relative_to(ROOT)}:{node.lineno}"  # type: ignore[attr-defined]
 
@@ -107,7 +112,7 @@ def test_imports_point_one_way() -> None:
     level = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
     wrong = []
     for mine, path in inhabited():
-        for node, name in imports(ast.parse(path.read_text())):
+        for node, name in imports(tree_of(path)):
             theirs = room_of(name)
             if theirs is not None and theirs != mine and level[theirs] >= level[mine]:
                 wrong.append(f"{where(path, node)}: {mine} imports {name}")
@@ -120,7 +125,7 @@ def test_no_circle_of_imports() -> None:
     paths = {name.removesuffix(".__init__"): path for name, path in names.items()}
 
     def imported(module: str) -> set[str]:
-        found = [name for _, name in imports(ast.parse(paths[module].read_text()))]
+        found = [name for _, name in imports(tree_of(paths[module]))]
         theirs = {name if name in paths else name.rpartition(".")[0] for name in found}
         return theirs & paths.keys()
 
@@ -133,7 +138,7 @@ def test_nobody_asks_of_which_sort_a_frame_is() -> None:
     found = [
         where(path, node)
         for room, path in inhabited()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance" and sorts.search(ast.unparse(node))
         if room not in ("scan", "frames", "engines.live", "kafka")
     ]
@@ -144,7 +149,7 @@ def test_the_generators_can_do_without_the_toolkit() -> None:
     known = [
         where(path, node)
         for path in modules("data_generators")
-        for node, name in imports(ast.parse(path.read_text()))
+        for node, name in imports(tree_of(path))
         if name.startswith("fintech_toolkit")
     ]
     assert not known
@@ -159,9 +164,12 @@ def test_no_file_is_too_long() -> None:
 
 def calls(*folders: str) -> Iterator[tuple[Path, ast.Call, str]]:
     for path in modules(*folders):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                yield path, node, ast.unparse(node.func)
+        yield from ((path, node, name) for node, name in calls_of(path))
+
+
+@cache
+def calls_of(path: Path) -> list[tuple[ast.Call, str]]:
+    return [(node, ast.unparse(node.func)) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
 
 
 def test_nothing_is_unpickled() -> None:
@@ -182,7 +190,7 @@ def test_no_test_sleeps() -> None:
     pause = re.compile(r"(^|\.)sleep$|\.wait_for_timeout$")
     found = []
     for path in modules("tests"):
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         waiting = {id(node) for loop in ast.walk(tree) if isinstance(loop, ast.While) for node in ast.walk(loop)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and pause.search(ast.unparse(node.func)) and id(node) not in waiting:
@@ -195,7 +203,7 @@ def test_no_comprehension_rebinds_a_name_of_its_function() -> None:
     comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
     found = []
     for path in modules("fintech_toolkit", "data_generators", "tests"):
-        for function in ast.walk(ast.parse(path.read_text())):
+        for function in ast.walk(tree_of(path)):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             parts = [part for part in ast.walk(function) if isinstance(part, comprehensions)]
@@ -219,7 +227,7 @@ def test_choices_are_compared_by_name() -> None:
             chosen[path].add(ast.literal_eval(call.args[0]))
     compared, wrong = 0, []
     for path, choices in chosen.items():
-        nodes = list(ast.walk(ast.parse(path.read_text())))
+        nodes = list(ast.walk(tree_of(path)))
         named = set()
         for node in nodes:
             if isinstance(node, ast.Assign):

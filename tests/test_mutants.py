@@ -161,6 +161,7 @@ def test_contributing_has_a_place_for_the_score() -> None:
     assert "| a |" in insert(text, "mutants", "| a |")
 
 
+@pytest.mark.stress  # `.ci/run` does so too, by its command
 def test_one_that_must_be_killed_is_killed_in_a_copy(tmp_path: Path) -> None:
     """The change is made where the tests run, and nowhere else."""
     before = {path: path.read_bytes() for path in (ROOT / PACKAGE).rglob("*.py")}
