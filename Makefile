@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS=--short)
+bench: $(VENV)/.installed-bench ## Measure against Polars, pandas, TA-Lib and others; writes the tables in README.md (ARGS="--short" or "--only NAME")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 parity: $(VENV)/.installed-bench ## Each kernel beside TA-Lib, pandas and others: digits and speed; writes benchmarks/PARITY.md (ARGS=--short)

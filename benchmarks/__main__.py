@@ -63,8 +63,8 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def insert(text: str, mark: str, tables: str) -> str:
-    """Return a document with what stands between its two markers, ``<!-- mark -->`` and ``<!-- /mark -->``, replaced.
+def between(text: str, mark: str) -> tuple[int, int]:
+    """Return where what is between a document's markers ``<!-- mark -->`` and ``<!-- /mark -->`` begins and ends.
 
     Raises
     ------
@@ -72,28 +72,50 @@ def insert(text: str, mark: str, tables: str) -> str:
         If the document does not hold each marker once.
     """
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    pattern = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", flags=re.DOTALL)
-    if text.count(begin) != 1 or text.count(end) != 1 or not pattern.search(text):
+    first, last = text.find(begin), text.find(end)
+    if text.count(begin) != 1 or text.count(end) != 1 or first > last:
         raise ValueError(f"the document must hold {begin} and then {end}, each once")
-    return pattern.sub(lambda _: f"{begin}\n{tables}\n{end}", text)
+    return first + len(begin), last
+
+
+def insert(text: str, mark: str, tables: str) -> str:
+    """Return a document with what stands between its two markers replaced."""
+    begin, end = between(text, mark)
+    return f"{text[:begin]}\n{tables}\n{text[end:]}"
+
+
+def tables_in(text: str) -> dict[str, str]:
+    """Return the tables that a document shows, by their titles."""
+    begin, end = between(text, "bench")
+    titles_and_tables = re.split(r"^\*\*(.+)\*\*\n\n", text[begin:end], flags=re.MULTILINE)[1:]
+    return {name: table.strip() for name, table in zip(titles_and_tables[::2], titles_and_tables[1::2], strict=True)}
 
 
 def main(
     short: Annotated[
         bool, typer.Option("--short", help="Few rows, to see that all of it works; prints and leaves README.md alone.")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A table, by its name in tables.py; others stay as they are.")
+    ] = None,
 ) -> None:
     """Measure against Polars, DuckDB, pandas, TA-Lib, numbagg and bottleneck, and write the tables in README.md."""
-    parts = [environment("numba", "dask", *PEERS)]
-    for table in TABLES:
+    known = {table.__name__: table for table in TABLES}
+    if unknown := [name for name in only or () if name not in known]:
+        raise typer.BadParameter(f"there is no table {unknown[0]!r}; known: {', '.join(known)}", param_hint="--only")
+    measured = {}
+    for name in only or known:
+        table = known[name]
         print(f"{title(table)} …", file=sys.stderr, flush=True)
         # A process of its own: no table inherits the memory, the threads or the warm caches of another.
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            part = f"**{title(table)}**\n\n{markdown(alone.submit(table, short).result())}"
-        print(part, end="\n\n", flush=True)
-        parts.append(part)
+            measured[title(table)] = markdown(alone.submit(table, short).result())
+        print(f"**{title(table)}**\n\n{measured[title(table)]}", end="\n\n", flush=True)
     if not short:
-        README.write_text(insert(README.read_text(), "bench", "\n\n".join(parts)))
+        shown = tables_in(README.read_text()) | measured
+        parts = [f"**{name}**\n\n{shown[name]}" for name in map(title, TABLES) if name in shown]
+        tables = "\n\n".join([environment("numba", "dask", *PEERS), *parts])
+        README.write_text(insert(README.read_text(), "bench", tables))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 
 import fintech_toolkit as ft
 from benchmarks import bench_live, bench_modes
-from benchmarks.__main__ import README, insert, markdown, title
+from benchmarks.__main__ import README, insert, markdown, tables_in, title
 from benchmarks.parity.__main__ import PARITY
 from benchmarks.parity.market import market
 from benchmarks.parity.pair import Pair, run
@@ -170,6 +170,11 @@ def test_the_readme_has_a_place_for_the_tables(mark: str) -> None:
 def test_a_document_without_its_markers_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must hold"):
         insert(text, "bench", "| a |")
+
+
+def test_tables_that_stay_are_those_of_the_document() -> None:
+    text = insert(README.read_text(), "bench", "where\n\n**A**\n\n| a |\n\n**B, with C**\n\n| b |\n| c |")
+    assert tables_in(text) == {"A": "| a |", "B, with C": "| b |\n| c |"}
 
 
 def test_rows_become_a_table() -> None:
