@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import polars as pl
 import psutil
 from distributed import Client, LocalCluster
 
+from benchmarks.measure import medians
 from data_generators.orders import write_orders
 from fintech_toolkit import orders
 
@@ -196,4 +198,35 @@ def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str],
                     "agrees": bool(said) and found["said"] == said,
                 }
             )
+    return rows
+
+
+def simulated(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
+    """Return a row per size of a day of one security: each step from its states to the comparison, orders a second."""
+    market = orders.Market()
+    rows = []
+    for states in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            write_orders(f"{name}/market", 1, 1, states)
+            inputs = [f"{name}/market/{kind}" for kind in ("orders", "trades")]
+            found = orders.ingest(*inputs, f"{name}/out", quotes=f"{name}/market/quotes")
+            day = max(found.days, key=lambda day: day.order_rows)
+            store = orders.Store(f"{name}/out")
+            read, trades, quotes = (kind(day.security, day.day) for kind in (store.orders, store.trades, store.quotes))
+        final = orders.match_trades(orders.final_states(read, market), trades)
+        nbbo = orders.national_best(read, trades, quotes)
+        given = read, final, trades, nbbo, orders.Simulation(), market
+        steps = {
+            "final states": partial(orders.final_states, read, market),
+            "simulate": partial(orders.simulate, *given),
+        }
+        seconds = medians(steps, repeats)
+        rows.append(
+            {
+                "what": f"{len(final):,} orders, {len(read):,} states, {len(trades):,} sides of trades",
+                "matches": len(orders.simulate(*given).matches),
+                **{f"{step}, million orders/s": len(final) / taken / 1e6 for step, taken in seconds.items()},
+                "to reach": "1 in simulate",
+            }
+        )
     return rows

@@ -153,6 +153,13 @@ def orders_whole(short: bool) -> Rows:
     return bench_orders.whole(2, 2, 500, cases) if short else bench_orders.whole(20, 3, 40_000, cases)
 
 
+def orders_simulated(short: bool) -> Rows:
+    """Orders of one security and day in the dark pool, one process."""
+    from benchmarks import bench_orders
+
+    return bench_orders.simulated((2_000,), 1) if short else bench_orders.simulated((20_000, 200_000, 2_000_000), 5)
+
+
 def signals(short: bool) -> Rows:
     """Signals of contracts against the VIX and the S&P 500: the whole table, against a loop over rows and Polars."""
     from benchmarks import bench_signals
@@ -188,5 +195,6 @@ TABLES: tuple[Table, ...] = (
     every_kernel,
     every_window,
     orders_taken_in,
+    orders_simulated,
     orders_whole,
 )
