@@ -19,6 +19,9 @@ pytest_plugins = ["tests.kafka", "tests.browser"]
 # rubbish meanwhile (github.com/python/cpython/issues/106883): in workers of this process all tests would stop.
 dask.config.set({"distributed.worker.profile.enabled": False})
 
+# Clusters that wait for the next test look at themselves fifty times a second, which is a tenth of a core.
+dask.config.set({"distributed.admin.tick.interval": "1s", "distributed.admin.system-monitor.interval": "5s"})
+
 # A job in the background of a shell ignores Ctrl-C, and so would the programs that tests start to send it one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

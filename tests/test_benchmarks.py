@@ -22,6 +22,7 @@ from benchmarks.parity.pair import Pair, run
 from benchmarks.parity.pairs import PAIRS
 from benchmarks.parity.peers import MODULES
 from benchmarks.tables import TABLES
+from tests.stress import stress
 
 BENCHMARKS = Path(bench_live.__file__).parent
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
@@ -56,6 +57,7 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
     short_form("benchmarks", TABLES)
 
 
+@stress
 def test_the_short_form_of_the_live_benchmark_fills_every_table_with_right_values(kafka_broker: str) -> None:
     said = short_form("benchmarks.bench_live", bench_live.TABLES, KAFKA_BOOTSTRAP_SERVERS=kafka_broker)
     assert "| yes |" in said

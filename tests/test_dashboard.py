@@ -21,6 +21,7 @@ from fintech_toolkit.dashboards import live_dashboard, quote_panels, serve
 from fintech_toolkit.demo import build_pipeline
 from fintech_toolkit.live import EmbeddedBroker
 from tests.browser import COLORED, DRAWN, SECONDS, complaints, new_page, wait_until
+from tests.stress import dealt, stress
 
 POINTS = 300
 
@@ -110,7 +111,7 @@ def is_drawn(page: Page) -> bool:
     return len(colored) == 3 and min(colored) > 500 and not waiting
 
 
-@pytest.mark.parametrize("moment", ["before", "page made", "websocket open", "document sent", "after"])
+@pytest.mark.parametrize("moment", dealt(["page made", "document sent", "after", "before", "websocket open"], 3))
 def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browser, moment: str):
     enriched, stream = feed.enriched, Stream()
     table = stream.to_table(6_000)
@@ -150,6 +151,7 @@ def test_the_first_rows_are_shown_whenever_they_come(feed: Feed, browser: Browse
     assert heard == []
 
 
+@stress
 def test_ten_pages_that_load_at_once_while_rows_flow(feed: Feed, browser: Browser):
     feed.send(1_000)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.stress import dealt
+
 DEMO = [sys.executable, "-m", "fintech_toolkit", "demo", "--no-browser"]
 
 
@@ -85,7 +87,7 @@ def test_all_three_agree(start: Callable[..., Running]):
     assert list(demo.folder.iterdir()) == [demo.output]
 
 
-@pytest.mark.parametrize("moment", ["workers start", "live"])
+@pytest.mark.parametrize("moment", dealt(["live", "workers start"], 1))
 def test_ctrl_c_ends_everything_within_two_seconds(start: Callable[..., Running], moment: str):
     demo = start("--rows", "20000")
     if moment == "workers start":

@@ -16,6 +16,7 @@ from tests.mutants.laboratory import ROOT, Verdict, killer_in
 from tests.mutants.nearest import COMPILED, NEAREST, PACKAGE, nearest
 from tests.mutants.operators import DropCopy, DropStatement
 from tests.mutants.sample import Known, Mutant, Population, known, modules
+from tests.stress import stress
 
 SOURCE = '''
 from __future__ import annotations
@@ -161,7 +162,7 @@ def test_contributing_has_a_place_for_the_score() -> None:
     assert "| a |" in insert(text, "mutants", "| a |")
 
 
-@pytest.mark.stress  # `.ci/run` does so too, by its command
+@stress  # `.ci/run` does so too, by its command
 def test_one_that_must_be_killed_is_killed_in_a_copy(tmp_path: Path) -> None:
     """The change is made where the tests run, and nowhere else."""
     before = {path: path.read_bytes() for path in (ROOT / PACKAGE).rglob("*.py")}

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 import fintech_toolkit as ft
 from fintech_toolkit.dashboards import plot_kernel
 from tests.browser import COLORED, complaints, new_page, wait_until
+from tests.stress import dealt, stress
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -72,7 +73,7 @@ def test_runs(path: Path):
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", dealt(NOTEBOOKS, 5), ids=lambda path: path.stem)
 def test_draws_its_plots_without_a_network(path: Path, browser: Browser, tmp_path: Path):
     from nbconvert import HTMLExporter
 
@@ -98,6 +99,7 @@ def test_is_kept_without_outputs(path: Path):
     assert [cell for cell in cells if cell.outputs or cell.execution_count is not None] == []
 
 
+@stress
 def test_runs_twice_on_the_cluster_of_which_it_is_given_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     notebook = read(FOLDER / "04_dask_cluster.ipynb")
     once = [cell for cell in notebook.cells if cell.cell_type == "code"]

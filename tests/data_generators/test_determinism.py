@@ -17,6 +17,7 @@ from data_generators.datasets import DATASETS, find_dataset, row_range
 from data_generators.faults import Faults as FaultShares
 from data_generators.market import Market
 from data_generators.randomness import generator
+from tests.stress import dealt
 
 NAMES = list(DATASETS)
 SLOW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,7 +99,7 @@ def _first_million(name: str) -> pa.Table:
     return _million[name]
 
 
-@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("format", dealt(["parquet", "csv", "jsonl", "arrow"], 1))
 def test_files_of_two_workers_are_those_of_one(tmp_path: Path, format: str) -> None:
     for workers in (1, 2):
         folder = tmp_path / str(workers)

@@ -17,6 +17,7 @@ import pytest
 
 from data_generators import Faults, GeneratorError, sample, write
 from data_generators.folder import disk_errors
+from tests.stress import dealt
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "data_generators"]
@@ -177,7 +178,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole_and_the_rerun_goes_on(
     assert files(full_after_two) == files(tmp_path / "straight")
 
 
-@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("format", dealt(["parquet", "csv", "jsonl", "arrow"], 2))
 def test_a_full_disk_ends_the_command_with_a_clear_line(tmp_path: Path, format: str) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -19,6 +19,7 @@ from data_generators.cli import app
 from data_generators.datasets import PROFILES
 from data_generators.market import QUOTES_PER_DAY
 from data_generators.wide.analytics import prices, sensitivities, yields_of
+from tests.stress import dealt, stress
 
 NAMES = ["quotes", "securities", "trades"]
 AS_OF = pd.Timestamp("2024-01-08")
@@ -251,7 +252,7 @@ def test_trades_and_quotes_are_priced_like_bonds() -> None:
     assert (published["published_ts"] > published["dealer_report_ts"]).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", dealt(NAMES, 1))
 def test_rows_do_not_depend_on_partitions_workers_or_length(tmp_path: Path, name: str) -> None:
     options = {"seed": 11, "symbols": 30, "profile": "wide", "faults": FAULTS}
     expected = pa.concat_tables(stream(name, 30_000, **options))
@@ -320,6 +321,7 @@ def test_the_wire_of_wide_records(tmp_path: Path) -> None:
         assert len(set(dataset.wire.values())) == len(dataset.schema)
 
 
+@stress
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     command = ["-m", "data_generators", "securities", "--profile", "wide", "--workers", "1"]
     peaks = [

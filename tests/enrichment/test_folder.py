@@ -25,6 +25,7 @@ from fintech_toolkit.enrichment.folder import Summary, enrich_folder
 from fintech_toolkit.enrichment.intake import repeated_symbols
 from tests.frames import same
 from tests.live.topics import wait_until
+from tests.stress import dealt
 
 FAULTS = {
     "quotes": data_generators.Faults(late=0.01, out_of_order=0.02, duplicate=0.02, crossed=0.02, malformed=0.03),
@@ -146,7 +147,7 @@ def test_csv_gives_the_same(market: Path, client: Client, tmp_path: Path) -> Non
     assert contents(found) == contents(expected)
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", dealt([2, 4], 1))
 def test_the_bytes_do_not_depend_on_workers_nor_on_their_death(
     workers: int, faulty: Path, whole: tuple[Path, Summary], tmp_path: Path
 ) -> None:

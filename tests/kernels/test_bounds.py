@@ -93,11 +93,11 @@ def fuzz(script: str, cache: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-SHARES, OF_SHORT_FORM = 12, 3
+SHARES, OF_SHORT_FORM = 12, 2
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 
-@pytest.mark.parametrize("share", dealt(SHARES, OF_SHORT_FORM))
+@pytest.mark.parametrize("share", dealt(range(SHARES), OF_SHORT_FORM))
 def test_no_value_leads_out_of_bounds(share: int, tmp_path: Path) -> None:
     done = fuzz(FUZZ, tmp_path, str(share), str(SHARES), "1")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -19,6 +19,7 @@ from fintech_toolkit import kernels
 from fintech_toolkit.checking.ticks import dtypes_of, ticks
 from fintech_toolkit.scan.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
 from tests.kernels import exact
+from tests.stress import dealt
 
 ROWS = 150
 SECOND = 1_000_000_000
@@ -261,7 +262,7 @@ FORGETTING = {
 
 
 @pytest.mark.parametrize("ignore_na", [True, False])
-@pytest.mark.parametrize("adjust", [True, False])
+@pytest.mark.parametrize("adjust", dealt([True, False], 1))
 @pytest.mark.parametrize("signal", FORGETTING)
 def test_exponential_moments_are_exact(signal: str, adjust: bool, ignore_na: bool) -> None:
     """pandas is not where values dwarf their moves, nor after long gaps, so that it cannot be the oracle here."""

@@ -39,7 +39,7 @@ json.dump(found, sys.stdout)
 """
 
 
-SHARES, OF_SHORT_FORM = 12, 3
+SHARES, OF_SHORT_FORM = 12, 2
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 
@@ -54,7 +54,7 @@ def digests(share: int, **environment: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("share", dealt(SHARES, OF_SHORT_FORM))
+@pytest.mark.parametrize("share", dealt(range(SHARES), OF_SHORT_FORM))
 def test_every_kernel_gives_the_same_bits_on_another_processor(share: int, tmp_path: Path) -> None:
     here = digests(share)
     tickwise = [name for name, kernel in registry().items() if name == kernel.name and kernel.tickwise]

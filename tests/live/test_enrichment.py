@@ -14,6 +14,7 @@ from fintech_toolkit import enrichment
 from tests.frames import same
 from tests.live.test_join import put
 from tests.live.topics import SECONDS, Topic, wait_until
+from tests.stress import dealt
 
 KEYS = ("ts", "symbol", "segment", "sector", "dealer", "venue", "trade_id")
 FEEDS = ("quotes", "trades")
@@ -106,7 +107,7 @@ def test_all_flows(kafka_broker: str, topics: dict[str, str], expected: dict[str
     same(in_order(pd.concat(read)), in_order(expected["quotes"]))
 
 
-@pytest.mark.parametrize("fails", [None, "trades", "market", "quotes"], ids=str)
+@pytest.mark.parametrize("fails", dealt([None, "trades", "market", "quotes"], 2), ids=str)
 def test_stopped_in_the_middle(
     kafka_broker: str, topics: dict[str, str], expected: dict[str, pd.DataFrame], fails: str | None
 ) -> None:

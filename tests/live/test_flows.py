@@ -15,6 +15,7 @@ from fintech_toolkit.errors import StateError
 from tests.frames import same
 from tests.live.test_join import QUOTES, TRADES, feeds, put
 from tests.live.topics import SECONDS, Topic, wait_until
+from tests.stress import dealt
 
 LEFT, RIGHT = ft.source("trades"), ft.source("quotes")
 JOINS = {
@@ -104,7 +105,7 @@ def live_of(flow: ft.Flow, both: Both) -> Any:
 
 
 @pytest.mark.parametrize("flow", [FLOW, CHAIN], ids=["window", "chain"])
-@pytest.mark.parametrize("way", ["nothing", "replay", "a sink that failed", "taken over", "the right first"])
+@pytest.mark.parametrize("way", dealt(["nothing", "replay", "taken over", "a sink that failed", "the right first"], 3))
 def test_a_flow_of_two_topics_is_that_of_the_batch(
     kafka_broker: str, topics: tuple[str, str], flow: ft.Flow, way: str
 ) -> None:
