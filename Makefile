@@ -20,10 +20,10 @@ help: ## List what there is
 demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a dashboard (ARGS="--seconds 20 --no-browser")
 	@$(BIN)/fintech-toolkit demo $(ARGS)
 
-test: $(VENV)/.installed-test ## All tests and docstring examples; what needs Java, Maven or Chromium says so if it is missing
+test: $(VENV)/.installed-test ## Tests and docstring examples (the long ones: stress); what needs Java, Maven or Chromium says so if it is missing
 	@$(BIN)/python -m pytest $(ARGS)
 
-stress: $(VENV)/.installed-test ## What tests do for some kernels or rounds, for all: half an hour (ARGS="-n 2")
+stress: $(VENV)/.installed-test ## What test does for some kernels, variants and rounds, for all others: half an hour (ARGS="-n 2")
 	@$(BIN)/python -m pytest -m stress $(ARGS)
 
 lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict
