@@ -191,13 +191,11 @@ def test_a_ring_moves_to_the_end_of_the_pool_with_its_oldest_first() -> None:
 
 
 def test_pools_grow_by_doubling_or_to_what_is_needed() -> None:
-    pool = np.arange(4)
-    assert slots.grow_pool.py_func(pool, 4) is pool
-    assert len(slots.grow_pool.py_func(pool, 5)) == 8
-    assert len(slots.grow_pool.py_func(pool, 50)) == 50
-    assert slots.grow_pool.py_func(pool, 9)[:4].tolist() == [0, 1, 2, 3]
-    rows = slots.grow_rows.py_func(pool)
-    assert (len(rows), rows[:4].tolist()) == (8, [0, 1, 2, 3])
+    pool = np.arange(1, 5)
+    assert np.shares_memory(slots.grow_pool(pool, 4), pool)
+    assert slots.grow_pool(pool, 5).tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
+    assert slots.grow_pool(pool, 50).tolist() == [1, 2, 3, 4] + [0] * 46
+    assert slots.grow_rows(pool).tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
 
 
 def test_a_helper_can_be_called_from_python() -> None:
