@@ -91,7 +91,7 @@ def test_without_a_state_the_second_member_stops_and_the_first_goes_on(
 
 
 # Of a worker, at random moments, for each way to go on; KILLS=100 python -m pytest … tries harder.
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "5"))
 
 
 @pytest.mark.parametrize("form", ["state", "replay"])
