@@ -25,6 +25,8 @@ from data_generators.orders import write_orders
 from fintech_toolkit import orders
 
 ZONE = "Australia/Sydney"
+TOLD = ["order_id", "contra_order_id", "timestamp", "quantity", "price"]
+"""Of a match, what is generated with the market."""
 LARGEST = {"Polars": 1 / 3, "DuckDB": 1 / 3}
 
 
@@ -202,7 +204,9 @@ def whole(securities: int, days: int, states: int, cases: tuple[tuple[int, str],
 
 
 def simulated(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
-    """Return a row per size of a day of one security: each step from its states to the comparison, orders a second."""
+    """Return a row per size of a day of one security: orders a second, and whether the matches are those of the truth
+    that was generated with them.
+    """
     market = orders.Market()
     rows = []
     for states in sizes:
@@ -213,6 +217,8 @@ def simulated(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
             day = max(found.days, key=lambda day: day.order_rows)
             store = orders.Store(f"{name}/out")
             read, trades, quotes = (kind(day.security, day.day) for kind in (store.orders, store.trades, store.quotes))
+            (truth,) = Path(name, "market", "matches").iterdir()
+            told = pd.read_parquet(truth)
         final = orders.match_trades(orders.final_states(read, market), trades)
         nbbo = orders.national_best(read, trades, quotes)
         given = read, final, trades, nbbo, orders.Simulation(), market
@@ -221,12 +227,19 @@ def simulated(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
             "simulate": partial(orders.simulate, *given),
         }
         seconds = medians(steps, repeats)
+        matches = orders.simulate(*given).matches
         rows.append(
             {
                 "what": f"{len(final):,} orders, {len(read):,} states, {len(trades):,} sides of trades",
-                "matches": len(orders.simulate(*given).matches),
+                "matches": len(matches),
                 **{f"{step}, million orders/s": len(final) / taken / 1e6 for step, taken in seconds.items()},
                 "to reach": "1 in simulate",
+                "agrees": len(told) > 0 and all(_equal(matches[name], told[name]) for name in TOLD),
             }
         )
     return rows
+
+
+def _equal(found: pd.Series, told: pd.Series) -> bool:
+    times = isinstance(found.dtype, pd.DatetimeTZDtype)
+    return bool((found.astype("int64") if times else found).equals(told))
