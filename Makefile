@@ -23,7 +23,7 @@ demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a das
 test: $(VENV)/.installed-test ## Tests and docstring examples (the long ones: stress); what needs Java, Maven or Chromium says so if it is missing
 	@$(BIN)/python -m pytest $(ARGS)
 
-stress: $(VENV)/.installed-test ## What test does for some kernels, variants and rounds, for all others: half an hour (ARGS="-n 2")
+stress: $(VENV)/.installed-test ## What test does for some kernels, variants and rounds, for all others (ARGS="-n 2")
 	@$(BIN)/python -m pytest -m stress $(ARGS)
 
 lint: $(VENV)/.installed-test ## ruff (rules and format) and mypy --strict

@@ -23,7 +23,9 @@ NO_SESSION = np.empty(0, INT64)
 
 @dataclass
 class StepState:
-    """The state of one step: a record per symbol, and the pool in which the symbols' rings and tables lie."""
+    """The state of one step: a record per symbol, and the pool in which the symbols' rings and tables lie. Beyond what
+    is `used` of it, the pool is zeros.
+    """
 
     records: Array
     slots: Array
