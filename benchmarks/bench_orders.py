@@ -20,6 +20,7 @@ import polars as pl
 import psutil
 from distributed import Client, LocalCluster
 
+import fintech_toolkit as ft
 from benchmarks.measure import medians
 from data_generators.orders import write_orders
 from fintech_toolkit import orders
@@ -114,9 +115,13 @@ def _result(seconds: float, held: int, final: pd.DataFrame) -> dict[str, Any]:
 
 
 def _client(workers: int) -> Any:
-    if workers == 1:
-        return nullcontext()
-    return _warm(Client(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")))
+    return nullcontext() if workers == 1 else _warm(Client(_cluster(workers)))
+
+
+def _cluster(workers: int) -> LocalCluster:
+    """Start workers as `fintech-toolkit orders run` does."""
+    ft.configure_workers()
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0")
 
 
 def _warm(client: Client) -> Client:
@@ -165,10 +170,7 @@ def run_once(market: str, out: str, workers: int, chunk: str) -> dict[str, Any]:
     """Run from CSV to report."""
     inputs = {kind: f"{market}/{kind}" for kind in ("orders", "trades", "quotes")}
     config = orders.OrdersConfig(inputs=inputs, output=out, chunk_size=chunk, workers=workers)
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        _warm(Client(cluster)) as client,
-    ):
+    with _cluster(workers) as cluster, _warm(Client(cluster)) as client:
         start = time.perf_counter()
         ran = orders.run_orders(config, client)
         seconds = time.perf_counter() - start

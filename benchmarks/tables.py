@@ -150,7 +150,7 @@ def orders_whole(short: bool) -> Rows:
     from benchmarks import bench_orders
 
     cases = ((1, "512 MB"),) if short else ((1, "512 MB"), (2, "512 MB"), (4, "512 MB"), (2, "1 GB"), (2, "2 GB"))
-    return bench_orders.whole(2, 2, 500, cases) if short else bench_orders.whole(20, 3, 40_000, cases)
+    return bench_orders.whole(2, 2, 500, cases) if short else bench_orders.whole(20, 1, 500_000, cases)
 
 
 def orders_simulated(short: bool) -> Rows:

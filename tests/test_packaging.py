@@ -21,7 +21,7 @@ import fintech_toolkit
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-CONDA_NAMES = {"python-confluent-kafka": "confluent-kafka"}
+CONDA_NAMES = {"python-confluent-kafka": "confluent-kafka", "python-isal": "isal"}
 
 
 def bounds(requirements: list[str]) -> dict[str, str]:

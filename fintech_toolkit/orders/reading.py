@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from isal import igzip, igzip_lib
 
 from fintech_toolkit.engines.memory.files import ENDINGS
 from fintech_toolkit.errors import DataError
@@ -107,7 +107,7 @@ def told(path: str) -> Iterator[None]:
     except DataError as error:
         text = str(error)
         raise DataError(text if path in text else f"{path}: {text}") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise DataError(f"{path} is damaged or cut short ({error}); copy it again from its source.") from error
     except (pa.ArrowException, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -136,7 +136,7 @@ def stamp_of(source: Source) -> list[str]:
 def _opened(source: Source) -> Iterator[tuple[Any, Header]]:
     """Open a file of CSV, and return it behind its header, and the header."""
     with _stored(source.path) as stored:
-        file: Any = gzip.GzipFile(fileobj=stored) if source.path.endswith(".gz") else stored
+        file: Any = igzip.IGzipFile(fileobj=stored) if source.path.endswith(".gz") else stored  # type: ignore[no-untyped-call]
         yield file, Header.of(file.readline(MOST_RECORD), source.kind, source.path)
 
 

@@ -11,8 +11,15 @@ import pandas as pd
 from fintech_toolkit.orders.language import NULL, Side
 from fintech_toolkit.orders.settings import Market, Simulation
 from fintech_toolkit.orders.simulation_inputs import nanoseconds, session
+from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.slots import helper
+from fintech_toolkit.schema import Array
 
-Places = npt.NDArray[np.int64]
+TERMS = np.dtype([("arrival", "i8"), ("last", "i8"), ("participant", "i8"), ("limit", "f8"), ("longest", "i8")])
+"""An order: when it comes and goes, whose it is, what it pays at most (of a seller, the negative of what it takes), and
+the longest that it or one before it is there.
+"""
+MIDS = np.dtype([("time", "i8"), ("mid", "f8")])
 
 
 class Why(StrEnum):
@@ -82,28 +89,20 @@ def unmatched(
     pool = (final["order_type"] != "lit").to_numpy()
     legacy = simulation.mode == "legacy"
     hours = (0, np.iinfo(np.int64).max) if legacy or not len(final) else session(final, market)
-    terms = final[["arrival", "last", "participantid", "limit_price", "side"]]
-    contras = {
-        buys_: _Contras(terms[pool & (buys != buys_)], nbbo, 1.0 if buys_ else -1.0, hours) for buys_ in (True, False)
-    }
-    arrival, last = (nanoseconds(final[name]) for name in ("arrival", "last"))
-    participant, limits = final["participantid"].to_numpy(), _limits(final)
-    reasons = np.full(len(rows), str(Why.INSTANTLY_FILLED), dtype=object)
-    there, crossing = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-    for number in np.flatnonzero(asked[rows] > 0):
-        order = place[rows[number]]
-        others = contras[bool(buys[order])]
-        own = NULL if legacy or simulation.own_participant else participant[order]
-        begin, end = arrival[order], last[order]
-        met = others.arrived(begin, end) if legacy else others.met(begin, end, own)
-        there[number] = len(met)
-        crossing[number] = len(met) if legacy else others.crossed(met, begin, end, limits[order])
-        if filled[rows[number]] or crossing[number]:
-            reasons[number] = str(Why.TOO_LITTLE)
-        elif there[number]:
-            reasons[number] = str(Why.NO_CROSS)
-        else:
-            reasons[number] = str(Why.ONLY_LATER if others.later(end, own) else Why.NO_CONTRA)
+    terms, anyone = _terms(final), legacy or simulation.own_participant
+    there, crossing, later = np.zeros((3, len(rows)), np.int64)
+    for buy in (True, False):
+        those = np.flatnonzero((asked[rows] > 0) & (buys[place[rows]] == buy))
+        contras = _contras(terms[pool & (buys != buy)])
+        mids = _mids(nbbo, 1.0 if buy else -1.0)
+        found = _look(terms[place[rows[those]]], contras, mids, *hours, anyone, legacy)
+        there[those], crossing[those], later[those] = found
+    partly = (filled[rows] > 0) | (crossing > 0)
+    reasons = np.select(
+        [asked[rows] == 0, partly, there > 0, later > 0],
+        [str(why) for why in (Why.INSTANTLY_FILLED, Why.TOO_LITTLE, Why.NO_CROSS, Why.ONLY_LATER)],
+        default=str(Why.NO_CONTRA),
+    )
     return pd.DataFrame(
         {
             "order_id": sweeps["order_id"].to_numpy()[rows],
@@ -124,56 +123,73 @@ def _limits(final: pd.DataFrame) -> npt.NDArray[np.float64]:
     return np.where(price > 0, signed, np.inf)  # an order without a limit takes any price
 
 
-class _Contras:
-    """Orders of one side that may trade in the pool, in order of arrival, and the mids that they see.
+def _terms(final: pd.DataFrame) -> Array:
+    terms = np.zeros(len(final), TERMS)
+    terms["arrival"], terms["last"] = nanoseconds(final["arrival"]), nanoseconds(final["last"])
+    terms["participant"], terms["limit"] = final["participantid"], _limits(final)
+    return terms
 
-    For those who buy mids and limits are as they are; for those who sell they have the other sign, so that either side
-    pays at most its limit.
+
+def _contras(terms: Array) -> Array:
+    """Return orders in order of arrival; before the first that is still there none need be seen."""
+    contras = terms[np.argsort(terms["arrival"], kind="stable")]
+    contras["longest"] = np.maximum.accumulate(contras["last"])
+    return contras
+
+
+def _mids(nbbo: pd.DataFrame, sign: float) -> Array:
+    """Return the mids over time, missing where best prices are crossed. For those who sell they have the other sign, as
+    limits have, so that either side pays at most its limit.
     """
+    mids = np.zeros(len(nbbo), MIDS)
+    mids["time"] = nanoseconds(nbbo["timestamp"])
+    mids["mid"] = sign * nbbo["mid"].where(~nbbo["crossed"]).to_numpy("float64")
+    return mids
 
-    def __init__(self, orders: pd.DataFrame, nbbo: pd.DataFrame, sign: float, hours: tuple[int, int]) -> None:
-        orders = orders.sort_values("arrival", kind="stable")
-        self.arrival, self.last = (nanoseconds(orders[name]) for name in ("arrival", "last"))
-        # Of those up to a place, the one that stays longest: before the first that is still there none need be seen.
-        self.longest = np.maximum.accumulate(self.last)
-        self.participant = orders["participantid"].to_numpy()
-        self.needs = -_limits(orders)
-        self.times = nanoseconds(nbbo["timestamp"])
-        self.mids = sign * nbbo["mid"].where(~nbbo["crossed"]).to_numpy("float64")
-        self.opens, self.closes = hours
 
-    def arrived(self, begin: int, end: int) -> Places:
-        """Return those that arrived within a time."""
-        return np.arange(*np.searchsorted(self.arrival, [begin, end + 1]))
+@helper
+def _from(values, value):  # type: ignore[no-untyped-def]
+    """Return the first place of ordered values that is not below a value."""
+    low, high = 0, values.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
-    def met(self, begin: int, end: int, own: int) -> Places:
-        """Return those that were there at some time of continuous trading."""
-        begin, end = max(begin, self.opens), min(end, self.closes)
-        first, after = np.searchsorted(self.longest, begin), np.searchsorted(self.arrival, end, side="right")
-        if begin > end or first >= after:
-            return np.empty(0, np.int64)
-        seen = slice(first, after)
-        return first + np.flatnonzero((self.last[seen] >= begin) & self._others(seen, own))
 
-    def later(self, end: int, own: int) -> bool:
-        """Say whether one arrived after a time."""
-        return bool(self._others(slice(np.searchsorted(self.arrival, end, side="right"), None), own).any())
-
-    def _others(self, seen: slice, own: int) -> npt.NDArray[np.bool_]:
-        return np.asarray((self.participant[seen] != own) | (own == NULL))
-
-    def crossed(self, met: Places, begin: int, end: int, limit: float) -> int:
-        """Count those that could have traded: the highest mid within the order's limit is within theirs."""
-        begin, end = max(begin, self.opens), min(end, self.closes)
-        low = max(int(np.searchsorted(self.times, begin, side="right")) - 1, 0)
-        high = int(np.searchsorted(self.times, end, side="right"))
-        if not len(met) or high <= low:
-            return 0
-        mids = self.mids[low:high]
-        within = np.append(np.where(mids <= limit, mids, -np.inf), -np.inf)
-        times = self.times[low:high]
-        start = np.searchsorted(times, np.maximum(self.arrival[met], begin), side="right") - 1
-        stop = np.searchsorted(times, np.minimum(self.last[met], end), side="right")
-        bounds = np.column_stack([np.maximum(start, 0), np.maximum(stop, 1)]).ravel()
-        highest = np.maximum.reduceat(within, bounds)[::2]
-        return int(((stop > 0) & (highest > -np.inf) & (highest >= self.needs[met])).sum())
+@compile_cached
+def _look(orders, contras, mids, opens, closes, anyone, legacy):  # type: ignore[no-untyped-def]
+    """Return for each order how many contras were there with it, with how many of them a mid was within both limits,
+    and whether one came later.
+    """
+    arrival, longest, times = contras["arrival"], contras["longest"], mids["time"]
+    there, crossing, later = np.zeros((3, orders.shape[0]), np.int64)
+    for n in range(orders.shape[0]):
+        order = orders[n]
+        all_of_them = anyone or order.participant == NULL
+        for k in range(_from(arrival, order.last + 1), contras.shape[0]):
+            if all_of_them or contras[k].participant != order.participant:
+                later[n] = 1
+                break
+        if legacy:
+            there[n] = _from(arrival, order.last + 1) - _from(arrival, order.arrival)
+            crossing[n] = there[n]
+            continue
+        begin, end = max(order.arrival, opens), min(order.last, closes)
+        if begin > end:
+            continue
+        for k in range(_from(longest, begin), _from(arrival, end + 1)):
+            contra = contras[k]
+            if contra.last < begin or not (all_of_them or contra.participant != order.participant):
+                continue
+            there[n] += 1
+            # From the mid that stood when both had come to the last before one of them left.
+            first = max(_from(times, max(contra.arrival, begin) + 1) - 1, 0)
+            for j in range(first, _from(times, min(contra.last, end) + 1)):
+                if -contra.limit <= mids[j].mid <= order.limit:
+                    crossing[n] += 1
+                    break
+    return there, crossing, later

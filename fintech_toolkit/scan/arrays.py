@@ -45,17 +45,17 @@ LANES = 5
 CACHED = 512
 """Rows of a frame that are copied at a time."""
 
-PLAIN = {int, float, bool, str, NoneType}
-"""Types of parameters that are looked up as they are."""
-
-ARRAYS = {np.ndarray}
-"""Types of columns that are."""
+PLAIN, ARRAYS = {int, float, bool, str, NoneType}, {np.ndarray}
+"""Types of parameters, and of columns, that are looked up as they are."""
 
 
 @cache
 def series_loop(kernel: Kernel, width: int, by_time: bool, lanes: int = 1) -> Any:
-    """Return the compiled loop over one series, for so many sets of parameters at a time."""
-    return compile_series(kernel, width, by_time=by_time, lanes=lanes)
+    """Return the compiled loop over one series, for so many sets of parameters at a time. It is called without a look
+    at what its arguments are, which would take as long as all else of a short call: they must be what it takes.
+    """
+    loop = compile_series(kernel, width, by_time=by_time, lanes=lanes)
+    return loop.get_overload(loop.signatures[0])
 
 
 def lanes_of(kernel: Kernel, width: int) -> int:
@@ -86,14 +86,13 @@ class Call:
 def call_of(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     """Return what a call comes to; looked up where it was made before with the same plain parameters."""
     if PLAIN.issuperset(map(type, keywords.values())):
-        # True, 1 and 1.0 are the same key, and not always the same parameter.
-        return _known_call(kernel, width, tuple(keywords.items()), *map(type, keywords.values()))
+        return _known_call(kernel, width, **keywords)
     return _new_call(kernel, width, keywords)
 
 
-@lru_cache(maxsize=1024)
-def _known_call(kernel: Kernel, width: int, keywords: tuple[tuple[str, Any], ...], *types: type) -> Call:
-    return _new_call(kernel, width, dict(keywords))
+@lru_cache(maxsize=1024, typed=True)  # True, 1 and 1.0 are not always the same parameter
+def _known_call(kernel: Kernel, width: int, /, **keywords: Any) -> Call:
+    return _new_call(kernel, width, keywords)
 
 
 def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
@@ -116,13 +115,24 @@ def _new_call(kernel: Kernel, width: int, keywords: dict[str, Any]) -> Call:
     )
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _plain_call(kernel: Kernel, columns: int, /, **keywords: Any) -> Call | None:
+    """Return what a call comes to that has parameters only and needs no times; None if there is more to look at."""
+    kernel = kernel.variant(keywords)
+    if not columns or not keywords.keys() <= kernel.keywords.keys() or "ts" in kernel.reads:
+        return None
+    call = call_of(kernel, kernel.width(columns, keywords), keywords)
+    return call if call.taken is not None and len(call.taken) == columns else None
+
+
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
-    call = call_of(kernel, kernel.width(len(columns), keywords), keywords)
-    shape = columns[0].shape
-    if call.taken is None or len(call.taken) != len(columns) or len(shape) != 1:
+    if not (PLAIN.issuperset(map(type, keywords.values())) and ARRAYS.issuperset(map(type, columns))):
         return None
-    for column, dtype in zip(columns, call.taken):  # noqa: B905 - they are as many
+    call = _plain_call(kernel, len(columns), **keywords)
+    if call is None or len(shape := columns[0].shape) != 1:
+        return None
+    for column, dtype in zip(columns, call.taken):  # type: ignore[arg-type] # noqa: B905 - they are as many
         flags = column.flags
         if column.dtype != dtype or column.shape != shape or not (flags.c_contiguous and flags.aligned):
             return None
@@ -222,11 +232,9 @@ def check_order(times: Array) -> None:
 
 def compute(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Run a kernel on arrays: each series along `axis`, a sweep for parameters of several values."""
-    kernel = kernel.variant(keywords)
-    plain = keywords.keys() <= kernel.keywords.keys() and columns and ARRAYS.issuperset(map(type, columns))
-    if plain and "ts" not in kernel.reads and (result := at_once(kernel, columns, keywords)) is not None:
+    if (result := at_once(kernel, columns, keywords)) is not None:
         return result
-    keywords = dict(keywords)
+    kernel, keywords = kernel.variant(keywords), dict(keywords)
     axis, unit, _ = keywords.pop("axis", 0), keywords.pop("unit", None), keywords.pop("symbol", None)
     ts = keywords.pop("ts", None) if "ts" not in kernel.reads else None
     bound = kernel.bind_columns(columns, keywords)

@@ -158,7 +158,7 @@ class Kernel:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "oracles"}
         return _arrived, (values, self.digest)
 
-    @property
+    @cached_property
     def tickwise(self) -> bool:
         """Whether it is run tick by tick; a plan or a matrix is a function of arrays, `cross` needs all of a time."""
         return self.kind not in ("plan", "matrix", "cross")
@@ -336,11 +336,12 @@ class Kernel:
         return self.twins.get(dtype, self) if isinstance(dtype, str) else self
 
     def __call__(self, *columns: Any, **keywords: Any) -> Any:
-        if self.kind == "cross":
-            return self.step(*names_only(self, columns), **keywords)
         if not self.tickwise:
+            if self.kind == "cross":
+                return self.step(*names_only(self, columns), **keywords)
             return self.function(*columns, **keywords)
-        self.check_unchanged()
+        if self.own:
+            self.check_unchanged()
         if columns and type(columns[0]) is np.ndarray:
             return Kernel.on_data(self, columns, keywords)
         if keywords.get("symbol") is None and all(isinstance(column, str) for column in columns):

@@ -26,24 +26,32 @@ from fintech_toolkit.checking.ticks import dtypes_of, step_of, ticks
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.parameters import Choice, Flag, Window
 from tests.kernels import draw
+from tests.stress import dealt, stress
 
 KERNELS = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
 SCANNED = {name: kernel for name, kernel in KERNELS.items() if kernel.tickwise}
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 each_scanned = pytest.mark.parametrize("kernel", SCANNED.values(), ids=SCANNED)
-each_case = pytest.mark.parametrize(
-    ("kernel", "case"),
-    [
-        pytest.param(
-            kernel.variant(case),
-            case,
-            id=f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}",
-        )
-        for name, kernel in SCANNED.items()
-        for case in kernel.cases
-    ],
-)
+
+
+def cases(*, each_loop_once: bool) -> pytest.MarkDecorator:
+    """Each kernel under each of its cases; or in the short form only where a case has a loop of its own."""
+    params = []
+    for name, kernel in SCANNED.items():
+        loops: set[tuple[Kernel, int, bool]] = set()
+        for case in kernel.cases:
+            variant = kernel.variant(case)
+            loop = (variant, variant.width(1, dict(case)), variant.by_time(dict(case)))
+            marks = [stress] if each_loop_once and loop in loops else []
+            loops.add(loop)
+            label = f"{name}-{','.join(f'{key}={value}' for key, value in case.items())}"
+            params.append(pytest.param(variant, case, id=label, marks=marks))
+    return pytest.mark.parametrize(("kernel", "case"), params)
+
+
+each_case = cases(each_loop_once=False)
+each_loop = cases(each_loop_once=True)
 drawn = settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -104,7 +112,7 @@ def test_it_agrees_with_its_oracle(kernel: Kernel, case: Any, dirt: dict[str, fl
         contract.agrees_with_oracle(kernel, case, ticks(dtypes_of(kernel), rows, seed=rows, **dirt))
 
 
-@each_case
+@each_loop
 @drawn
 @given(data=st.data())
 def test_any_split_gives_the_same_bits(kernel: Kernel, case: Any, data: st.DataObject) -> None:
@@ -112,7 +120,7 @@ def test_any_split_gives_the_same_bits(kernel: Kernel, case: Any, data: st.DataO
     contract.any_split_gives_the_same(kernel, case, frame, shares)
 
 
-@each_case
+@each_loop
 @drawn
 @given(data=st.data())
 def test_ticks_one_at_a_time_give_the_same_bits(kernel: Kernel, case: Any, data: st.DataObject) -> None:
@@ -120,14 +128,14 @@ def test_ticks_one_at_a_time_give_the_same_bits(kernel: Kernel, case: Any, data:
     contract.any_ticks_give_the_same(kernel, case, frame, shares)
 
 
-@each_case
+@each_loop
 @drawn
 @given(data=st.data())
 def test_any_interleaving_gives_the_bits_of_each_symbol_alone(kernel: Kernel, case: Any, data: st.DataObject) -> None:
     contract.any_interleaving_gives_the_same(kernel, case, data.draw(draw.frames(dtypes_of(kernel))))
 
 
-@each_case
+@each_loop
 @drawn
 @given(data=st.data())
 def test_later_ticks_change_nothing_and_peeking_neither(kernel: Kernel, case: Any, data: st.DataObject) -> None:
@@ -135,7 +143,7 @@ def test_later_ticks_change_nothing_and_peeking_neither(kernel: Kernel, case: An
     contract.later_ticks_change_nothing(kernel, case, frame, share)
 
 
-@each_case
+@each_loop
 @pytest.mark.parametrize("gap", [np.nan, np.inf], ids=["NaN", "inf"])
 def test_it_recovers_after_a_gap(kernel: Kernel, case: Any, gap: float) -> None:
     if not contract.reads_floats(kernel):
@@ -143,13 +151,13 @@ def test_it_recovers_after_a_gap(kernel: Kernel, case: Any, gap: float) -> None:
     contract.recovers_after_a_gap(kernel, case, gap)
 
 
-@each_case
+@each_loop
 def test_short_groups_give_the_same_columns(kernel: Kernel, case: Any) -> None:
     for rows in (0, 1, 2):
         contract.short_groups_give_the_same_columns(kernel, case, rows)
 
 
-@each_case
+@each_loop
 def test_its_input_is_never_changed(kernel: Kernel, case: Any) -> None:
     contract.leaves_its_input_alone(kernel, case)
 
@@ -186,13 +194,15 @@ def market() -> pd.DataFrame:
 WAYS = {
     "arrow": contract.as_arrow,
     "live": contract.live,
-    **{f"dask-threads-{n}": contract.on_dask(n, "threads") for n in (1, 2, 7)},
-    **{f"dask-processes-{n}": contract.on_dask(n) for n in (1, 2, 7)},
+    "dask-threads-2": contract.on_dask(2, "threads"),
+    "dask-processes-7": contract.on_dask(7),
     "dask-processes-shuffled": contract.shuffled,
+    **{f"dask-threads-{n}": contract.on_dask(n, "threads") for n in (1, 7)},
+    **{f"dask-processes-{n}": contract.on_dask(n) for n in (1, 2)},
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", dealt([*WAYS], 5))
 @each_pipeline
 def test_every_way_gives_the_same_bits(pipeline: ft.Pipeline, way: str, market: pd.DataFrame, client: Client) -> None:
     contract.gives_the_same(pipeline, WAYS[way], market)
