@@ -149,7 +149,7 @@ class Scan:
         ts = as_taken(ts, INT64)
         head = (codes, session, ts, state.records, state.slots, state.used)
         if self.emits:
-            buffer = np.zeros(64, self.kernel.row_dtype)
+            buffer = np.zeros(max(64, len(codes)), self.kernel.row_dtype)  # more often than not a row a tick at most
             state.slots, rows, code, at = loop(False, buffer, *head, *inputs, *self.parameters)
             return Emitted(rows, code, at)
         if outputs is None:
