@@ -97,7 +97,8 @@ def _join(newer, older, result, largest):  # type: ignore[no-untyped-def]
     both = min(result.shape[0], older.shape[0])
     for j in range(both):
         result[j] = _better(newer[j], older[j], largest)
-    result[both:] = newer[both : result.shape[0]]
+    for j in range(both, result.shape[0]):
+        result[j] = newer[j]
 
 
 @helper
@@ -133,7 +134,9 @@ def _whole(x, result, window, min_periods, largest):  # type: ignore[no-untyped-
             back[k], back_2[k] = back_best, back_best_2
         _join(forth, before[1:], into, largest)
         _join(forth_2, back[1:size], into[size:], largest)
-        before[:] = back_2
+        # One by one: an assignment of slices takes seconds to compile, most of them for the words of its errors.
+        for j in range(size):
+            before[j] = back_2[j]
     valid = 0
     for i in range(rows if missing > 0 else min(rows, min_periods)):
         valid += np.isfinite(x[i])
