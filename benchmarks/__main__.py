@@ -17,6 +17,9 @@ import typer
 from benchmarks.tables import TABLES, Rows
 
 README = Path(__file__).parents[1] / "README.md"
+KERNELS = Path(__file__).with_name("KERNELS.md")
+LONG = {"every_kernel", "every_window"}
+"""Tables with a row for every kernel: they have a document of their own."""
 PEERS = ("polars", "duckdb", "pandas", "numbagg", "bottleneck", "TA-Lib")
 
 
@@ -99,7 +102,7 @@ def main(
         list[str] | None, typer.Option("--only", help="A table, by its name in tables.py; others stay as they are.")
     ] = None,
 ) -> None:
-    """Measure against Polars, DuckDB, pandas, TA-Lib, numbagg and bottleneck, and write the tables in README.md."""
+    """Measure against Polars, DuckDB, pandas, TA-Lib and others, and write the tables in README.md and KERNELS.md."""
     known = {table.__name__: table for table in TABLES}
     if unknown := [name for name in only or () if name not in known]:
         raise typer.BadParameter(f"there is no table {unknown[0]!r}; known: {', '.join(known)}", param_hint="--only")
@@ -111,11 +114,14 @@ def main(
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
             measured[title(table)] = markdown(alone.submit(table, short).result())
         print(f"**{title(table)}**\n\n{measured[title(table)]}", end="\n\n", flush=True)
-    if not short:
-        shown = tables_in(README.read_text()) | measured
-        parts = [f"**{name}**\n\n{shown[name]}" for name in map(title, TABLES) if name in shown]
+    for document in () if short else (README, KERNELS):
+        own = [title(table) for table in TABLES if (table.__name__ in LONG) == (document == KERNELS)]
+        if not measured.keys() & set(own):
+            continue
+        shown = tables_in(document.read_text()) | measured
+        parts = [f"**{name}**\n\n{shown[name]}" for name in own if name in shown]
         tables = "\n\n".join([environment("numba", "dask", *PEERS), *parts])
-        README.write_text(insert(README.read_text(), "bench", tables))
+        document.write_text(insert(document.read_text(), "bench", tables))
 
 
 if __name__ == "__main__":

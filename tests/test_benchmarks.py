@@ -15,7 +15,7 @@ import pytest
 
 import fintech_toolkit as ft
 from benchmarks import bench_live, bench_modes
-from benchmarks.__main__ import README, insert, markdown, tables_in, title
+from benchmarks.__main__ import KERNELS, LONG, README, insert, markdown, tables_in, title
 from benchmarks.parity.__main__ import PARITY
 from benchmarks.parity.market import market
 from benchmarks.parity.pair import Pair, run
@@ -166,6 +166,12 @@ def test_the_readme_has_a_place_for_the_tables(mark: str) -> None:
     before, after = text.split(begin)[0], text.split(end)[1]
     assert written == f"{before}{begin}\n| a |\n{end}{after}"
     assert insert(written, mark, "| a |") == written
+
+
+def test_tables_of_every_kernel_have_a_document_of_their_own() -> None:
+    long = {title(table) for table in TABLES if table.__name__ in LONG}
+    assert tables_in(KERNELS.read_text()).keys() == long
+    assert not long & tables_in(README.read_text()).keys()
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
