@@ -12,7 +12,7 @@ SEED = "begins with other bars; forgotten after {} rows"
 STOCH = {"k": 14, "d": 3, "slowing": 1}
 
 INDICATORS = (
-    Pair("macd", {}, ("price",), "TA-Lib", "MACD", lambda x: talib.MACD(x)),
+    Pair("macd", {}, ("price",), "TA-Lib", "MACD", lambda x: talib.MACD(x), reason=CANCELS, digits=10),
     Pair(
         "macd",
         {"seed": "sma"},
