@@ -37,7 +37,7 @@ def short_form(module: str, tables: Iterable[Callable[..., Any]], **environment:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -51,6 +51,8 @@ def short_form(module: str, tables: Iterable[Callable[..., Any]], **environment:
     return done.stdout
 
 
+@stress
+@pytest.mark.timeout(900)
 def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
     for peer in ("polars", "duckdb", "numbagg", "bottleneck"):
         pytest.importorskip(peer, reason="the benchmarks' peers come with: make bench ARGS=--short")
