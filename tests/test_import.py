@@ -89,6 +89,7 @@ del Cache._load_overload
 @pytest.mark.parametrize(("numba", "compiler"), [(AS_IT_IS, False), (IT_FAILS, True), (IT_IS_MISSING, True)])
 def test_what_is_on_disk_is_loaded_without_the_compiler(numba: str, compiler: bool) -> None:
     """Nor is that needed to look kernels up. Where Numba is not as it is now, things are loaded as Numba does it."""
+    frame = {"symbol": ["A", "B", "A"], "ts": [1, 2, 3], "mid": [1.0, 2.0, 3.0]}
     script = f"""
 import sys
 from numba.core.caching import Cache
@@ -97,11 +98,10 @@ from fintech_toolkit.scan import compilation
 import fintech_toolkit as ft
 ft.catalogue()
 before = "numba.np.arraymath" in sys.modules
-frame = {{"symbol": ["A", "B", "A"], "ts": [1, 2, 3], "mid": [1.0, 2.0, 3.0]}}
-print(ft.Pipeline(ft.ewma("mid", alpha=0.5, adjust=False))(frame)["ewma"].tolist())
+print(ft.Pipeline(ft.ewma("mid", alpha=0.5, adjust=False))({frame})["ewma"].tolist())
 print(before, "numba.np.arraymath" in sys.modules)
 """
-    ft.Pipeline(ft.ewma("mid", alpha=0.5, adjust=False))({"symbol": ["A"], "ts": [1], "mid": [1.0]})
+    ft.Pipeline(ft.ewma("mid", alpha=0.5, adjust=False))(frame)  # puts all that such a frame needs on disk
     assert python(script).splitlines() == ["[1.0, 2.0, 2.0]", f"False {compiler}"]
 
 
