@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -59,19 +58,6 @@ def write_frame(frame: pd.DataFrame, output: Path, place: str, formats: Iterable
         write_whole(beside, lambda aside: pq.write_table(table, aside))
         written.append(beside)
     return {str(each.relative_to(output)): stamp(each) for each in written}
-
-
-def write_copy(path: Path, output: Path, place: str) -> dict[str, dict[str, Any]]:
-    """Write a file below a folder as it is.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read or written; nothing of the copy is left then.
-    """
-    copy = _place(output, place)
-    write_whole(copy, lambda aside: shutil.copyfile(path, aside))
-    return {place: stamp(copy)}
 
 
 def write_exact(frame: pd.DataFrame, output: Path, place: str) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ from fintech_toolkit.orders.manifest import (
     write_manifest,
     write_plan,
 )
-from fintech_toolkit.orders.outputs import read_exact, write_copy, write_exact, write_frame
+from fintech_toolkit.orders.outputs import read_exact, write_exact, write_frame
 from fintech_toolkit.orders.store import MANIFEST as STORED
 from fintech_toolkit.orders.store import Store
 from fintech_toolkit.orders.survey import survey
@@ -141,11 +141,7 @@ def _analysed(job: Job, config: OrdersConfig) -> tuple[dict[str, int], dict[str,
     files: dict[str, dict[str, Any]] = {}
     for name, frame in day.frames.items():
         ending = "csv" if name in READ_BY_EYE else "csv.gz"
-        formats = set(config.formats) - ({"parquet"} if name == "orders" else set())
-        files |= write_frame(frame, config.output, f"{folder_of(job)}/{name}.{ending}", formats)
-    if "parquet" in config.formats:  # the states are as they were taken in
-        taken_in = store.path("orders", job.security, job.day)
-        files |= write_copy(taken_in, config.output, f"{folder_of(job)}/orders.parquet")
+        files |= write_frame(frame, config.output, f"{folder_of(job)}/{name}.{ending}", config.formats)
     for name, cells in vars(day.summary).items():
         files |= write_exact(cells, config.output, f"{summary_of(job)}/{name}.parquet")
     return day.counts, files

@@ -111,6 +111,16 @@ def test_a_written_day_reads_back_to_the_bit(whole: tuple[Path, Ran]) -> None:
     same(metrics[["order_id", "simulated_cost_bps"]], beside[["order_id", "simulated_cost_bps"]])
 
 
+@pytest.mark.parametrize("name", ["orders", "classified", "simulation", "sweeps"])
+def test_what_is_missing_in_csv_is_missing_in_parquet(whole: tuple[Path, Ran], name: str) -> None:
+    out, ran = whole
+    job = max(ran.jobs, key=lambda job: job.order_rows)
+    folder = out / f"by_security/SEC_{job.security}/{job.day}"
+    missing = pd.read_csv(folder / f"{name}.csv.gz").isna()
+    same(missing, pd.read_parquet(folder / f"{name}.parquet").isna())
+    assert name != "orders" or missing["price"].any()
+
+
 def test_a_killed_worker_changes_no_byte(market: Path, whole: tuple[Path, Ran], client: Client, tmp_path: Path) -> None:
     killed = []
 
