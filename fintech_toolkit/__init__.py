@@ -34,7 +34,7 @@ from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.steps import Step
 
 if TYPE_CHECKING:
-    from fintech_toolkit.checking import check_kernel
+    from fintech_toolkit.checking.report import check_kernel
     from fintech_toolkit.engines.dask.partitions import (
         partition_by_symbol,
         partition_of,
@@ -104,7 +104,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"fintech_toolkit.{name}")
     if name in __all__:  # what imports Dask, which takes a while, or what is made of these names
         elsewhere = {
-            "check_kernel": "checking",
+            "check_kernel": "checking.report",
             "DaskRun": "engines.dask.run",
             "enrich": "enrichment",
             "Enrichment": "enrichment",
