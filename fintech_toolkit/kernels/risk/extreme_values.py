@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Number, Window, window_kernel
-from fintech_toolkit.kernels.statistics.sorted_values import SORTED, enter_sorted, leave_sorted, slide_sorted
+from fintech_toolkit.kernels.statistics.sorted_values import SORTED, enter_sorted, leave_sorted, slide_sorted, value_at
 
 FEWEST = 5
 SMALL = 1e-6
@@ -53,11 +53,11 @@ def evt_pot_var(
     tail = int(s.n * (1.0 - threshold) + SMALL)
     if s.n < min_periods or tail < FEWEST or alpha * s.n > tail:
         return np.nan, np.nan
-    edge = slots[tail].ordered
+    edge = value_at(s, slots, tail)
     first, second = 0.0, 0.0
     for j in range(tail):
         # The profits are in ascending order, so that their excesses are in descending order.
-        excess = edge - slots[j].ordered
+        excess = edge - value_at(s, slots, j)
         first += excess
         second += (1.0 - (tail - j - 0.35) / tail) * excess
     first /= tail
