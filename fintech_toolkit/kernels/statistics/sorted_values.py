@@ -27,65 +27,73 @@ SORTED: dict[str, Any] = {
 
 
 @helper
+def _slot_of(bits, block, turn, rank):  # type: ignore[no-untyped-def]
+    """Return the slot of a rank, or of a place within its block, which is turned so far."""
+    return (block << bits) + ((turn + rank) & ((ONE << bits) - ONE))
+
+
+@helper
 def value_at(s, slots, rank):  # type: ignore[no-untyped-def]
     """Return the value that so many others are before."""
-    block = np.uint64(rank) >> s.bits
-    place = (s.turns[block] + np.uint64(rank)) & ((ONE << s.bits) - ONE)
-    return slots[(block << s.bits) + place].ordered
+    bits = s.bits
+    block = np.uint64(rank) >> bits
+    return slots[_slot_of(bits, block, np.uint64(s.turns[block]), np.uint64(rank))].ordered
 
 
 @helper
 def place_of(s, slots, x):  # type: ignore[no-untyped-def]
     """Return how many values are less than this one."""
-    last = (ONE << s.bits) - ONE
-    low, high = np.uint64(0), np.uint64(max(s.n - 1, 0)) >> s.bits
-    while low < high:
-        middle = (low + high + ONE) >> ONE
-        if slots[(middle << s.bits) + s.turns[middle]].ordered < x:
-            low = middle
+    bits, block = s.bits, np.uint64(0)
+    high = np.uint64(max(s.n - 1, 0)) >> bits
+    while block < high:
+        middle = (block + high + ONE) >> ONE
+        if value_at(s, slots, middle << bits) < x:
+            block = middle
         else:
             high = middle - ONE
     # The last values of groups are compared and counted, and then those of one group: that takes more comparisons than
     # halving, but none decides which one is next.
-    turn, block = s.turns[low], low << s.bits
-    size = min(np.uint64(s.n) - block, last + ONE)
-    less = np.uint64(0)
-    for j in range(GROUP - ONE, size, GROUP):
-        less += GROUP if slots[block + ((turn + j) & last)].ordered < x else np.uint64(0)
-    for j in range(less, min(less + GROUP, size)):
-        less += np.uint64(slots[block + ((turn + j) & last)].ordered < x)
-    return block + less
+    turn, less = np.uint64(s.turns[block]), block << bits
+    end = min(np.uint64(s.n), less + (ONE << bits))
+    for j in range(less + GROUP - ONE, end, GROUP):
+        less += GROUP * np.uint64(slots[_slot_of(bits, block, turn, j)].ordered < x)
+    for j in range(less, min(less + GROUP, end)):
+        less += np.uint64(slots[_slot_of(bits, block, turn, j)].ordered < x)
+    return less
 
 
 @helper
 def _settle(s, slots, n, rank, x, up):  # type: ignore[no-untyped-def]
     """Move a gap among n places from a rank up or down to where a value belongs; return the slot that it is then."""
-    last = (ONE << s.bits) - ONE
-    step, near, far = (ONE, np.uint64(0), last) if up else (BACK, last, np.uint64(0))
-    b, p = rank >> s.bits, rank & last
-    block, turn = b << s.bits, s.turns[b]
-    outermost = (n - ONE) >> s.bits if up else np.uint64(0)
-    while b != outermost:
-        beyond, its_turn = (b + step) << s.bits, s.turns[b + step]
-        value = slots[beyond + ((its_turn + near) & last)].ordered
+    bits, last = s.bits, (ONE << s.bits) - ONE
+    step, near, far, end = (ONE, np.uint64(0), last, n - ONE) if up else (BACK, last, np.uint64(0), np.uint64(0))
+    block, p = rank >> bits, rank & last
+    turn, outermost = np.uint64(s.turns[block]), end >> bits
+    while block != outermost:
+        turn_beyond = np.uint64(s.turns[block + step])
+        value = slots[_slot_of(bits, block + step, turn_beyond, near)].ordered
         if not (value < x if up else value > x):
             break
         if p == near:
             turn, p = (turn + step) & last, far
-            s.turns[b] = turn
+            s.turns[block] = turn
         while p != far:
-            slots[block + ((turn + p) & last)].ordered = slots[block + ((turn + p + step) & last)].ordered
+            gap = _slot_of(bits, block, turn, p)
             p += step
-        slots[block + ((turn + p) & last)].ordered = value
-        b, p, block, turn = b + step, near, beyond, its_turn
-    end = min(n - block, last + ONE) - ONE if up else np.uint64(0)
-    while p != end:
-        value = slots[block + ((turn + p + step) & last)].ordered
+            slots[gap].ordered = slots[_slot_of(bits, block, turn, p)].ordered
+        slots[_slot_of(bits, block, turn, far)].ordered = value
+        block, p, turn = block + step, near, turn_beyond
+    until = end & last if block == outermost else far
+    gap = _slot_of(bits, block, turn, p)
+    while p != until:
+        p += step
+        place = _slot_of(bits, block, turn, p)
+        value = slots[place].ordered
         if not (value < x if up else value > x):
             break
-        slots[block + ((turn + p) & last)].ordered = value
-        p += step
-    return block + ((turn + p) & last)
+        slots[gap].ordered = value
+        gap = place
+    return gap
 
 
 @helper
