@@ -56,12 +56,12 @@ def evt_pot_var(
     edge = value_at(s, slots, tail)
     first, second = 0.0, 0.0
     for j in range(tail):
-        # The profits are in ascending order, so that their excesses are in descending order.
+        # The profits are in ascending order, so that their excesses are in descending order: 1 - p = (j + 0.35) / m.
         excess = edge - value_at(s, slots, j)
         first += excess
-        second += (1.0 - (tail - j - 0.35) / tail) * excess
+        second += (j + 0.35) * excess
     first /= tail
-    second /= tail
+    second /= float(tail) * tail
     between = first - 2.0 * second
     if not (between > 0.0 and np.isfinite(between) and first > 0.0):
         return np.nan, np.nan

@@ -12,9 +12,11 @@ from fintech_toolkit.kernels.statistics.quantiles import (
     HEAPS,
     enter_heaps,
     leave_heaps,
-    mean_below,
+    no_sums,
     quantile_of,
+    slide_alone,
     slide_heaps,
+    sums_below,
 )
 
 ALPHA = Number("alpha", "probability of the tail, such as 0.05", 0.05, above=0, below=1)
@@ -22,21 +24,42 @@ ALPHA = Number("alpha", "probability of the tail, such as 0.05", 0.05, above=0, 
 
 @helper
 def _enter(s, pnl, slots, slot, alpha):  # type: ignore[no-untyped-def]
-    enter_heaps(s, pnl, slots, slot, alpha)
+    enter_heaps(s, pnl, slots, slot, alpha, no_sums)
 
 
 @helper
 def _leave(s, pnl, slots, slot, alpha):  # type: ignore[no-untyped-def]
-    leave_heaps(s, slots, slot, alpha)
+    leave_heaps(s, slots, slot, alpha, no_sums)
+
+
+@helper
+def _enter_sums(s, pnl, slots, slot, alpha):  # type: ignore[no-untyped-def]
+    enter_heaps(s, pnl, slots, slot, alpha, sums_below)
+
+
+@helper
+def _leave_sums(s, pnl, slots, slot, alpha):  # type: ignore[no-untyped-def]
+    leave_heaps(s, slots, slot, alpha, sums_below)
+
+
+@helper
+def _slide_sums(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
+    slide_heaps(s, slots, slot, sums_below)
 
 
 TAIL: dict[str, Any] = HEAPS | {
     "reads": "pnl",
     "enter": _enter,
     "leave": _leave,
-    "slide": slide_heaps,
+    "slide": slide_alone,
     "parameters": [Window(), ALPHA],
     "cases": [{"window": 20}, {"window": "3s", "alpha": 0.3}],
+}
+TAIL_SUMS: dict[str, Any] = TAIL | {
+    "enter": _enter_sums,
+    "leave": _leave_sums,
+    "slide": _slide_sums,
+    "slots": [*HEAPS["slots"], ("sum", "f8")],
 }
 
 
@@ -65,13 +88,12 @@ def _(pnl: Any, ts: Any, window: Any, alpha: float = 0.05) -> Any:
     return values.rolling(window).apply(lambda v: -np.quantile(v[~np.isnan(v)], alpha), raw=True).to_numpy()
 
 
-@window_kernel(gives="cvar", source="Acerbi and Tasche (2002), Journal of Banking & Finance 26", **TAIL)
+@window_kernel(gives="cvar", source="Acerbi and Tasche (2002), Journal of Banking & Finance 26", **TAIL_SUMS)
 def historical_cvar(s: Any, pnl: float, min_periods: int, alpha: float, slots: Any) -> Any:
     """Historical expected shortfall: the mean loss in the worst cases of the window.
 
     Of n profits these are the ``⌊(n - 1) alpha⌋ + 1`` least, which are not above their `alpha` quantile; a loss is
-    positive. They are added up row by row. A missing profit (NaN or infinite) takes a place in the window but no part
-    in the result.
+    positive. A missing profit (NaN or infinite) takes a place in the window but no part in the result.
 
     Examples
     --------
@@ -80,7 +102,7 @@ def historical_cvar(s: Any, pnl: float, min_periods: int, alpha: float, slots: A
     array([nan, nan, 1.5, 1.5])
     """
     n = s.low + s.high
-    return 0.0 - mean_below(s, slots) if n > 0 and n >= min_periods else np.nan
+    return 0.0 - slots[0].sum / s.low if n > 0 and n >= min_periods else np.nan
 
 
 @historical_cvar.oracle

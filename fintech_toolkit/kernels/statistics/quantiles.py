@@ -31,8 +31,13 @@ def _above(side, x, y):  # type: ignore[no-untyped-def]
 
 
 @helper
+def _node(s, slots, side, p):  # type: ignore[no-untyped-def]
+    return np.int64(slots[_index(s, side, p)].node)  # else helpers would be compiled for int32 too
+
+
+@helper
 def _top(s, slots, side):  # type: ignore[no-untyped-def]
-    return slots[slots[_index(s, side, TOP)].node].v0
+    return slots[_node(s, slots, side, TOP)].v0
 
 
 @helper
@@ -46,7 +51,7 @@ def _put(s, slots, side, p, slot):  # type: ignore[no-untyped-def]
 def _rise(s, slots, side, p, x):  # type: ignore[no-untyped-def]
     """Move the gap at position `p` up to where `x` is not above what is over it."""
     while p > 0:
-        parent = slots[_index(s, side, (p - 1) >> 1)].node
+        parent = _node(s, slots, side, (p - 1) >> 1)
         if not _above(side, x, slots[parent].v0):
             break
         _put(s, slots, side, p, parent)
@@ -60,9 +65,9 @@ def _sink(s, slots, side, p, x):  # type: ignore[no-untyped-def]
     size = s.low if side == LOW else s.high
     while 2 * p + 1 < size:
         child = 2 * p + 1
-        node = slots[_index(s, side, child)].node
+        node = _node(s, slots, side, child)
         if child + 1 < size:
-            other = slots[_index(s, side, child + 1)].node
+            other = _node(s, slots, side, child + 1)
             if _above(side, slots[other].v0, slots[node].v0):
                 child += 1
                 node = other
@@ -74,24 +79,42 @@ def _sink(s, slots, side, p, x):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _sift(s, slots, side, p, slot):  # type: ignore[no-untyped-def]
+def no_sums(s, slots, side, p):  # type: ignore[no-untyped-def]
+    """What a heap is told where nobody asks for sums: that positions have changed on the way from one to the top."""
+
+
+@helper
+def sums_below(s, slots, side, p):  # type: ignore[no-untyped-def]
+    """Keep of each position of the low heap the sum of the values from there down, which are only ever added."""
+    if side == LOW:
+        while p >= 0:
+            total = slots[slots[p].node].v0
+            for child in range(2 * p + 1, min(2 * p + 3, s.low)):
+                total += slots[child].sum
+            slots[p].sum = total
+            p = ((p + 1) >> 1) - 1
+
+
+@helper
+def _sift(s, slots, side, p, slot, sums):  # type: ignore[no-untyped-def]
     """Put a slot into a heap that has a gap at position `p`."""
     x = slots[slot].v0
-    _put(s, slots, side, _sink(s, slots, side, _rise(s, slots, side, p, x), x), slot)
+    to = _sink(s, slots, side, _rise(s, slots, side, p, x), x)
+    _put(s, slots, side, to, slot)
+    sums(s, slots, side, max(p, to))
 
 
 @helper
-def _insert(s, slots, side, slot):  # type: ignore[no-untyped-def]
+def _insert(s, slots, side, slot, sums):  # type: ignore[no-untyped-def]
     if side == LOW:
         s.low += 1
-        _sift(s, slots, LOW, s.low - 1, slot)
     else:
         s.high += 1
-        _sift(s, slots, HIGH, s.high - 1, slot)
+    _sift(s, slots, side, (s.low if side == LOW else s.high) - 1, slot, sums)
 
 
 @helper
-def _remove(s, slots, side, p):  # type: ignore[no-untyped-def]
+def _remove(s, slots, side, p, sums):  # type: ignore[no-untyped-def]
     """Fill the gap at position `p` with the last of the heap."""
     if side == LOW:
         s.low -= 1
@@ -100,36 +123,35 @@ def _remove(s, slots, side, p):  # type: ignore[no-untyped-def]
         s.high -= 1
         size = s.high
     if p < size:
-        _sift(s, slots, side, p, slots[_index(s, side, size)].node)
+        _sift(s, slots, side, p, _node(s, slots, side, size), sums)
+    sums(s, slots, side, ((size + 1) >> 1) - 1)
 
 
 @helper
-def _balance(s, slots, share):  # type: ignore[no-untyped-def]
+def _balance(s, slots, share, sums):  # type: ignore[no-untyped-def]
     """Let the low heap have what is not above the quantile: a value more or less moves one at most."""
     n = s.low + s.high
-    low = ((n + 1) >> 1 if share == HALF else int((n - 1) * share) + 1) if n > 0 else 0
+    low = ((n + 1) >> 1 if share == HALF else np.int64((n - 1) * share) + 1) if n > 0 else 0
     if s.low != low:
         side = LOW if s.low > low else HIGH
-        slot = slots[_index(s, side, TOP)].node
-        _remove(s, slots, side, TOP)
-        _insert(s, slots, 1 - side, slot)
+        slot = _node(s, slots, side, TOP)
+        _remove(s, slots, side, TOP, sums)
+        _insert(s, slots, 1 - side, slot, sums)
 
 
 @helper
-def enter_heaps(s, x, slots, slot, share):  # type: ignore[no-untyped-def]
+def enter_heaps(s, x, slots, slot, share, sums):  # type: ignore[no-untyped-def]
     side = HIGH if s.low > 0 and x > _top(s, slots, LOW) else LOW
-    _insert(s, slots, side, slot)
-    _balance(s, slots, share)
+    _insert(s, slots, side, slot, sums)
+    _balance(s, slots, share, sums)
 
 
 @helper
-def leave_heaps(s, slots, slot, share):  # type: ignore[no-untyped-def]
-    place = slots[slot].place
-    if place < s.low:
-        _remove(s, slots, LOW, place)
-    else:
-        _remove(s, slots, HIGH, s.capacity - 1 - place)
-    _balance(s, slots, share)
+def leave_heaps(s, slots, slot, share, sums):  # type: ignore[no-untyped-def]
+    place = np.int64(slots[slot].place)
+    side = LOW if place < s.low else HIGH
+    _remove(s, slots, side, _index(s, side, place), sums)
+    _balance(s, slots, share, sums)
 
 
 @helper
@@ -142,36 +164,30 @@ def quantile_of(s, slots, share):  # type: ignore[no-untyped-def]
 
 
 @helper
-def mean_below(s, slots):  # type: ignore[no-untyped-def]
-    """Return the mean of the values that are not above the quantile."""
-    total = 0.0
-    for p in range(s.low):
-        total += slots[slots[_index(s, LOW, p)].node].v0
-    return total / s.low
+def slide_heaps(s, slots, slot, sums):  # type: ignore[no-untyped-def]
+    """The slot has a new value: move it within its heap, and if it is on the wrong side, exchange the tops."""
+    place = np.int64(slots[slot].place)
+    side = LOW if place < s.low else HIGH
+    _sift(s, slots, side, _index(s, side, place), slot, sums)
+    if s.high > 0 and _top(s, slots, LOW) > _top(s, slots, HIGH):
+        low, high = _node(s, slots, LOW, TOP), _node(s, slots, HIGH, TOP)
+        _sift(s, slots, LOW, TOP, high, sums)
+        _sift(s, slots, HIGH, TOP, low, sums)
 
 
 @helper
 def _enter(s, x, slots, slot):  # type: ignore[no-untyped-def]
-    enter_heaps(s, x, slots, slot, HALF)
+    enter_heaps(s, x, slots, slot, HALF, no_sums)
 
 
 @helper
 def _leave(s, x, slots, slot):  # type: ignore[no-untyped-def]
-    leave_heaps(s, slots, slot, HALF)
+    leave_heaps(s, slots, slot, HALF, no_sums)
 
 
 @helper
-def slide_heaps(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
-    """The slot has a new value: move it within its heap, and if it is on the wrong side, exchange the tops."""
-    place = slots[slot].place
-    if place < s.low:
-        _sift(s, slots, LOW, place, slot)
-    else:
-        _sift(s, slots, HIGH, s.capacity - 1 - place, slot)
-    if s.high > 0 and _top(s, slots, LOW) > _top(s, slots, HIGH):
-        low, high = slots[_index(s, LOW, 0)].node, slots[_index(s, HIGH, 0)].node
-        _sift(s, slots, LOW, 0, high)
-        _sift(s, slots, HIGH, 0, low)
+def slide_alone(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
+    slide_heaps(s, slots, slot, no_sums)
 
 
 SMALL = 128
@@ -224,7 +240,7 @@ def _median(n, low, high):  # type: ignore[no-untyped-def]
     gives="rolling_median",
     enter=_enter,
     leave=_leave,
-    slide=slide_heaps,
+    slide=slide_alone,
     series=_whole,
     parameters=[Window()],
     source="pandas, Series.rolling(...).median()",
@@ -260,12 +276,12 @@ def _(x: Any, ts: Any, **rolling: Any) -> Any:
 
 @helper
 def _enter_quantile(s, x, slots, slot, q):  # type: ignore[no-untyped-def]
-    enter_heaps(s, x, slots, slot, q)
+    enter_heaps(s, x, slots, slot, q, no_sums)
 
 
 @helper
 def _leave_quantile(s, x, slots, slot, q):  # type: ignore[no-untyped-def]
-    leave_heaps(s, slots, slot, q)
+    leave_heaps(s, slots, slot, q, no_sums)
 
 
 @window_kernel(
@@ -273,7 +289,7 @@ def _leave_quantile(s, x, slots, slot, q):  # type: ignore[no-untyped-def]
     gives="rolling_quantile",
     enter=_enter_quantile,
     leave=_leave_quantile,
-    slide=slide_heaps,
+    slide=slide_alone,
     parameters=[Window(), Number("q", "share of the values that lie below the quantile", at_least=0, at_most=1)],
     source="pandas, Series.rolling(...).quantile(q)",
     cases=[{"window": 20, "q": 0.9}, {"window": 7, "min_periods": 2, "q": 0}, {"window": "3s", "q": 0.3}],

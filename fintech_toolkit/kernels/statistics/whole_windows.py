@@ -106,19 +106,73 @@ def _(x: Any, ts: Any, method: str = "max", **rolling: Any) -> Any:
     return values.rolling(**rolling).rank(method, pct=True).to_numpy()
 
 
+# While neither the least value nor the greatest changes, nor do the bins: one count goes down and one up. `counted` of
+# the first slots are those of the bins, if there are as many slots. `share` of a slot is k ln k of its number, from 1.
+
+
+@helper
+def _bin_of(s, x, bins):  # type: ignore[no-untyped-def]
+    width = s.greatest - s.least
+    share = (x - s.least) / width if 0.0 < width < np.inf else 0.0
+    return min(np.int64(share * bins), bins - 1)
+
+
+@helper
+def _enter_bin(s, x, bins, slots):  # type: ignore[no-untyped-def]
+    s.n += 1
+    if s.n > s.shares:
+        s.shares = s.n
+        slots[s.n - 1].share = s.n * np.log(float(s.n))
+    if s.known:
+        s.known = s.least <= x <= s.greatest
+        if s.known:
+            slots[_bin_of(s, x, bins)].counted += 1
+
+
+@helper
+def _leave_bin(s, x, bins, slots):  # type: ignore[no-untyped-def]
+    s.n -= 1
+    if s.known:
+        s.known = s.least < x < s.greatest
+        if s.known:
+            slots[_bin_of(s, x, bins)].counted -= 1
+
+
+@helper
+def _counted_anew(s, bins, slots):  # type: ignore[no-untyped-def]
+    """Return how many values are in each bin."""
+    values = held(s, slots)
+    s.least, s.greatest = values.min(), values.max()
+    counts = np.zeros(bins, np.int64)
+    for value in values:
+        counts[_bin_of(s, value, bins)] += 1
+    s.known = bins <= s.capacity
+    if s.known:
+        for b in range(bins):
+            slots[b].counted = counts[b]
+    return counts
+
+
 @window_kernel(
     reads="x",
     gives="entropy",
     parameters=[Window(), Count("bins", "bins of equal width, from the least value of the window to the greatest", 10)],
     source="Shannon (1948), Bell System Technical Journal 27",
     cases=[{"window": 20}, {"window": 7, "min_periods": 2, "bins": 3}, {"window": "3s", "bins": 40}],
-    **WHOLE,
+    **WHOLE
+    | {
+        "enter": _enter_bin,
+        "leave": _leave_bin,
+        "state": [("least", "f8"), ("greatest", "f8"), ("n", "i8"), ("shares", "i8"), ("known", "?")],
+        "slots": [("share", "f8"), ("counted", "i4")],
+    },
 )
 def entropy_hist(s: Any, x: float, min_periods: int, bins: int, slots: Any) -> Any:
     """Entropy of the window's histogram, ``-Σ p ln p`` in nats: 0 where all values are equal, ``ln bins`` at most.
 
-    A value x is in the bin ``⌊(x - least) / (greatest - least) · bins⌋``, the greatest in the last. Each row counts its
-    whole window anew. NaN and infinite values take a place in the window but no part in the result.
+    A value x is in the bin ``⌊(x - least) / (greatest - least) · bins⌋``, the greatest in the last. The whole window is
+    counted anew where its least value or its greatest changes. NaN and infinite values take a place in the window but
+    no part in the result.
 
     Examples
     --------
@@ -128,18 +182,15 @@ def entropy_hist(s: Any, x: float, min_periods: int, bins: int, slots: Any) -> A
     """
     if s.n == 0 or s.n < min_periods:
         return np.nan
-    values = held(s, slots)
-    least = values.min()
-    width = values.max() - least
-    counts = np.zeros(bins, np.int64)
-    for value in values:
-        share = (value - least) / width if 0.0 < width < np.inf else 0.0
-        counts[min(int(share * bins), bins - 1)] += 1
-    entropy = 0.0
-    for count in counts:
-        if count > 0:
-            entropy -= count / s.n * np.log(count / s.n)
-    return entropy + 0.0
+    spread = 0.0
+    if s.known:
+        for b in range(bins):
+            k = slots[b].counted
+            spread += slots[k - 1].share if k > 0 else 0.0
+    else:
+        for k in _counted_anew(s, bins, slots):
+            spread += slots[k - 1].share if k > 0 else 0.0
+    return (slots[s.n - 1].share - spread) / s.n
 
 
 @entropy_hist.oracle

@@ -7,27 +7,37 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import Number, Window, window_kernel
-from fintech_toolkit.kernels.statistics.whole_windows import WHOLE, held, ranked
+from fintech_toolkit.kernels.statistics.sorted_values import (
+    SORTED,
+    enter_sorted,
+    leave_sorted,
+    slide_sorted,
+    value_at,
+)
 
 
 @window_kernel(
     reads="x",
     gives="clipped",
+    enter=enter_sorted,
+    leave=leave_sorted,
+    slide=slide_sorted,
     parameters=[
         Window(),
         Number(
             "limits", "share of the window's values at each end that counts as extreme", 0.05, at_least=0, below=0.5
         ),
     ],
+    warmup="min_periods valid rows in the window",
     source="scipy.stats.mstats.winsorize(values, (limits, limits)) of each window; its last value",
     cases=[{"window": 20}, {"window": 7, "min_periods": 2, "limits": 0.3}, {"window": "3s", "limits": 0.1}],
-    **WHOLE,
+    **SORTED,
 )
 def winsorize(s: Any, x: float, min_periods: int, limits: float, slots: Any) -> Any:
     """Cut a value back to its window: the ``⌊limits n⌋`` least and greatest of n values become the next ones inwards.
 
-    Each row is compared with its whole window, and the row's own value is one of that. NaN and infinite values take a
-    place in the window but no part in the result, and stay missing themselves (NaN).
+    The row's own value is one of its window. NaN and infinite values take a place in the window but no part in the
+    result, and stay missing themselves (NaN).
 
     Examples
     --------
@@ -37,12 +47,9 @@ def winsorize(s: Any, x: float, min_periods: int, limits: float, slots: Any) -> 
     """
     if s.n < min_periods or not np.isfinite(x):
         return np.nan
-    less, equal = ranked(s, x, slots)
     extremes = int(limits * s.n)
-    low = less + equal <= extremes
-    if not low and s.n - less > extremes:
-        return x
-    return np.sort(held(s, slots))[extremes if low else s.n - 1 - extremes]
+    least, greatest = value_at(s, slots, extremes), value_at(s, slots, s.n - 1 - extremes)
+    return least if x < least else greatest if x > greatest else x
 
 
 @winsorize.oracle
