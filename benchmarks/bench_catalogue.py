@@ -17,28 +17,27 @@ AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
 
 WHOLE = "looks at its whole window in every row"
 EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
-SORTED = "keeps its window in order of size: a value moves those between its place and the one that it replaces"
+SORTED = "keeps its window in order of size, in blocks: a value moves those of two, and turns the ones between"
 HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
 REASONS = {
     "bocpd": "logarithms and an exponential for every length of the run, up to 30 in every row",
     "hurst": WHOLE + ", once for each length of blocks",
     "variance_ratio": WHOLE + ", several times",
-    "entropy_hist": WHOLE + ", with a logarithm for each bin",
     "rolling_rank": WHOLE,
-    "winsorize": WHOLE,
+    "winsorize": SORTED,
     "cci": WHOLE + ": all deviations change with the mean",
-    "evt_pot_var": WHOLE + ": its largest losses, sorted",
+    "evt_pot_var": "adds up the largest losses of its window in every row, with a logarithm and an exponential",
     "frac_diff": WHOLE + ": every value has another weight in every row",
     "hampel": SORTED,
     "outlier_mad": SORTED,
-    "historical_cvar": "adds up its worst cases in every row",
+    "historical_cvar": HEAPS,
     "rolling_median": HEAPS,
     "rolling_quantile": HEAPS,
     "historical_var": HEAPS,
     "stochastic_osc": "the extremes of a window of highs and of one of lows, and two means",
-    "fix_impact": "the fix of each row's day by London's clock: divisions of its time, daylight saving",
-    "order_book": "a new level moves those that are better, and at random prices these are many",
+    "wmr_schedule": "the fix of each row's day by London's clock: divisions of its time, daylight saving",
+    "order_book": "24 columns of output, whose memory is fetched in every row, and the side's name to be looked up",
     "best_bid_offer": BOOK,
     "best_herfindahl": BOOK,
     "book_depth": BOOK,

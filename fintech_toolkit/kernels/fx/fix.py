@@ -99,7 +99,17 @@ def _(ts: Any, fix_time: str = "16h", window: str = "5min") -> Any:
     reads="price",
     gives=["fix", "fix_impact_bps"],
     parameters=[FIX_TIME, WINDOW],
-    state=[("sum", "f8"), ("n", "i8"), ("fix", "f8"), ("known", "?"), ("until", "i8")],
+    state=[
+        ("sum", "f8"),
+        ("n", "i8"),
+        ("fix", "f8"),
+        ("until", "i8"),
+        ("hour", "i8"),
+        ("fix_ts", "i8"),
+        ("known", "?"),
+        ("dated", "?"),
+        ("weekday", "?"),
+    ],
     warmup="the end of the first window that has a price",
     source="Evans (2018), Review of Finance 22; Krohn, Mueller and Whelan (2024), Journal of Finance 79, on the fix",
     cases=[{"fix_time": "10h", "window": "2s"}],
@@ -126,9 +136,13 @@ def fix_impact(s: Any, price: float, ts: int, fix_time: int, window: int) -> tup
         s.sum = 0.0
     if not (np.isfinite(price) and price > 0.0):
         return (s.fix if s.known else np.nan), np.nan
-    fix, weekday = _fix_of(ts, fix_time)
-    if weekday and fix - window // 2 <= ts <= fix + window // 2:
-        s.until = fix + window // 2
+    # Days in London begin, and its clocks change, at full hours: so long a fix is that of the row before.
+    hour = ts // HOUR
+    if hour != s.hour or not s.dated:
+        s.hour, s.dated = hour, True
+        s.fix_ts, s.weekday = _fix_of(ts, fix_time)
+    if s.weekday and s.fix_ts - window // 2 <= ts <= s.fix_ts + window // 2:
+        s.until = s.fix_ts + window // 2
         s.sum += price
         s.n += 1
     return (s.fix, (price / s.fix - 1.0) * 1e4) if s.known else (np.nan, np.nan)

@@ -142,7 +142,9 @@ def _leave_bin(s, x, bins, slots):  # type: ignore[no-untyped-def]
 def _counted_anew(s, bins, slots):  # type: ignore[no-untyped-def]
     """Return how many values are in each bin."""
     values = held(s, slots)
-    s.least, s.greatest = values.min(), values.max()
+    s.least, s.greatest = np.inf, -np.inf
+    for value in values:
+        s.least, s.greatest = min(s.least, value), max(s.greatest, value)
     counts = np.zeros(bins, np.int64)
     for value in values:
         counts[_bin_of(s, value, bins)] += 1
