@@ -53,13 +53,14 @@ def _slide(s, old, new, slots, slot):  # type: ignore[no-untyped-def]
 def _turn(s, slots):  # type: ignore[no-untyped-def]
     """Let all values of the window be older ones."""
     total = weighted = 0.0
+    s.older = 0  # of values that came since the last turn, some may have left as well
     for j in range(s.count - 1, -1, -1):
         slot = slots[nth(s, j)]
         slot.after = weighted
         if np.isfinite(slot.v0):
+            s.older += 1
             total += slot.v0
             weighted += total
-    s.older += s.newer
     s.front, s.newer, s.sum, s.weighted = weighted, 0, 0.0, 0.0
 
 
