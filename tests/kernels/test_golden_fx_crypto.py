@@ -93,6 +93,18 @@ def test_the_fix_is_known_when_its_window_is_over() -> None:
     assert_allclose(found.fix_impact_bps, [nan, nan, 100, (90 / 101 - 1) * 1e4, 1000])
 
 
+@pytest.mark.parametrize("day", ["2024-03-29", "2024-10-25"])
+def test_fixes_of_days_on_which_clocks_change(day: str) -> None:
+    ts = pd.date_range(day, periods=1_200, freq="241s") + pd.Timedelta("10min")
+    price = 100 + np.random.default_rng(1).normal(size=len(ts)).cumsum() / 10
+    (oracle,) = ft.fix_impact.oracles
+    for fix_time in ("16h", "10h"):
+        found = ft.fix_impact(price, ts=ts, window="30min", fix_time=fix_time)
+        expected = oracle(price, ts.as_unit("ns").asi8, window="30min", fix_time=fix_time)
+        assert len(np.unique(found.fix)) > 1
+        assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
 def test_funding_and_basis_by_hand() -> None:
     apr, apy = ft.funding_apr(np.array([0.0001, -1.0, nan]))
     assert_allclose(apr, [0.1095, -1095, nan])

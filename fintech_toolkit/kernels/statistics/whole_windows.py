@@ -1,4 +1,4 @@
-"""What each row asks of its whole window anew: ranks, histograms, and how ranges and variances grow with time."""
+"""What rows ask of their whole window: ranks, histograms, and how ranges and variances grow with time."""
 
 from __future__ import annotations
 
