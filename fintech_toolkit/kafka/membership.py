@@ -147,6 +147,7 @@ class Membership:
         self.partitions = 0
         self.lost = False
         self.away = False  # whether Kafka was last seen going, not coming
+        self.whole = any(node.whole for node in nodes)  # whether all partitions go on together
         self._topic = topic
         self._nodes = nodes
         self._passed, self._settled = passed, settled

@@ -119,7 +119,8 @@ class Batch:
         Topic of all rows.
     offsets : dict of int to (int, int)
         For each partition the batch read from: offset of its first record, and the offset to go on from. Offsets
-        have gaps: ``to - from`` is no number of records.
+        have gaps: ``to - from`` is no number of records. Where a node looks at all partitions together, those that
+        it read nothing from are there too.
     partition, offset : ndarray of int64
         For each row of the frame as it was emitted. The frame's index says which row is which, also after rows were
         dropped or moved.
@@ -252,9 +253,9 @@ def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:
     return next((entry["batch"] for entry in metadata or () if "batch" in entry), None)
 
 
-def of_no_batch(topic: str, partition: int, offset: int, passed: Mapping[int, int], feed: Feed) -> Batch:
-    """Return what travels with rows of a partition that no batch has brought about, after all before an offset."""
-    nothing, bounds = np.empty(0, np.int64), {partition: (offset, offset)}
+def of_no_batch(topic: str, offsets: Mapping[int, int], passed: Mapping[int, int], feed: Feed) -> Batch:
+    """Return what travels with rows that no batch has brought about, after all before an offset of each partition."""
+    nothing, bounds = np.empty(0, np.int64), {number: (at, at) for number, at in offsets.items()}
     return Batch(-1, topic, bounds, nothing, nothing, feed, answers=Stand(topic, bounds, passed))
 
 

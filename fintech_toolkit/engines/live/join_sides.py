@@ -8,7 +8,7 @@ from typing import Any
 from streamz import Stream
 
 from fintech_toolkit.engines.live.batch import Feed
-from fintech_toolkit.engines.live.states import KeepsState
+from fintech_toolkit.engines.live.states import KeepsState, upstream
 from fintech_toolkit.errors import PipelineError
 
 _MOST_WAITING = 100_000
@@ -91,8 +91,15 @@ class JoinSides:
         return next(iter(self.feeds(side)), None)
 
     def check_partitions(self, described: str) -> None:
-        """Raise if topics differ in their number of partitions."""
+        """Raise if topics differ in their number of partitions, or the rows of several have become one stream."""
         counts = {feed.topic: feed.partitions for side in _OTHER for feed in self.feeds(side) if feed.partitions}
+        if max(counts.values(), default=1) > 1:
+            for whole in (node for side in self._streams.values() for node in upstream(side)):
+                if isinstance(whole, KeepsState) and whole.whole:
+                    raise PipelineError(
+                        f"{described} joins partition by partition, and follows {whole.described}, which makes one "
+                        f"stream of them: {counts}; give topics of one partition."
+                    )
         if len(set(counts.values())) > 1:
             raise PipelineError(
                 f"{described} joins partition by partition, and its topics differ in their number: {counts}; "

@@ -144,6 +144,8 @@ class KeepsState(Stream):  # type: ignore[misc]
     """The digest of the `State` from which it would begin now."""
     one_topic = True
     """Whether what it passes on is tied to the offsets of one topic, as what comes to it is."""
+    whole = False
+    """Whether its state is of all partitions of the topic together, so that one process must read them all."""
     passes_over = False
     """Whether it passes over records that it has seen, if they come again."""
     rejected = 0
