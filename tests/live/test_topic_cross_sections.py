@@ -14,6 +14,8 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.live.batch import Batch
 from fintech_toolkit.engines.live.cross_sections import CrossSectionNode
 from fintech_toolkit.engines.live.states import load
+from fintech_toolkit.engines.memory.cross_run import PartOperator
+from fintech_toolkit.engines.memory.window_run import WindowRows
 from fintech_toolkit.errors import LiveError, PipelineError, StateError
 from tests.frames import same
 from tests.live.test_windows import FRAME, put, run, source_of
@@ -87,7 +89,8 @@ def test_a_partition_without_records_holds_all_times_back(kafka_broker: str, kaf
 class Simulation:
     """A topic of three partitions, in batches of any sizes of which any may fail: nodes driven as a source does."""
 
-    def __init__(self, frame: pd.DataFrame, seed: int) -> None:
+    def __init__(self, frame: pd.DataFrame, seed: int, flow: Any, follows: ft.Pipeline) -> None:
+        self.flow, self.follows = flow, follows
         self.rng = np.random.default_rng(seed)
         symbols = sorted(frame["symbol"].unique())
         number = frame["symbol"].map({symbol: place % 3 for place, symbol in enumerate(symbols)})
@@ -101,8 +104,8 @@ class Simulation:
         self.source = Stream.from_kafka_frames("t", {"bootstrap.servers": "x"}, schema={"symbol": "str"}, group="g")
         self.source.passed |= self.passed
         self.source.through |= self.passed
-        across = CrossSectionNode(self.source, RANKS.node, states.get(0))  # type: ignore[arg-type]
-        after = ft.Pipeline(ft.ewma("cs_rank", span=3)).live(across, states.get(1))
+        across = CrossSectionNode(self.source, self.flow.node, states.get(0))
+        after = self.follows.live(across, states.get(1))
         after.sink(self.out_of_nodes)
         self.nodes = [across, after]
         for node in self.nodes:
@@ -120,6 +123,9 @@ class Simulation:
         known = [[node.can_go_on_at(("t", number)) for number in range(3)] for node in self.nodes]
         assert known[0] == known[1]
         self.at = {number: offset for number, (offset,) in enumerate(known[0])}
+        for node in self.nodes:
+            for number, offset in self.at.items():
+                node.go_on(("t", number), offset)
 
     def send(self, ends: dict[int, int], *, replayed: bool = False) -> None:
         """Send down a batch of as many records of each partition as come until some offset."""
@@ -170,16 +176,32 @@ class Simulation:
                     self.send(self.passed, replayed=True)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_however_batches_are_cut_and_whichever_fail_the_rows_are_the_same(seed: int) -> None:
-    frame = FRAME.iloc[:400]
-    simulation = Simulation(frame, seed)
+    frame = FRAME.iloc[:300]
+    flow, follows = (
+        (RANKS, ft.Pipeline(ft.ewma("cs_rank", span=3))),
+        (LEVELS, ft.Pipeline(ft.ewma("index_level", span=3), symbol=None)),
+    )[seed % 2]
+    simulation = Simulation(frame, seed, flow, follows)
     simulation.run()
-    assert len(simulation.emitted) > 3
+    assert simulation.emitted
+    across = simulation.nodes[0]
+    ends = [log["ts"].iloc[-1] for log in simulation.logs]
+    assert across.waiting == (frame["ts"] >= min(ends).floor("1s" if flow is RANKS else "1ns")).sum()
     simulation.out = simulation.emitted
-    simulation.nodes[0].end()
-    wanted = ft.Pipeline(ft.ewma("cs_rank", span=3))(RANKS(frame).reset_index(drop=True))
-    same(pd.concat(simulation.out, ignore_index=True), wanted)
+    across.end()
+    same(pd.concat(simulation.out, ignore_index=True), follows(flow(frame).reset_index(drop=True)))
+
+
+def test_what_comes_of_times_that_are_over_is_late_though_its_own_partition_is_not_so_far() -> None:
+    """As a partition begins that was added after the others."""
+    closed = int(FRAME["ts"].iloc[100].value)
+    operator = PartOperator(RANKS.node, WindowRows(closed=closed))
+    operator.accept(FRAME.iloc[:200])
+    over = (FRAME["ts"].iloc[:200] + pd.Timedelta("1s")).dt.floor("1s") <= FRAME["ts"].iloc[100]
+    same(operator.late, FRAME.iloc[:200][over])
+    assert operator.waiting == 200 - over.sum() > 0
 
 
 @pytest.mark.parametrize("way", ["a saved state", "replay", "a sink that failed"])

@@ -235,6 +235,12 @@ class PartitionStates(KeepsState):
         frames = [self.unfinished(state) for state in states.values()]
         return [rows for rows in frames if rows is not None]
 
+    def go_on(self, place: Place, offset: int) -> None:
+        """Forget what is of batches that failed: other batches come now, and the sums of offsets may be the same."""
+        group = self._group(place)
+        versions = self._versions.get(group, {})
+        self._versions[group] = {at: known for at, known in versions.items() if known.offsets[place[1]] <= offset}
+
     def begin_again(self) -> None:
         """Forget what is known of all partitions, wherever they stand."""
         for group, versions in self._versions.items():

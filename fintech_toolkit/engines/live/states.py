@@ -179,6 +179,11 @@ class KeepsState(Stream):  # type: ignore[misc]
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition, and begin with no records before an offset."""
 
+    def go_on(self, place: Place, offset: int) -> None:
+        """Learn that a partition is read again from an offset, at which it has a state: what it knows of records after
+        that is of batches that failed.
+        """
+
     def note(self, batch: Batch) -> None:
         """Note that a batch has been through the stream, whether a node before has let its rows come here or not."""
 
