@@ -63,8 +63,6 @@ class Reader:
         Numbers for the batches.
     passed : dict of int to int
         For each partition, where the batches end that have passed all sinks; kept up to date.
-    held : dict of int to str
-        The partitions that are not to be read on, and why.
     counter, dead_letters : Counter, DeadLetters
         Where records are counted, and put aside.
     deliver : callable
@@ -84,7 +82,6 @@ class Reader:
         batch_time: float,
         ids: Iterator[int],
         passed: dict[int, int],
-        held: dict[int, str],
         counter: Counter,
         dead_letters: DeadLetters,
         deliver: Callable[[pd.DataFrame, Batch], concurrent.futures.Future[None]],
@@ -98,7 +95,6 @@ class Reader:
         self._batch_size, self._batch_bytes, self._batch_time = batch_size, batch_bytes, batch_time
         self._ids = ids
         self._passed = passed
-        self._held = held
         self._counter = counter
         self._dead_letters = dead_letters
         self._deliver = deliver
@@ -130,7 +126,8 @@ class Reader:
         try:
             membership.connect(patience, wait_for_topic, self._say)
             while not (membership.lost or self._feed.stopped or self._at_end()):
-                membership.pause(set(self._held) | (self._replayed() if self._replays() else set()))
+                # What goes on together is replayed to where it stood, whatever waits for what.
+                membership.pause(self._replayed() if self._replays() else set(self._feed.holds.now(self.lag)))
                 self._process(self._next_records())
                 self._commit()
                 self.lag = membership.lag() if not membership.lost else {}

@@ -11,8 +11,10 @@ import pytest
 from streamz import Stream
 
 import fintech_toolkit as ft
+from fintech_toolkit.engines.live import cross_sections
 from fintech_toolkit.engines.live.batch import Batch
 from fintech_toolkit.engines.live.cross_sections import CrossSectionNode
+from fintech_toolkit.engines.live.holds import Holds
 from fintech_toolkit.engines.live.states import load
 from fintech_toolkit.engines.memory.cross_run import PartOperator
 from fintech_toolkit.engines.memory.window_run import WindowRows
@@ -255,6 +257,40 @@ def test_whatever_stops_in_between_no_row_is_lost_or_changed(
     if way == "a sink that failed":  # which had part of what came again
         rows = rows.drop_duplicates(["ts", "symbol"], ignore_index=True)
     same(rows, wanted)
+
+
+def test_what_is_ahead_is_read_no_further_while_what_is_behind_has_more(
+    kafka_broker: str, kafka_topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka gives one partition after the other; a few batches are on their way before one is held."""
+    topic, waiting = kafka_topic(partitions=3), list[int]()
+    put(kafka_broker, topic, FRAME)
+    for most in (20, 100_000):
+        monkeypatch.setattr(cross_sections, "_MOST_WAITING", most)
+        source = source_of(kafka_broker, topic, group=f"{topic} {most}", batch_size=40)
+        node = CrossSectionNode(source, RANKS.node)  # type: ignore[arg-type]
+        found, counts = node.sink_to_list(), list[int]()
+        source.sink(lambda rows, node=node, counts=counts: counts.append(node.waiting))
+        run(source)
+        waiting.append(max(counts))
+        same(pd.concat([*found, node.flush()], ignore_index=True), RANKS(FRAME).reset_index(drop=True))
+    assert waiting[0] < 500
+    assert waiting[1] > 700
+
+
+def test_partitions_that_wait_for_each_other_go_on() -> None:
+    holds = Holds()
+    holds.hold("one", 0, "waits", behind=1)
+    assert holds.now({}) == holds.now({1: 5}) == {0: "waits"}
+    assert holds.now({1: 0}) == {}
+    holds.hold("another", 1, "too", behind=0)
+    holds.hold("a join", 2, "waits for topic 'x'")
+    assert holds.now({0: 5, 1: 5}) == {2: "waits for topic 'x'"}
+    holds.let_go("one", 1)
+    holds.let_go("another", 1)
+    assert set(holds.now({1: 5})) == {0, 2}
+    holds.clear()
+    assert holds.now({1: 5}) == {}
 
 
 def test_a_second_member_of_the_group_is_an_error(kafka_broker: str, kafka_topic: Topic) -> None:

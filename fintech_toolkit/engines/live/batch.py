@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fintech_toolkit.engines.live.holds import Holds
 from fintech_toolkit.errors import LiveError, PipelineError
 
 _MILLISECOND = 1_000_000
@@ -28,6 +29,8 @@ class Feed(Protocol):
     """For each partition, where the batches end that have passed all sinks."""
     through: dict[int, int]
     """For each partition, where the batches end that have come through all nodes and sinks; rows may wait in joins."""
+    holds: Holds
+    """Which partitions nodes have read no further."""
     settled: dict[int, int]
     """The same, as it was when a reader last came to its end in peace, with all dead letters delivered."""
 
@@ -38,9 +41,6 @@ class Feed(Protocol):
     @property
     def partitions(self) -> int:
         """How many partitions its topic has, 0 before it is known."""
-
-    def hold(self, partition: int, why: str | None) -> None:
-        """Have a partition read no further, and say why; or let it go on."""
 
     def caught_up(self, partition: int) -> bool:
         """Whether all records of a partition have been read."""

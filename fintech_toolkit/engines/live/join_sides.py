@@ -115,9 +115,10 @@ class JoinSides:
         for side, other in _OTHER.items():
             feed, behind = self.feed(side), self.feed(other)
             if feed is not None:
-                runs = behind is not None and not behind.stopped
-                why = f"waits for topic {self.names.get(other)!r}"
-                feed.hold(number, why if waiting[side] > _MOST_WAITING and runs else None)
+                if waiting[side] > _MOST_WAITING and behind is not None and not behind.stopped:
+                    feed.holds.hold(self, number, f"waits for topic {self.names.get(other)!r}")
+                else:
+                    feed.holds.let_go(self, number)
 
     def let_go(self, name: str, numbers: Iterable[int]) -> None:
         """Have what waits for a topic, whose source has ended, go on."""
@@ -125,7 +126,7 @@ class JoinSides:
             feed = self.feed(_OTHER[side])
             if feed is not None:
                 for number in numbers:
-                    feed.hold(number, None)
+                    feed.holds.let_go(self, number)
 
 
 def _disjoint(some: list[Feed], others: list[Feed]) -> bool:

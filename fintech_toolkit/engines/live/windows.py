@@ -102,7 +102,7 @@ class WindowNode(PartitionStates):
                 if closed is not None:
                     over[number] = closed
             after[number] = operator.state
-        self.keep(batch, self.close(over, after))
+        self.keep(batch, self.close(over, after, batch))
         results = []
         if late:
             rows = pd.concat(late)
@@ -125,7 +125,7 @@ class WindowNode(PartitionStates):
             return pd.concat(rows, ignore_index=True)
         return rows[0] if rows else None
 
-    def close(self, over: dict[int, Any], after: dict[int, WindowRows]) -> dict[int, WindowRows]:
+    def close(self, over: dict[int, Any], after: dict[int, WindowRows], batch: Batch) -> dict[int, WindowRows]:
         """Add to what is over by partition what none could tell alone; return the states after a batch."""
         return after
 
