@@ -19,11 +19,11 @@ class CrossSectionNode(WindowNode):
     """Passes on the cross-sections of times that are over.
 
     Of a Kafka topic it needs all partitions in one process. A time is over when each of them is past it, by the latest
-    time of its rows that have come here: a partition of which no row has come holds all times back, and its fellows'
-    rows wait, until `end`. A row is late by the rows of its own partition, so that it does not matter in which order
-    partitions are read; one of which 100,000 rows wait is read no further while those that are behind have more. The
-    states of all are kept together, here and in nodes that follow: what comes out is one
-    stream, of the topic's first partition.
+    time of its rows that have come here: a partition of which no row has come, be it that it has none or that nodes
+    before have dropped them, holds all times back, and the rows of others wait, until `end`. A row is late by the rows
+    of its own partition, so that it does not matter in which order partitions are read; one of which 100,000 rows wait
+    is read no further while the one behind has more. The states of all are kept together, here and in nodes that
+    follow: what comes out is one stream, of the topic's first partition.
     """
 
     across = True
