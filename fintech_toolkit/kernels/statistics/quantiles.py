@@ -167,8 +167,10 @@ def quantile_of(s, slots, share):  # type: ignore[no-untyped-def]
 def slide_heaps(s, slots, slot, sums):  # type: ignore[no-untyped-def]
     """The slot has a new value: move it within its heap, and if it is on the wrong side, exchange the tops."""
     place = np.int64(slots[slot].place)
-    side = LOW if place < s.low else HIGH
-    _sift(s, slots, side, _index(s, side, place), slot, sums)
+    if place < s.low:
+        _sift(s, slots, LOW, place, slot, sums)
+    else:
+        _sift(s, slots, HIGH, _index(s, HIGH, place), slot, sums)
     if s.high > 0 and _top(s, slots, LOW) > _top(s, slots, HIGH):
         low, high = _node(s, slots, LOW, TOP), _node(s, slots, HIGH, TOP)
         _sift(s, slots, LOW, TOP, high, sums)
