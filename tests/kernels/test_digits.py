@@ -127,7 +127,7 @@ ELSEWHERE = {
 
 def drifting() -> set[str]:
     """What sums over a window, by subtraction or by blocks."""
-    by_blocks = {ft.rolling_mean.enter, ft.rolling_var.enter}
+    by_blocks = {ft.rolling_mean.enter, ft.rolling_var.enter, ft.wma.enter, ft.mfi.enter}
     found = {name: kernel for name, kernel in kernels.registry().items() if name == kernel.name}
     return {name for name, kernel in found.items() if kernel.drifts or kernel.enter in by_blocks}
 
