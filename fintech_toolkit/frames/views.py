@@ -43,7 +43,9 @@ class Frame(Protocol):
         """Return the frame with only these rows."""
 
     def build(self, columns: dict[str, Any]) -> Any:
-        """Return a new frame of the same sort."""
+        """Return a new frame of the same sort, made of new columns, which are its own from then on; dictionary arrays
+        are values that repeat.
+        """
 
     def join(self, first: Any, second: Any) -> Any:
         """Return two frames of this sort, one after the other."""
@@ -156,7 +158,7 @@ class PandasFrame:
         return self.frame.iloc[rows]
 
     def build(self, columns: dict[str, Any]) -> pd.DataFrame:
-        return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()})
+        return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()}, copy=False)
 
     def join(self, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([first, second], ignore_index=True)
@@ -228,7 +230,7 @@ class ArrowFrame:
         return without_views(self.frame).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
-        table = pa.table(columns)
+        table = pa.table({name: _decoded(values) for name, values in columns.items()})
         if isinstance(self.frame, pa.RecordBatch):
             batches = table.combine_chunks().to_batches()
             return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
@@ -313,10 +315,7 @@ class DictFrame:
         }
 
     def build(self, columns: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
-            for name, values in columns.items()
-        }
+        return {name: _numpy_column(values) for name, values in columns.items()}
 
     def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return {name: _joined(values, second[name]) for name, values in first.items()}
@@ -390,7 +389,18 @@ def _nullable(values: Any) -> Any:
     return pd.arrays.IntegerArray(values.data, np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else values
 
 
+def _decoded(values: Any) -> Any:
+    return values.dictionary_decode() if isinstance(values, pa.DictionaryArray) else values
+
+
+def _numpy_column(values: Any) -> Any:
+    if isinstance(values, pa.DictionaryArray):  # each value is made once, and not once for each of its rows
+        return _numpy_column(values.dictionary)[_numpy_column(values.indices)]
+    return values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
+
+
 def _pandas_column(values: Any) -> Any:
     if not isinstance(values, pa.Array):
         return values
+    values = _decoded(values)
     return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())

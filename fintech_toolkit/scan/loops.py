@@ -104,7 +104,7 @@ class LoopSource:
         self.few = NEAR // max(state_dtype(kernel, width, session=session).itemsize, 1)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
-        self.outputs = [] if kernel.emits else [f"o{j}" for j in range(len(kernel.output_columns(width)))]
+        self.outputs = [f"o{j}" for j in range(len(kernel.output_columns(width)))]
         self.named = {name: f"p_{name}" for name in kernel.loop_parameters}
         self.named |= {
             "ts": "ts[i]",
@@ -168,19 +168,19 @@ class LoopSource:
             self.state
             + self.on_new_session(ended)
             + self.emit(
-                self.call(self.kernel.function, "tick", ["s", "rows[k]", *self.values]),
+                self.call(self.kernel.function, "tick", ["s", "row", *self.values]),
                 room=ROOM if self.kernel.has_slots else "",
             )
         )
 
     def flush(self, ended: str) -> str:
         assert self.kernel.flush is not None
-        call = self.call(self.kernel.flush, "flush", ["s", "rows[k]"])
+        call = self.call(self.kernel.flush, "flush", ["s", "row"])
         return f"ended = {ended}\n" + self.emit(call)
 
-    @staticmethod
-    def emit(call: str, room: str = "") -> str:
-        return EMIT.format(call=call, room=indent(room, "    "))
+    def emit(self, call: str, room: str = "") -> str:
+        store = "\n".join(f"{o}[k] = {value}" for o, value in zip(self.outputs, self.filled, strict=True))
+        return EMIT.format(call=call, room=indent(room, "    "), store=indent(store, "    "))
 
     def window(self) -> str:
         kernel = self.kernel

@@ -56,34 +56,33 @@ if far:
     if near.capacity > 0:
         prefetch(slots, nth_slot(near, near.count))"""
 
+# Where the columns are full, the loop goes back to Python, which has it go on with larger ones from the very call at
+# which it was.
 EMIT = """\
-again = False
 while True:
-    if k == rows.shape[0]:
-        rows = grow_rows(rows)
-        code = grow_rows(code)
-        at = grow_rows(at)
+    if k == code.shape[0]:
+        return slots, i, k, again
 {room}
+    row = new_row()
     if not {call}:
         break
+{store}
     code[k] = codes[i]
     at[k] = i
-    k += 1
+    k += np.uint64(1)
     again = True
+again = False
 """
 
 # `flushing`: codes are the symbols to flush, each once, and no tick is read.
 EVENT_LOOP = """\
-def {name}(flushing, rows, {header}):
-    code = np.empty(rows.shape[0], np.uint32)
-    at = np.empty(rows.shape[0], np.int64)
-    k = 0
-    for i in range(codes.shape[0]):
+def {name}(flushing, again, begin, k, code, at, {header}):
+    for i in range(begin, np.uint64(codes.shape[0])):
         if flushing:
 {flush}
         else:
 {body}
-    return slots, rows[:k], code[:k], at[:k]
+    return slots, np.uint64(codes.shape[0]), k, False
 """
 
 REBUILD = """\
