@@ -34,6 +34,8 @@ from fintech_toolkit.scan.templates import (
     AHEAD_WITH_SLOTS,
     EMIT,
     EVENT_LOOP,
+    EVENT_LOOP_WITH_SLOTS,
+    EVENT_ROOM,
     FAR,
     FULL,
     LARGE_RECORD,
@@ -43,7 +45,6 @@ from fintech_toolkit.scan.templates import (
     REBUILD,
     RECORD,
     REFRESH,
-    ROOM,
     SERIES,
     SERIES_WITH_SLOTS,
     STALE_BY_ROWS,
@@ -163,15 +164,10 @@ class LoopSource:
         return self.state + self.on_new_session("") + room + self.store(["s"])
 
     def event(self) -> str:
-        ended = self.flush("True")
-        return (
-            self.state
-            + self.on_new_session(ended)
-            + self.emit(
-                self.call(self.kernel.function, "tick", ["s", "row", *self.values]),
-                room=ROOM if self.kernel.has_slots else "",
-            )
-        )
+        ended = self.flush("True") + "again = False\n"
+        call = self.call(self.kernel.function, "tick", ["s", "row", *self.values])
+        room = EVENT_ROOM if self.kernel.has_slots else ""
+        return self.state + self.on_new_session(ended) + self.emit(call, room)
 
     def flush(self, ended: str) -> str:
         assert self.kernel.flush is not None
@@ -294,14 +290,9 @@ class LoopSource:
                 regrown=indent(regrown, " " * 8),
                 end=indent(end, " " * 8),
             )
-        flush_body = self.state + self.flush("False")
-        loop = EVENT_LOOP.format(
-            name=name,
-            header=header,
-            body=indent(self.event(), " " * 12),
-            flush=indent(flush_body, " " * 12),
-        )
-        return loop
+        loop, inner = (EVENT_LOOP_WITH_SLOTS, " " * 16) if kernel.has_slots else (EVENT_LOOP, " " * 12)
+        flush = self.state + self.flush("False")
+        return loop.format(name=name, header=header, body=indent(self.event(), inner), flush=indent(flush, inner))
 
 
 def loop_text(kernel: Kernel) -> str:

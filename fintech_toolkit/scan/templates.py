@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import re
 
-ROOM = """\
-if s.count >= s.capacity:
-    slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
-"""
-
 # A full ring ends the loop over the ticks, before its row has changed anything that it would change again: were the
 # pool replaced within that loop, each row would count references to it.
 FULL = """\
@@ -71,7 +66,12 @@ while True:
     at[k] = i
     k += np.uint64(1)
     again = True
-again = False
+"""
+
+EVENT_ROOM = """\
+full = s.count >= s.capacity
+if full:
+    break
 """
 
 # `flushing`: codes are the symbols to flush, each once, and no tick is read.
@@ -82,7 +82,26 @@ def {name}(flushing, again, begin, k, code, at, {header}):
 {flush}
         else:
 {body}
+        again = False
     return slots, np.uint64(codes.shape[0]), k, False
+"""
+
+EVENT_LOOP_WITH_SLOTS = """\
+def {name}(flushing, again, begin, k, code, at, {header}):
+    while True:
+        for i in range(begin, np.uint64(codes.shape[0])):
+            full = False
+            if flushing:
+{flush}
+            else:
+{body}
+            if full:
+                break
+            again = False
+        else:
+            return slots, np.uint64(codes.shape[0]), k, False
+        slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
+        begin = i
 """
 
 REBUILD = """\

@@ -261,6 +261,7 @@ def emitted_rows(pipeline: Description, state: State, view: Frame, emitted: Emit
 
 
 def _symbol_array(symbols: list[Symbol], codes: Array) -> Any:
-    integers = len(symbols) > 0 and isinstance(symbols[0], int)
-    names = pa.array(symbols, pa.int64() if integers else pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes.view(np.int32)), names)
+    kind = pa.int64() if len(symbols) > 0 and isinstance(symbols[0], int) else pa.string()
+    if len(codes) < len(symbols):
+        return pa.array([symbols[code] for code in codes.tolist()], kind)
+    return pa.DictionaryArray.from_arrays(pa.array(codes.view(np.int32)), pa.array(symbols, kind))
