@@ -22,11 +22,13 @@ def numpy_column(values: Any) -> Any:
 
 
 def pandas_column(values: Any) -> Any:
-    """Return an Arrow array as a Series, and any other column as it is."""
+    """Return an Arrow array as a column of pandas that can be written to, and any other column as it is."""
     if not isinstance(values, pa.Array):
         return values
     values = decoded(values)
-    return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())
+    if pa.types.is_primitive(values.type) and not getattr(values.type, "tz", None):
+        return np.require(values.to_numpy(zero_copy_only=False), requirements="W")  # Arrow's memory is read only
+    return values.to_pandas()
 
 
 def nullable_column(values: Any) -> Any:
