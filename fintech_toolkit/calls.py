@@ -85,7 +85,7 @@ def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]
         arrays["ts"] = ts
     for name, values in arrays.items():
         _check_column(kernel, name, values)
-        arrays[name] = pd.Series(values.array) if isinstance(values, pd.Index) else values
+        arrays[name] = pd.Series(values) if isinstance(values, pd.Index | pd.api.extensions.ExtensionArray) else values
     options: dict[str, Any] = {"symbol": "symbol", "time": "ts" if "ts" in arrays else None, "unit": unit}
     swept = sweep_shape(kernel.resolve(keywords))
     results = []

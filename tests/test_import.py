@@ -77,6 +77,15 @@ print(len(loaded().split()) > 50)
     assert python(script).splitlines() == ["", "exponential", "block_sums exponential moments whole_series", "True"]
 
 
+def test_the_command_line_waits_for_nothing_that_it_may_not_need() -> None:
+    """Statistics and plots take seconds to import: whoever computes or draws some does it."""
+    script = """
+import sys, fintech_toolkit.cli
+print({"scipy.stats", "holoviews", "panel", "bokeh", "distributed", "confluent_kafka"} & sys.modules.keys())
+"""
+    assert python(script) == "set()\n"
+
+
 AS_IT_IS = ""
 IT_FAILS = "compilation.rtsys = None"
 IT_IS_MISSING = """

@@ -128,6 +128,7 @@ def _run_starts(codes, width, ts, begin, end, starts):  # type: ignore[no-untype
     than there is room for. Codes come as bytes, so that one compiled loop does for all widths.
     """
     found = 0
+    timed = ts.shape[0] > 0
     if begin == 0 and end > 0:
         starts[0] = 0
         found = 1
@@ -147,7 +148,7 @@ def _run_starts(codes, width, ts, begin, end, starts):  # type: ignore[no-untype
             same = True
             for j in range(i * width, (i + 1) * width):
                 same &= codes[j] == codes[j - width]
-            if same and ts[i] < ts[i - 1]:
+            if same and timed and ts[i] < ts[i - 1]:
                 return -1
             if not same:
                 if found == starts.shape[0]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
 
@@ -98,6 +97,8 @@ def paired(real: npt.ArrayLike, simulated: npt.ArrayLike, confidence: float = 0.
     >>> paired([3.0, 4.0], [1.0, 2.0]).note
     'all differences are equal: t is undefined'
     """
+    from scipy import stats
+
     a, b = np.asarray(real, "float64"), np.asarray(simulated, "float64")
     if a.shape != b.shape or a.ndim != 1:
         raise DataError(f"Real values have shape {a.shape}, simulated ones {b.shape}; a pair needs one of each.")
@@ -175,6 +176,8 @@ def anova(values: pd.Series, groups: pd.Series) -> Anova:
     >>> found.groups, found.values, round(found.f, 3), found.note
     (2, 4, 5.0, 'too small: c')
     """
+    from scipy import stats
+
     known = np.isfinite(values.to_numpy("float64")) & groups.notna().to_numpy()
     split = {key: part.to_numpy("float64") for key, part in values[known].groupby(groups[known], observed=True)}
     small = [str(key) for key, part in split.items() if len(part) < 2]
@@ -212,6 +215,8 @@ def adjusted(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     >>> adjusted([0.01, 0.04, np.nan, 0.03])
     array([0.03, 0.04,  nan, 0.04])
     """
+    from scipy import stats
+
     made = np.array(p, "float64")
     known = ~np.isnan(made)
     if known.any():
@@ -363,6 +368,8 @@ def trend(days: pd.Series, values: pd.Series) -> Trend:
     >>> found.slope, round(found.tau, 2)
     (2.0, 0.8)
     """
+    from scipy import stats
+
     known = np.isfinite(values.to_numpy("float64"))
     y = values.to_numpy("float64")[known]
     x = pd.to_datetime(days[known]).to_numpy("datetime64[D]").view("int64")

@@ -7,7 +7,6 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from fintech_toolkit.dashboards.page import LOOK, Page, bar
 from fintech_toolkit.dashboards.plots import ABOVE, BELOW, DOTS, LINES
@@ -150,6 +149,8 @@ def _left_out(tables: dict[str, pd.DataFrame]) -> list[str]:
 
 def _mean(values: pd.Series) -> tuple[float, float]:
     """Return a mean and half of its 95 % interval."""
+    from scipy import stats
+
     known = values.dropna().to_numpy("float64")
     if len(known) < 2:
         return (float(known.mean()) if len(known) else np.nan), np.nan

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from benchmarks.bench_generators import cases, run, table
+from tests.stress import stress
 
 
+@stress  # the short form of all benchmarks runs it too
 def test_short_form(tmp_path: Path) -> None:
     every = cases(0.0005, 1, tmp_path)
     assert [rows for _, rows, _ in every[:4]] == [6_100] * 4

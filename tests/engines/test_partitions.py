@@ -19,6 +19,7 @@ from fintech_toolkit.engines.dask.partitions import partition_by_symbol, read_pa
 from fintech_toolkit.engines.dask.versions import POINTER
 from tests.engines.ticks import refuse, ticks
 from tests.frames import features, same
+from tests.stress import stress
 
 
 def by_symbol_and_time(frame: pd.DataFrame) -> pd.DataFrame:
@@ -204,6 +205,7 @@ def test_a_named_index_becomes_a_column(tmp_path: Path) -> None:
     assert sorted(read_partitioned(tmp_path / "set").compute(scheduler="sync")["number"]) == list(range(100))
 
 
+@stress  # the short form of all benchmarks runs it too
 def test_benchmark_runs() -> None:
     """The short form of the benchmark: its results agree with Polars'; its times are not looked at."""
     pytest.importorskip("polars", reason="peers of benchmarks: pip install -e '.[bench]'")

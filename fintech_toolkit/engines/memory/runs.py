@@ -13,9 +13,9 @@ from fintech_toolkit.schema import Array
 
 def find_runs(codes: Array, ts: Array, symbols: int) -> Array | None:
     """Return where the rows of each code start, given how many codes there may be; None if those of one do not lie
-    together or are not in order of time, or if a row has no symbol or no time.
+    together or are not in order of time, or if a row has no symbol or no time. Without times, rows are in order.
     """
-    chunks = cut(len(ts), CHUNK)
+    chunks = cut(len(codes), CHUNK)
     found = [run_starts(codes, ts, chunks[0], symbols)]
     if found[0] is None:
         return None  # where symbols are interleaved the first rows show it
@@ -30,6 +30,6 @@ def find_runs(codes: Array, ts: Array, symbols: int) -> Array | None:
         return None
     starts = np.concatenate(together)
     firsts = codes[starts].astype(np.int32)  # of which the negative ones are no symbols
-    if (firsts < 0).any() or len(np.unique(firsts)) < len(firsts) or NAT in ts[starts]:
+    if (firsts < 0).any() or len(np.unique(firsts)) < len(firsts) or (len(ts) and NAT in ts[starts]):
         return None
     return starts

@@ -41,12 +41,13 @@ def stream(pipeline: Description, view: Frame, state: State) -> Any:
         ticks = Ticks(pipeline, view)
         ticks.read_times()
         local, ts = ticks.keys.encode(), ticks.keys.ts
-        starts = None
-        if not _in_order(ts):
-            alone = local is not None and not pipeline.emits and pipeline.session is None
-            starts = find_runs(local.codes, ts, view.rows // LONG) if local is not None and alone else None
-            if starts is None:
-                return None
+        in_order, starts = _in_order(ts), None
+        if local is not None and not (pipeline.emits or pipeline.session or (in_order and len(ts))):
+            starts = find_runs(local.codes, ts, view.rows // LONG)
+        if starts is None and not in_order:
+            return None
+        if starts is not None and in_order and len(starts) < len(pipeline.scans):
+            starts = None  # steps run side by side, and so do series: whichever are more
         if local is not None and not _all_present(local):
             return None
         ticks.read_numbers(refuse=False)

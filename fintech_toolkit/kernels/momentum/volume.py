@@ -9,7 +9,7 @@ import numpy as np
 from fintech_toolkit.authoring import Window, helper, nth, tick_kernel, window_kernel
 from fintech_toolkit.kernels.momentum.averages import valid_rows
 from fintech_toolkit.kernels.statistics.block_sums import SUM, mean_of
-from fintech_toolkit.scan.arithmetic import add, value_of, watch_sum
+from fintech_toolkit.scan.arithmetic import add, value_of
 
 
 def _typical(s: Any, high: float, low: float, close: float) -> float:
@@ -115,7 +115,8 @@ def _flow(s: Any, high: float, low: float, close: float, volume: float) -> float
         return np.nan
     flow = np.nan
     if s.known:
-        flow = typical * volume if typical > s.typical else -typical * volume if typical < s.typical else 0.0
+        # No branch: it would be guessed wrong as often as the market turns.
+        flow = (int(typical > s.typical) - int(typical < s.typical)) * (typical * volume)
     s.typical, s.known = typical, True
     return flow
 
@@ -123,22 +124,29 @@ def _flow(s: Any, high: float, low: float, close: float, volume: float) -> float
 @helper
 def _enter(s, flow):  # type: ignore[no-untyped-def]
     s.n += 1
-    if flow > 0.0:
-        s.gain, s.gain_lost = add(s.gain, s.gain_lost, flow)
-    else:
-        s.loss, s.loss_lost = add(s.loss, s.loss_lost, -flow)
+    s.gain += max(flow, 0.0)
+    s.loss += max(-flow, 0.0)
 
 
 @helper
-def _leave(s, flow):  # type: ignore[no-untyped-def]
+def _leave(s, flow, slots, slot):  # type: ignore[no-untyped-def]
     s.n -= 1
-    gain, loss = s.gain, s.loss
-    if flow > 0.0:
-        s.gain, s.gain_lost = add(s.gain, s.gain_lost, -flow)
-    else:
-        s.loss, s.loss_lost = add(s.loss, s.loss_lost, flow)
-    s.least_gain = watch_sum(s, s.least_gain, gain, s.gain)
-    s.least_loss = watch_sum(s, s.least_loss, loss, s.loss)
+    if s.older > 0:
+        s.older -= 1
+        s.gain_left, s.loss_left = slots[slot].gain_after, slots[slot].loss_after
+
+
+@helper
+def _turn(s, slots):  # type: ignore[no-untyped-def]
+    """Let all flows of the window be older ones, as `kernels.statistics.block_sums` does with values."""
+    gain = loss = 0.0
+    for j in range(s.count - 1, -1, -1):
+        slot = slots[nth(s, j)]
+        slot.gain_after, slot.loss_after = gain, loss
+        if np.isfinite(slot.v0):
+            gain += max(slot.v0, 0.0)
+            loss += max(-slot.v0, 0.0)
+    s.older, s.gain_left, s.loss_left, s.gain, s.loss = s.n, gain, loss, 0.0, 0.0
 
 
 @window_kernel(
@@ -148,25 +156,25 @@ def _leave(s, flow):  # type: ignore[no-untyped-def]
     enters=["flow"],
     enter=_enter,
     leave=_leave,
-    drifts=True,
     state=[
         ("typical", "f8"),
         ("known", "?"),
         ("gain", "f8"),
-        ("gain_lost", "f8"),
-        ("least_gain", "f8"),
         ("loss", "f8"),
-        ("loss_lost", "f8"),
-        ("least_loss", "f8"),
+        ("gain_left", "f8"),
+        ("loss_left", "f8"),
+        ("older", "i8"),
         ("n", "i8"),
     ],
-    memory=["typical", "known"],
+    slots=[("gain_after", "f8"), ("loss_after", "f8")],
+    # Nothing follows from a ring's values alone, so nothing is made anew where it moves.
+    memory=["typical", "known", "gain", "loss", "gain_left", "loss_left", "older", "n"],
     parameters=[Window(default=14)],
     warmup="min_periods bars in the window, besides the first of all, from which nothing flows",
     source="Quong and Soudack (1989), Technical Analysis of Stocks & Commodities 7; TA-Lib, MFI",
     cases=[{}, {"window": 7, "min_periods": 2}, {"window": "3s"}],
 )
-def mfi(s: Any, high: float, low: float, close: float, volume: float, min_periods: int) -> float:
+def mfi(s: Any, high: float, low: float, close: float, volume: float, min_periods: int, slots: Any) -> float:
     """Money flow index, ``100 G / (G + L)``: the money that flowed at rising typical prices as a share of all that did.
 
     A bar's flow is ``p volume`` with ``p = (high + low + close) / 3``. It belongs to G where p is above that of the bar
@@ -181,9 +189,11 @@ def mfi(s: Any, high: float, low: float, close: float, volume: float, min_period
     >>> ft.mfi(price, price, price, volume, window=2).round(2)
     array([  nan,   nan, 50.  , 66.67])
     """
+    if s.older == 0 and s.n > 0:
+        _turn(s, slots)
     if s.n == 0 or s.n < min_periods:
         return np.nan
-    gain, loss = abs(value_of(s.gain, s.gain_lost)), abs(value_of(s.loss, s.loss_lost))
+    gain, loss = s.gain_left + s.gain, s.loss_left + s.loss
     return 100.0 * (gain / (gain + loss)) if gain + loss > 0.0 else 0.0
 
 

@@ -16,7 +16,7 @@ VARIANCE, DEVIATION, SCORE = 0, 1, 2
 
 
 @helper
-def _first_value(x, result):  # type: ignore[no-untyped-def]
+def first_value(x, result):  # type: ignore[no-untyped-def]
     """Return where a series has its first value; before it there are no results."""
     first = np.uint64(0)
     while first < x.shape[0] and not np.isfinite(x[first]):
@@ -35,9 +35,26 @@ def _repeated(x, first, last, most):  # type: ignore[no-untyped-def]
 
 
 @helper
+def keep_equal(x, result, first, start, length, size):  # type: ignore[no-untyped-def]
+    """Let averages of equal values be known to the last bit. The window that is a whole block is one to look at, and
+    those that begin in the block before.
+    """
+    end = start + length - ONE
+    if length == size and _repeated(x, start, end, size) == size:
+        result[end] = x[end]
+    if x[start] == x[start - ONE]:
+        i, count = np.uint64(start), _repeated(x, first, start - ONE, size)
+        while i <= end and x[i] == x[start - ONE]:
+            count += ONE
+            if count >= min(size, i - first + ONE):
+                result[i] = x[i]
+            i += ONE
+
+
+@helper
 def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
     """Give the means of a series, unless it lacks values after its first."""
-    first, rows = _first_value(x, result), np.uint64(x.shape[0])
+    first, rows = first_value(x, result), np.uint64(x.shape[0])
     if first == rows:
         return True
     size, full = min(np.uint64(window), rows), float(window)
@@ -61,18 +78,9 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
         else:
             for j in range(length):
                 result[start + j] = (back[older + j + ONE] + forth[j]) / full
-        # The mean of equal values is known to the last bit. The window that is a whole block is one to look at, and
-        # those that begin in the last block.
-        end = start + length - ONE
         if length == size:
-            result[end] = x[end] if _repeated(x, start, end, size) == size else rest / full
-        if x[start] == x[start - ONE]:
-            i, count = np.uint64(start), _repeated(x, first, start - ONE, size)
-            while i <= end and x[i] == x[start - ONE]:
-                count += ONE
-                if count >= min(size, i - first + ONE):
-                    result[i] = x[i]
-                i += ONE
+            result[start + length - ONE] = rest / full
+        keep_equal(x, result, first, start, length, size)
         older, newer = newer, older
     result[first : min(rows, first + np.uint64(max(min_periods - 1, 0)))] = np.nan
     return True
@@ -92,7 +100,7 @@ def _moment(total, square, n, inverse, ddof, x, what):  # type: ignore[no-untype
 @helper
 def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[no-untyped-def]
     """Give what follows from the first two moments of a series, unless it lacks values after its first."""
-    first, rows = _first_value(x, result), np.uint64(x.shape[0])
+    first, rows = first_value(x, result), np.uint64(x.shape[0])
     if first == rows:
         return True
     size, full, inverse = min(np.uint64(window), rows), float(window), 1.0 / float(window)
