@@ -6,8 +6,8 @@ digest of all that it uses, so that a change in a shared helper or constant is n
 
 All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
 which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol
-owns the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and
-for event kernels the rows that were emitted.
+owns the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool. The
+loop of an event kernel adds rows to columns; it returns where these are full as well, and says from where to go on.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
