@@ -17,6 +17,7 @@ AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
 
 WHOLE = "looks at its whole window in every row"
 EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
+WAITS = "every trade waits in its symbol's part of the pool, and then is a row of output"
 SORTED = "keeps its window in order of size: a value moves those between its place and the one that it replaces"
 HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
@@ -43,7 +44,8 @@ REASONS = {
     "best_herfindahl": BOOK,
     "book_depth": BOOK,
     "dealer_activity": BOOK,
-    **dict.fromkeys(("price_impact", "realized_spread", "vpin", "trade_quality", "label_next_move"), EMITS),
+    **dict.fromkeys(("price_impact", "realized_spread"), WAITS),
+    **dict.fromkeys(("vpin", "trade_quality", "label_next_move"), EMITS),
     **dict.fromkeys(("volume_bars", "dollar_bars", "imbalance_bars", "tick_bars", "time_bars", "gap_fill"), EMITS),
 }
 """Why a kernel does less, or is not flat in its window."""
