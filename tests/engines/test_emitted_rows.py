@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fintech_toolkit as ft
+from fintech_toolkit.authoring import event_kernel
 from fintech_toolkit.engines.memory import wavefront
 
 ROWS = 300
@@ -129,3 +130,23 @@ def test_ticks_that_emit_share_no_memory() -> None:
     assert [(row["symbol"], row["close"]) for row in rows] == [
         (symbol, close) for symbol, _, known, _, close in expected("strings") if known
     ]
+
+
+def test_chunks_of_an_event_step_without_state_do_not_write_over_each_other() -> None:
+    def nothing(s: Any, row: Any) -> bool:
+        return False
+
+    @event_kernel(reads="size", gives=["ts:i8", "large"], flush=nothing, state=[], source="a test")
+    def large_trades(s: Any, row: Any, size: float, ts: int, again: bool) -> bool:
+        """Emit trades of a size of 5 and more, each twice as large as it is."""
+        if again or size < 5:
+            return False
+        row.ts = ts
+        row.large = 2 * size
+        return True
+
+    step, random = large_trades("size"), np.random.default_rng(1)
+    sizes = random.uniform(0, 10, 40_000)
+    given = ft.Pipeline(step)({"symbol": random.integers(0, 3, 40_000), "ts": np.arange(40_000), "size": sizes})
+    assert_array_equal(given["ts"], np.flatnonzero(sizes >= 5))
+    assert_array_equal(given["large"], 2 * sizes[sizes >= 5])

@@ -196,7 +196,8 @@ class Ticks:
                 else:
                     scan.run(state.steps[s], symbols, *keys, sliced, filled)
 
-            steps.append((not scan.kernel.stateless, step))
+            # Rows are emitted to where those of the chunk before end.
+            steps.append((scan.emits or not scan.kernel.stateless, step))
         steps.append((False, forget_codes))
         run_wavefront(len(chunks), steps)
         return self._emitted(state, emitted, flush)
