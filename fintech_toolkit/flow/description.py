@@ -203,6 +203,11 @@ class FlowDescription(JoinMethods):
         A time is over once the latest time that any row has had, less `lateness`, is past it (with `every`: has reached
         the bar's end); a row that comes after that is late, and in the run's ``late``, as of windows.
 
+        Of a Kafka topic of several partitions it is over when each of them is past it: one that has had no row yet
+        holds all times back (live, ``counts`` has the rows that wait; ``flush`` brings them out). Late is what comes
+        too late in its own partition. All partitions must be read by one process: a second consumer in the group is an
+        error. Rows of one time come by partition where they keep their order.
+
         Parameters
         ----------
         *steps : Step

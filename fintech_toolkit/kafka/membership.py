@@ -147,6 +147,7 @@ class Membership:
         self.partitions = 0
         self.lost = False
         self.away = False  # whether Kafka was last seen going, not coming
+        self.whole = any(node.whole for node in nodes)  # whether all partitions go on together
         self._topic = topic
         self._nodes = nodes
         self._passed, self._settled = passed, settled
@@ -309,6 +310,8 @@ class Membership:
             for node in self._nodes:
                 if where.begin or not node.goes_on_at(place, where.start):
                     node.begin(place, where.start)
+                else:
+                    node.go_on(place, where.start)
             seen = {offset for node in self._nodes if node.passes_over for offset in node.can_go_on_at(place)}
             target = high if self._until_latest else None
             self.positions[entry.partition] = Position(

@@ -63,8 +63,6 @@ class Reader:
         Numbers for the batches.
     passed : dict of int to int
         For each partition, where the batches end that have passed all sinks; kept up to date.
-    held : dict of int to str
-        The partitions that are not to be read on, and why.
     counter, dead_letters : Counter, DeadLetters
         Where records are counted, and put aside.
     deliver : callable
@@ -84,7 +82,6 @@ class Reader:
         batch_time: float,
         ids: Iterator[int],
         passed: dict[int, int],
-        held: dict[int, str],
         counter: Counter,
         dead_letters: DeadLetters,
         deliver: Callable[[pd.DataFrame, Batch], concurrent.futures.Future[None]],
@@ -98,7 +95,6 @@ class Reader:
         self._batch_size, self._batch_bytes, self._batch_time = batch_size, batch_bytes, batch_time
         self._ids = ids
         self._passed = passed
-        self._held = held
         self._counter = counter
         self._dead_letters = dead_letters
         self._deliver = deliver
@@ -106,6 +102,7 @@ class Reader:
         self._failed = False
         self._on_their_way: deque[_OnItsWay] = deque()
         self._waiting = Records.of(topic, [])  # read, and not yet part of a batch
+        self._later = Records.of(topic, [])  # the same, and not to be before all partitions have been replayed
         self._record_bytes = batch_bytes / min(_FEW, batch_size)
 
     def run(self, patience: float, wait_for_topic: float) -> bool:
@@ -128,8 +125,9 @@ class Reader:
         membership = self.membership
         try:
             membership.connect(patience, wait_for_topic, self._say)
-            while not (membership.lost or self._feed.stopped or (membership.at_end() and not len(self._waiting))):
-                membership.pause(set(self._held))
+            while not (membership.lost or self._feed.stopped or self._at_end()):
+                # What goes on together is replayed to where it stood, whatever waits for what.
+                membership.pause(self._replayed() if self._replays() else set(self._feed.holds.now(self.lag)))
                 self._process(self._next_records())
                 self._commit()
                 self.lag = membership.lag() if not membership.lost else {}
@@ -141,11 +139,30 @@ class Reader:
         finally:
             membership.close()
 
+    def _at_end(self) -> bool:
+        return self.membership.at_end() and not len(self._waiting) and not len(self._later)
+
+    def _replayed(self) -> set[int]:
+        """Return the partitions of which nothing is to be replayed any more."""
+        unsent = np.unique(self._waiting.partition).tolist()
+        # Offsets have gaps: the last record that is replayed may lie well before the end.
+        return set(self._later.partition.tolist()) | {
+            number
+            for number, position in self.membership.positions.items()
+            if max(position.next, 0 if number in unsent else position.reached) >= position.replay_end
+        }
+
+    def _replays(self) -> bool:
+        """Whether partitions that go on together wait until all of them have been replayed."""
+        return self.membership.whole and not self._replayed() >= self.membership.positions.keys()
+
     def _say(self, doing: str) -> None:
         self.doing = doing
 
     def _next_records(self) -> Records:
         """Return the records of the next batch, of no more bytes than it may have."""
+        if len(self._later) and not self._replays():
+            self._waiting, self._later = self._later + self._waiting, self._later.cut(0, 0)
         most = max(1, min(self._batch_size, round(self._batch_bytes / self._record_bytes)))
         timeout = 0.0 if len(self._waiting) else self._batch_time
         more = self.membership.poll(max(1, most - len(self._waiting)), timeout)
@@ -179,7 +196,9 @@ class Reader:
         ]
         while parts:
             again, some = parts.pop(0)
-            if len(some) and len(left := self._send(some.by_partition(), again, known)):
+            if len(some) and not again and self._replays():
+                self._later += some
+            elif len(some) and len(left := self._send(some.by_partition(), again, known)):
                 for _, others in parts:
                     left = left + others
                 stayed = [number for number in known if self._has_stayed(number, known)]
@@ -218,10 +237,11 @@ class Reader:
         return left
 
     def _advance(self, partition: npt.NDArray[np.int64], offset: npt.NDArray[np.int64]) -> dict[int, tuple[int, int]]:
-        """Return where a batch begins and ends in each of its partitions."""
-        bounds = {}
+        """Return where a batch begins and ends in each of its partitions, or in all if these go on together."""
+        positions = self.membership.positions
+        bounds = {n: (known.next, known.next) for n, known in positions.items()} if self.membership.whole else {}
         for number in np.unique(partition).tolist():
-            position = self.membership.positions[number]
+            position = positions[number]
             end = int(offset[partition == number][-1]) + 1
             bounds[number] = (position.next, end)
             position.next = end
@@ -282,7 +302,9 @@ class Reader:
 
         It runs in a callback of the consumer, so nothing here may ask it for messages.
         """
-        self._waiting = self._waiting.take(~np.isin(self._waiting.partition, list(partitions)))
+        self._waiting, self._later = (
+            records.take(~np.isin(records.partition, list(partitions))) for records in (self._waiting, self._later)
+        )
         if self._failed:
             return
         deadline = time.monotonic() + (_FAREWELL_SECONDS if self._feed.stopped else _DRAIN_SECONDS)

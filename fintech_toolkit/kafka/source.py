@@ -17,6 +17,7 @@ import pyarrow as pa
 from streamz import Source, Stream
 from streamz.core import convert_interval
 
+from fintech_toolkit.engines.live.holds import Holds
 from fintech_toolkit.engines.live.states import KeepsState, adopt_states, downstream, states_of
 from fintech_toolkit.errors import ParameterError, did_you_mean
 from fintech_toolkit.kafka.codecs import DECODERS
@@ -168,6 +169,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self.passed: dict[int, int] = {}
         self.through: dict[int, int] = {}
         self.settled: dict[int, int] = {}
+        self.holds = Holds()
         self.failure: BaseException | None = None
         self._settings = consumer_settings(settings.for_consumer(), group, member or f"{socket.gethostname()}.{topic}")
         self._columns = message_schema(schema, optional=optional, unit=unit)
@@ -176,7 +178,6 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self._wait_for_topic = convert_interval(wait_for_topic)
         self._counter = Counter()
         self._dead_letters = DeadLetters(dead_letter_topic, settings)
-        self._held: dict[int, str] = {}
         time = next((field.name for field in self._columns if pa.types.is_timestamp(field.type)), None)
         self._delivery = Delivery(self, time)
         self._restarts = 0
@@ -189,7 +190,6 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             "batch_time": convert_interval(batch_time),
             "ids": itertools.count(),
             "passed": self.passed,
-            "held": self._held,
             "counter": self._counter,
             "dead_letters": self._dead_letters,
             "deliver": self._delivery.send,
@@ -223,7 +223,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         self._take_over()
         self.stopped, self.started, self._delivery.broken = False, True, False
         self.exception = self.failure = None
-        self._held.clear()
+        self.holds.clear()
         self._thread = threading.Thread(target=self._read, name=f"kafka-{self.topic}", daemon=True)
         self._thread.start()
         atexit.register(self._leave)
@@ -278,7 +278,7 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
             status = self._reader.doing if self._reader is not None else "starting"
         marks = [mark for number, mark in self._delivery.watermarks.copy().items() if number in self.lag]
         watermark = pd.Timestamp(min(marks), tz="UTC") if marks else None
-        return Health(status, self.rate, self.lag, watermark, self._restarts, dict(self._held))
+        return Health(status, self.rate, self.lag, watermark, self._restarts, self.holds.now(self.lag))
 
     @property
     def counts(self) -> Counts:
@@ -296,13 +296,6 @@ class from_kafka_frames(Source):  # type: ignore[misc]  # a node is named as its
         return self._counter.rate
 
     # What nodes ask
-
-    def hold(self, partition: int, why: str | None) -> None:
-        """Have a partition read no further, and say why; or let it go on."""
-        if why is None:
-            self._held.pop(partition, None)
-        else:
-            self._held[partition] = why
 
     def caught_up(self, partition: int) -> bool:
         """Whether all records of a partition have been read."""

@@ -172,11 +172,9 @@ def test_a_pipeline_takes_the_windows_of_a_topic(kafka_broker: str, kafka_topic:
 
 
 def test_a_cross_section_of_a_topic_is_that_of_the_batch(kafka_broker: str, kafka_topic: Topic) -> None:
-    """Of one partition; of two, symbols of a time would be apart, and that is refused."""
-    topic, apart = kafka_topic(), kafka_topic(partitions=2)
+    topic = kafka_topic()
     late = FRAME.iloc[[0, 1]]
     put(kafka_broker, topic, pd.concat([FRAME.iloc[:700], late, FRAME.iloc[700:]]))
-    put(kafka_broker, apart, FRAME.iloc[:50])
     ranks = ft.cross_section(ft.cs_rank("price"), every="1s")
     levels = ft.cross_section(ft.index_level("price", weight="size"), ft.average_correlation("price", window=2))
     source = source_of(kafka_broker, topic)
@@ -188,8 +186,3 @@ def test_a_cross_section_of_a_topic_is_that_of_the_batch(kafka_broker: str, kafk
         node.flush()
         same(pd.concat(found[flow], ignore_index=True), flow(FRAME).reset_index(drop=True))
         assert node.counts.loc[2, ["in", "late", "rejected", "waiting"]].tolist() == [1_502, 2, 0, 0]
-    source = source_of(kafka_broker, apart)
-    node = ranks.live(source)
-    with pytest.raises(DataError, match=r"Rows come in partition . of topic .* and in partition"):
-        run(source)
-    assert node.counts.loc[2, "waiting"] == 0

@@ -205,7 +205,7 @@ class AsofJoinNode(KeepsState):
             if not metadata:  # rows out of a saved state
                 name, offset = next(iter(partition.seen.offsets.items()))
                 feed = self.sides.feed("left") or self.sides.feed("right")
-                metadata = [{"batch": of_no_batch(name, number, offset, self._answered, feed)}]  # type: ignore[arg-type]
+                metadata = [{"batch": of_no_batch(name, {number: offset}, self._answered, feed)}]  # type: ignore[arg-type]
             await self._send([(number, answered)], metadata, batch_of(metadata))  # type: ignore[arg-type]
         partition.latest = partition.latest.after(join, rows, {})
         self._note_answered(number)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fintech_toolkit.engines.live.holds import Holds
 from fintech_toolkit.errors import LiveError, PipelineError
 
 _MILLISECOND = 1_000_000
@@ -28,6 +29,8 @@ class Feed(Protocol):
     """For each partition, where the batches end that have passed all sinks."""
     through: dict[int, int]
     """For each partition, where the batches end that have come through all nodes and sinks; rows may wait in joins."""
+    holds: Holds
+    """Which partitions nodes have read no further."""
     settled: dict[int, int]
     """The same, as it was when a reader last came to its end in peace, with all dead letters delivered."""
 
@@ -38,9 +41,6 @@ class Feed(Protocol):
     @property
     def partitions(self) -> int:
         """How many partitions its topic has, 0 before it is known."""
-
-    def hold(self, partition: int, why: str | None) -> None:
-        """Have a partition read no further, and say why; or let it go on."""
 
     def caught_up(self, partition: int) -> bool:
         """Whether all records of a partition have been read."""
@@ -119,7 +119,8 @@ class Batch:
         Topic of all rows.
     offsets : dict of int to (int, int)
         For each partition the batch read from: offset of its first record, and the offset to go on from. Offsets
-        have gaps: ``to - from`` is no number of records.
+        have gaps: ``to - from`` is no number of records. Where a node looks at all partitions together, those that
+        it read nothing from are there too.
     partition, offset : ndarray of int64
         For each row of the frame as it was emitted. The frame's index says which row is which, also after rows were
         dropped or moved.
@@ -252,9 +253,9 @@ def batch_of(metadata: Sequence[dict[str, Any]] | None) -> Batch | None:
     return next((entry["batch"] for entry in metadata or () if "batch" in entry), None)
 
 
-def of_no_batch(topic: str, partition: int, offset: int, passed: Mapping[int, int], feed: Feed) -> Batch:
-    """Return what travels with rows of a partition that no batch has brought about, after all before an offset."""
-    nothing, bounds = np.empty(0, np.int64), {partition: (offset, offset)}
+def of_no_batch(topic: str, offsets: Mapping[int, int], passed: Mapping[int, int], feed: Feed) -> Batch:
+    """Return what travels with rows that no batch has brought about, after all before an offset of each partition."""
+    nothing, bounds = np.empty(0, np.int64), {number: (at, at) for number, at in offsets.items()}
     return Batch(-1, topic, bounds, nothing, nothing, feed, answers=Stand(topic, bounds, passed))
 
 

@@ -9,6 +9,7 @@ from streamz import Stream
 
 from fintech_toolkit.engines.live import asof
 from fintech_toolkit.engines.live.batch import batch_of
+from fintech_toolkit.engines.live.cross_sections import CrossSectionNode
 from fintech_toolkit.engines.live.flow_stream import FlowStream
 from fintech_toolkit.engines.live.pipeline import PipelineNode
 from fintech_toolkit.engines.live.states import pass_on
@@ -71,7 +72,7 @@ def _as_stream(node: Node, before: list[Any], idle: str | None, ahead: str | Non
     if isinstance(node, Pipe):
         return PipelineNode(before[0], node.pipeline, None, ahead)
     if isinstance(node, Window | CrossSection):
-        return WindowNode(before[0], node, ahead=ahead)
+        return (WindowNode if isinstance(node, Window) else CrossSectionNode)(before[0], node, ahead=ahead)
     left, other = before
     if isinstance(node, FeedJoin):
         if not is_stream(left):

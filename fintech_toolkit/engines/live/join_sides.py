@@ -8,7 +8,7 @@ from typing import Any
 from streamz import Stream
 
 from fintech_toolkit.engines.live.batch import Feed
-from fintech_toolkit.engines.live.states import KeepsState
+from fintech_toolkit.engines.live.states import KeepsState, upstream
 from fintech_toolkit.errors import PipelineError
 
 _MOST_WAITING = 100_000
@@ -91,8 +91,15 @@ class JoinSides:
         return next(iter(self.feeds(side)), None)
 
     def check_partitions(self, described: str) -> None:
-        """Raise if topics differ in their number of partitions."""
+        """Raise if topics differ in their number of partitions, or the rows of several have become one stream."""
         counts = {feed.topic: feed.partitions for side in _OTHER for feed in self.feeds(side) if feed.partitions}
+        if max(counts.values(), default=1) > 1:
+            for whole in (node for side in self._streams.values() for node in upstream(side)):
+                if isinstance(whole, KeepsState) and whole.whole:
+                    raise PipelineError(
+                        f"{described} joins partition by partition, and follows {whole.described}, which makes one "
+                        f"stream of them: {counts}; give topics of one partition."
+                    )
         if len(set(counts.values())) > 1:
             raise PipelineError(
                 f"{described} joins partition by partition, and its topics differ in their number: {counts}; "
@@ -108,9 +115,10 @@ class JoinSides:
         for side, other in _OTHER.items():
             feed, behind = self.feed(side), self.feed(other)
             if feed is not None:
-                runs = behind is not None and not behind.stopped
-                why = f"waits for topic {self.names.get(other)!r}"
-                feed.hold(number, why if waiting[side] > _MOST_WAITING and runs else None)
+                if waiting[side] > _MOST_WAITING and behind is not None and not behind.stopped:
+                    feed.holds.hold(self, number, f"waits for topic {self.names.get(other)!r}")
+                else:
+                    feed.holds.let_go(self, number)
 
     def let_go(self, name: str, numbers: Iterable[int]) -> None:
         """Have what waits for a topic, whose source has ended, go on."""
@@ -118,7 +126,7 @@ class JoinSides:
             feed = self.feed(_OTHER[side])
             if feed is not None:
                 for number in numbers:
-                    feed.hold(number, None)
+                    feed.holds.let_go(self, number)
 
 
 def _disjoint(some: list[Feed], others: list[Feed]) -> bool:

@@ -71,7 +71,7 @@ class PipelineNode(PartitionStates):
                 raise DataError(f"row {wrong['row'].iloc[0]}: {wrong['reason'].iloc[0]}")
             return self._emit(enriched, metadata=metadata)
         frame, counts = batch.parts(x)
-        before = {number: self.before(batch, number) for number in counts}
+        before = self.before(batch)
         with_rows = [number for number, count in counts.items() if count] or list(counts)[:1]
         limited = self._ahead is not None and self.pipeline.time is not None
         latest = batch.latest(frame, self._ahead or 0) if limited else None
@@ -86,8 +86,7 @@ class PipelineNode(PartitionStates):
             end = start + counts[number]
             self.check_homes(batch, number, self._symbols(before[number], after, frame.iloc[start:end]))
             start = end
-        for number, after in (before | dict(zip(with_rows, states, strict=True))).items():
-            self.keep(batch, number, after)
+        self.keep(batch, before | dict(zip(with_rows, states, strict=True)))
         if self.pipeline.emits:
             batch = batch.derived(np.repeat(with_rows, rows))
             metadata = with_batch(metadata, batch)

@@ -144,6 +144,8 @@ class KeepsState(Stream):  # type: ignore[misc]
     """The digest of the `State` from which it would begin now."""
     one_topic = True
     """Whether what it passes on is tied to the offsets of one topic, as what comes to it is."""
+    whole = False
+    """Whether its state is of all partitions of the topic together, so that one process must read them all."""
     passes_over = False
     """Whether it passes over records that it has seen, if they come again."""
     rejected = 0
@@ -176,6 +178,11 @@ class KeepsState(Stream):  # type: ignore[misc]
     @abstractmethod
     def begin(self, place: Place, offset: int) -> None:
         """Forget what is known of a partition, and begin with no records before an offset."""
+
+    def go_on(self, place: Place, offset: int) -> None:
+        """Learn that a partition is read again from an offset, at which it has a state: what it knows of records after
+        that is of batches that failed.
+        """
 
     def note(self, batch: Batch) -> None:
         """Note that a batch has been through the stream, whether a node before has let its rows come here or not."""

@@ -12,7 +12,6 @@ from streamz import Stream
 from fintech_toolkit.engines.live.batch import Batch, batch_of, with_batch
 from fintech_toolkit.engines.live.partition_states import PartitionStates
 from fintech_toolkit.engines.live.states import LiveState, pass_on
-from fintech_toolkit.engines.memory.cross_run import CrossOperator
 from fintech_toolkit.engines.memory.keys import symbols_of
 from fintech_toolkit.engines.memory.window_run import WindowOperator, WindowRows
 from fintech_toolkit.flow.cross_sections import CrossSection
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class WindowNode(PartitionStates):
-    """Passes on the windows that are over, or the cross-sections of times that are.
+    """Passes on the windows that are over.
 
     Of a Kafka topic each partition has windows of its own, and a time of its own that they wait for: a row is late, and
     a window over, by the rows of its partition. What is open is a state that is tied to offsets, as that of a pipeline
@@ -40,6 +39,10 @@ class WindowNode(PartitionStates):
     """
 
     needs_state = True
+    alone: type[WindowOperator] = WindowOperator
+    """What takes frames that come from no Kafka source."""
+    of_part: type[WindowOperator] = WindowOperator
+    """What takes the rows of a partition."""
 
     def __init__(
         self,
@@ -50,12 +53,11 @@ class WindowNode(PartitionStates):
         **kwargs: Any,
     ) -> None:
         self._node = node
-        self._operator = self._operated(None)
+        self._operator: WindowOperator = self.alone(node, None)
         self._ahead = None if ahead is None else nanoseconds(ahead, "ahead")
         self.identity = json.dumps({"windows": str(node), "flow": identity(node)}, sort_keys=True)
         self.described = str(node)
-        # What looks across symbols needs all of them in one partition, as windows of all rows do.
-        self.symbol = None if isinstance(node, CrossSection) else node.windows.symbol
+        self.symbol = node.windows.symbol
         self.feeds = {}
         self.late, self.late_rows = Stream(), 0
         super().__init__(upstream, state, **kwargs)
@@ -79,11 +81,12 @@ class WindowNode(PartitionStates):
 
     def _of_batch(self, frame: Any, metadata: Any, batch: Batch) -> Any:
         frame, counts = batch.parts(frame)
+        before = self.before(batch)
         latest = None if self._ahead is None else batch.latest(frame, self._ahead)
-        late, over, after = [], {}, {}
+        late, over, after = [], dict[int, Any](), dict[int, WindowRows]()
         start = 0
         for number, count in counts.items():
-            operator, at = self._operated(self.before(batch, number)), slice(start, start + count)
+            operator, at = self.of_part(self._node, before[number]), slice(start, start + count)
             start += count
             if count:
                 rows = frame.iloc[at]
@@ -99,8 +102,7 @@ class WindowNode(PartitionStates):
                 if closed is not None:
                     over[number] = closed
             after[number] = operator.state
-        for number, state in after.items():
-            self.keep(batch, number, state)
+        self.keep(batch, self.close(over, after, batch))
         results = []
         if late:
             rows = pd.concat(late)
@@ -114,25 +116,28 @@ class WindowNode(PartitionStates):
 
     def flush(self) -> Any:
         """Return the windows that are not over, as if the stream had ended, or None; and start afresh."""
-        known = [*self.state.values()] or [self._operator.state]
-        rows = [over for over in map(self.unfinished, known) if over is not None]
-        self._operator = self._operated(None)
+        rows = [over for _, known in self.at_sinks() for over in self.left_over(known.states)]
+        if not rows and (over := self._operator.flush()) is not None:
+            rows = [over]
+        self._operator = self.alone(self._node, None)
         self.begin_again()
         if len(rows) > 1:
             return pd.concat(rows, ignore_index=True)
         return rows[0] if rows else None
 
-    def _operated(self, state: WindowRows | None) -> WindowOperator:
-        return (CrossOperator if isinstance(self._node, CrossSection) else WindowOperator)(self._node, state)
+    def close(self, over: dict[int, Any], after: dict[int, WindowRows], batch: Batch) -> dict[int, WindowRows]:
+        """Add to what is over by partition what none could tell alone; return the states after a batch."""
+        return after
 
     def unfinished(self, state: WindowRows) -> Any:
         """Return the windows that are not over in the state of a partition, or None."""
-        return self._operated(state).flush()
+        return self.of_part(self._node, state).flush()
 
     @property
     def waiting(self) -> int:
         """How many rows are in windows that are not over."""
-        return sum(map(len, self.state.values())) + self._operator.waiting
+        parts = [self.of_part(self._node, rows) for rows in self.state.values()]
+        return sum(part.waiting for part in (*parts, self._operator))
 
     def fresh(self) -> WindowRows:
         """Return what is known of a partition of which nothing has been seen."""

@@ -142,13 +142,18 @@ class WindowOperator:
         windows = self._node.windows
         before = np.maximum.accumulate(np.append(self._rows.seen, ts))
         # Of times that can be used neither side leaves int64.
-        late = first_end(windows, ts) + windows.lateness <= before[:-1]
+        ends = first_end(windows, ts)
+        late = (ends + windows.lateness <= before[:-1]) | (ends <= self._rows.closed)
         if late.any():
             self.late = view.take(np.flatnonzero(late))
             on_time = np.flatnonzero(~late)
             view, ts = joinable(view.take(on_time)), ts[on_time]
         seen = int(before[-1])
-        return self._go_on(view, ts, time_kind, seen, seen - windows.lateness if seen > EVER else EVER)
+        return self._go_on(view, ts, time_kind, seen, self._until(seen))
+
+    def _until(self, seen: int) -> int:
+        """Return the time up to which windows are over when such a time has been seen."""
+        return seen - self._node.windows.lateness if seen > EVER else EVER
 
     def advance_in_order(self, frame: Any) -> Any:
         """Do the same for a frame that has no row before the latest of those that came: what comes then is known, so
