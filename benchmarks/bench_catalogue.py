@@ -17,7 +17,12 @@ AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
 
 WHOLE = "looks at its whole window in every row"
 EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
+<<<<<<< HEAD
 SORTED = "keeps its window in order of size, in blocks: a value moves those of two, and turns the ones between"
+=======
+WAITS = "every trade waits in its symbol's part of the pool, and then is a row of output"
+SORTED = "keeps its window in order of size: a value moves those between its place and the one that it replaces"
+>>>>>>> w-event
 HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
 REASONS = {
@@ -42,10 +47,26 @@ REASONS = {
     "best_herfindahl": BOOK,
     "book_depth": BOOK,
     "dealer_activity": BOOK,
-    **dict.fromkeys(("price_impact", "realized_spread", "vpin", "trade_quality", "label_next_move"), EMITS),
+    **dict.fromkeys(("price_impact", "realized_spread"), WAITS),
+    **dict.fromkeys(("vpin", "trade_quality", "label_next_move"), EMITS),
     **dict.fromkeys(("volume_bars", "dollar_bars", "imbalance_bars", "tick_bars", "time_bars", "gap_fill"), EMITS),
 }
 """Why a kernel does less, or is not flat in its window."""
+
+BARS: dict[str, dict[str, Any]] = {
+    "tick_bars": {"bar_size": 50},
+    "volume_bars": {"bar_size": 5_000},
+    "dollar_bars": {"bar_size": 500_000},
+    "imbalance_bars": {"initial": 200, "span": 1_000},
+    "time_bars": {"frequency": "50ms"},
+    "vpin": {"bucket": 5_000},
+    "price_impact": {"horizon": "50ms"},
+    "realized_spread": {"horizon": "50ms"},
+}
+"""Parameters with which a bar has some 50 ticks, or so many trades of a symbol wait for their answer."""
+
+DENSE = "dollar_bars", {"bar_size": 4_000}
+"""The worst that a kernel of bars can be asked for: a bar for every tick."""
 
 
 def speeds(rows: int, symbols: int) -> list[dict[str, Any]]:
@@ -56,22 +77,26 @@ def speeds(rows: int, symbols: int) -> list[dict[str, Any]]:
         kernel = getattr(ft, str(name))
         if not kernel.tickwise:
             continue
-        parameters = dict(kernel.cases[0])
+        parameters = BARS.get(str(name), dict(kernel.cases[0]))
         if entry["kind"] == "window" and "window" in kernel.keywords:
             parameters = {key: value for key, value in parameters.items() if key != "min_periods"} | {"window": 100}
-        million = rows / 1e6 / _seconds(ticks.call(kernel, parameters))
-        aim = AIMS[entry["kind"]]
-        result.append(
-            {
-                "kernel": name,
-                "family": entry["family"],
-                "kind": entry["kind"],
-                "million rows/s": f"{million:.0f}" if million >= 10 else f"{million:.1f}",
-                "to reach": aim,
-                "if not, why": "" if million >= aim else REASONS.get(str(name), "not known"),
-            }
-        )
+        result.append(_speed(ticks, str(name), str(name), entry, parameters))
+        if name == DENSE[0]:
+            result.append(_speed(ticks, f"{name}, one for every tick", str(name), entry, DENSE[1]))
     return result
+
+
+def _speed(ticks: Ticks, title: str, name: str, entry: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    million = ticks.rows / 1e6 / _seconds(ticks.call(getattr(ft, name), parameters))
+    aim = AIMS[entry["kind"]]
+    return {
+        "kernel": title,
+        "family": entry["family"],
+        "kind": entry["kind"],
+        "million rows/s": f"{million:.0f}" if million >= 10 else f"{million:.1f}",
+        "to reach": aim,
+        "if not, why": "" if million >= aim else REASONS.get(name, "not known"),
+    }
 
 
 def lengths(rows: int, windows: tuple[int, ...]) -> list[dict[str, Any]]:

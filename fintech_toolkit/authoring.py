@@ -6,8 +6,9 @@ symbol's own stretch of the pool, a ring by means of `push`, `oldest`, `nth` and
 - `tick_kernel`: ``f(s, x, …) -> outputs``. Without `state` there is no ``s``: the kernel is stateless.
 - `window_kernel`: ``enter(s, x)`` and ``leave(s, x)`` say what happens when a value enters and leaves the window;
   the function itself gives the result. The engine keeps the ring and evicts by rows or by time.
-- `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row` and returns True, and is called with the same tick again
-  (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is unfinished.
+- `event_kernel`: ``f(s, row, x, …) -> bool`` fills `row`, of zeros, and returns True, and is called with the same tick
+  again (``again`` is then True) until it returns False. ``flush(s, row, …) -> bool`` does the same for what is
+  unfinished.
 - A kernel of ``kind="pair"`` is any of these on the ticks of a pair: `to_pairs` made the pair the symbol, and ``leg``
   (0 or 1) says whose tick it is.
 - `cross_kernel`: ``f(starts, ends, x, out, …)`` looks at all symbols of a time, and fills `out`.

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
+from fintech_toolkit.frames.new_columns import decoded, nullable_column, numpy_column, pandas_column
 from fintech_toolkit.frames.taking import take_values
 from fintech_toolkit.schema import Array
 
@@ -43,7 +44,9 @@ class Frame(Protocol):
         """Return the frame with only these rows."""
 
     def build(self, columns: dict[str, Any]) -> Any:
-        """Return a new frame of the same sort."""
+        """Return a new frame of the same sort, made of new columns, which are its own from then on; dictionary arrays
+        are values that repeat.
+        """
 
     def join(self, first: Any, second: Any) -> Any:
         """Return two frames of this sort, one after the other."""
@@ -140,7 +143,7 @@ class PandasFrame:
             block = np.array(list(columns.values()))
             added = pd.DataFrame(block.T, index=self.frame.index, columns=_index(tuple(columns)), copy=False)
         else:
-            named = {name: _nullable(v) for name, v in columns.items()}
+            named = {name: nullable_column(v) for name, v in columns.items()}
             added = pd.DataFrame(named, index=self.frame.index, copy=False)
         joined: Any = pd.concat([self.frame, added], axis=1)
         result: pd.DataFrame = joined.__finalize__(self.frame)
@@ -156,7 +159,7 @@ class PandasFrame:
         return self.frame.iloc[rows]
 
     def build(self, columns: dict[str, Any]) -> pd.DataFrame:
-        return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()})
+        return pd.DataFrame({name: pandas_column(values) for name, values in columns.items()}, copy=False)
 
     def join(self, first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([first, second], ignore_index=True)
@@ -228,7 +231,7 @@ class ArrowFrame:
         return without_views(self.frame).take(pa.array(rows))
 
     def build(self, columns: dict[str, Any]) -> Any:
-        table = pa.table(columns)
+        table = pa.table({name: decoded(values) for name, values in columns.items()})
         if isinstance(self.frame, pa.RecordBatch):
             batches = table.combine_chunks().to_batches()
             return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
@@ -313,10 +316,7 @@ class DictFrame:
         }
 
     def build(self, columns: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
-            for name, values in columns.items()
-        }
+        return {name: numpy_column(values) for name, values in columns.items()}
 
     def join(self, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
         return {name: _joined(values, second[name]) for name, values in first.items()}
@@ -384,13 +384,3 @@ def _joined(first: Any, second: Any) -> Any:
 @lru_cache
 def _index(names: tuple[str, ...]) -> pd.Index[Any]:
     return pd.Index(names)
-
-
-def _nullable(values: Any) -> Any:
-    return pd.arrays.IntegerArray(values.data, np.ma.getmaskarray(values)) if np.ma.isMaskedArray(values) else values
-
-
-def _pandas_column(values: Any) -> Any:
-    if not isinstance(values, pa.Array):
-        return values
-    return values.to_pandas() if pa.types.is_timestamp(values.type) else pd.Series(values.to_pandas())

@@ -391,8 +391,8 @@ def _emit(kernel: Kernel, inputs: dict[str, Array], keywords: dict[str, Any], ti
     state = scan.fresh(1)
     inputs, times = along(kernel, inputs, times, 0, 1)
     codes = np.zeros(len(next(iter(inputs.values()))), np.uint32)
-    emitted = scan.run(state, 1, codes, NO_SESSION, times, list(inputs.values()))
-    rows = np.concatenate([emitted.rows, scan.flush(state).rows])  # type: ignore[union-attr]
-    return result_type(kernel.name, tuple(rows.dtype.names or ()))(
-        *(rows[name].copy() for name in rows.dtype.names or ())
-    )
+    emitted = scan.room(len(codes))
+    scan.emit(state, 1, codes, NO_SESSION, times, list(inputs.values()), emitted)
+    scan.flush(state, emitted)
+    emitted.cut()
+    return result_type(kernel.name, tuple(kernel.output_names(scan.step.width)))(*emitted.columns)

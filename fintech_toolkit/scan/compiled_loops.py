@@ -23,7 +23,6 @@ from fintech_toolkit.scan.slots import (
     advance,
     earlier,
     grow_ring,
-    grow_rows,
     helper,
     nth_slot,
     slot_dtype,
@@ -55,7 +54,6 @@ def name_loop(
         "grow_ring": grow_ring,
         "nth_slot": nth_slot,
         "advance": advance,
-        "grow_rows": grow_rows,
         "REBUILD_AFTER": REBUILD_AFTER,
         "MISSING": MISSING,
         **{role: f if isinstance(f, Dispatcher) else helper(f) for role, f in functions.items()},
@@ -82,7 +80,8 @@ def name_loop(
 
 def compile_loop(kernel: Kernel, width: int, *, session: bool, by_time: bool) -> Any:
     """Return the compiled loop of a kernel over a keyed stream of ticks."""
-    emitted = [numba.types.boolean, _array(kernel.row_dtype)] if kernel.emits else []
+    flag, number = numba.types.boolean, numba.types.uint64
+    emitted = [flag, flag, number, number, _array("u4"), _array("i8")] if kernel.emits else []
     state = [state_dtype(kernel, width, session=session), slot_dtype(kernel, by_time=by_time), "i8"]
     head = (*emitted, *(_array(dtype, readonly=True) for dtype in ("u4", "i8", "i8")), *map(_array, state))
     return _compile(kernel, width, head, session=session, by_time=by_time)
@@ -122,7 +121,7 @@ def _compile(kernel: Kernel, width: int, head: tuple[Any, ...], lanes: int = 1, 
     if name in _compiled:  # a kernel like this one: its cell was run again, or it has travelled here once more
         return _compiled[name]
     own = [numba.from_dtype(np.dtype(kind)) for kind in kernel.loop_parameters.values()]
-    own += [] if kernel.emits else map(_array, kernel.output_dtypes(width))
+    own += map(_array, kernel.output_dtypes(width))
     signature = (
         *head,
         *(_array(loop_dtype(column.dtype), readonly=True) for column in kernel.input_columns(width)),

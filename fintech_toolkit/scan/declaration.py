@@ -261,17 +261,12 @@ class Kernel:
     @cached_property
     def fills(self) -> bool:
         """Whether it fills a record with what it gives for a row, instead of returning it."""
-        return not self.emits and any(column.variadic for column in self.outputs)
+        return self.emits or any(column.variadic for column in self.outputs)
 
     def filled_dtype(self, width: int) -> np.dtype[Any]:
         """The record that it fills: what it gives for a row, starred columns as arrays."""
         fields = [(column.name, column.dtype, (width,) if column.variadic else ()) for column in self.outputs]
         return np.dtype(fields, align=True)
-
-    @property
-    def row_dtype(self) -> np.dtype[Any]:
-        """The record of one emitted row."""
-        return np.dtype([(column.name, column.dtype) for column in self.outputs], align=True)
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Check the user's keywords and return the values of the loop's parameters."""

@@ -6,8 +6,8 @@ digest of all that it uses, so that a change in a shared helper or constant is n
 
 All loops have one form: ``loop(codes, session, ts, state, slots, used, *inputs, *parameters, *outputs)``. `codes` says
 which row of `state` a tick belongs to; `slots` is one pool for the rings and tables of all symbols, in which a symbol
-owns the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool, and
-for event kernels the rows that were emitted.
+owns the stretch ``start : start + capacity`` and moves to one twice as long when it is full. It returns the pool. The
+loop of an event kernel adds rows to columns; it returns where these are full as well, and says from where to go on.
 
 Arrays of one series have a form of their own, ``series(ts, *inputs, *parameters, *outputs)``: the same statements a
 tick, but the state is in registers, and the values in a window are those of the input where they entered as they are.
@@ -34,6 +34,8 @@ from fintech_toolkit.scan.templates import (
     AHEAD_WITH_SLOTS,
     EMIT,
     EVENT_LOOP,
+    EVENT_LOOP_WITH_SLOTS,
+    EVENT_ROOM,
     FAR,
     FULL,
     LARGE_RECORD,
@@ -43,7 +45,6 @@ from fintech_toolkit.scan.templates import (
     REBUILD,
     RECORD,
     REFRESH,
-    ROOM,
     SERIES,
     SERIES_WITH_SLOTS,
     STALE_BY_ROWS,
@@ -104,7 +105,7 @@ class LoopSource:
         self.few = NEAR // max(state_dtype(kernel, width, session=session).itemsize, 1)
         self.inputs = [f"x{j}" for j in range(kernel.input_count(width))]
         self.parameters = [f"p_{name}" for name in kernel.loop_parameters]
-        self.outputs = [] if kernel.emits else [f"o{j}" for j in range(len(kernel.output_columns(width)))]
+        self.outputs = [f"o{j}" for j in range(len(kernel.output_columns(width)))]
         self.named = {name: f"p_{name}" for name in kernel.loop_parameters}
         self.named |= {
             "ts": "ts[i]",
@@ -163,24 +164,19 @@ class LoopSource:
         return self.state + self.on_new_session("") + room + self.store(["s"])
 
     def event(self) -> str:
-        ended = self.flush("True")
-        return (
-            self.state
-            + self.on_new_session(ended)
-            + self.emit(
-                self.call(self.kernel.function, "tick", ["s", "rows[k]", *self.values]),
-                room=ROOM if self.kernel.has_slots else "",
-            )
-        )
+        ended = self.flush("True") + "again = False\n"
+        call = self.call(self.kernel.function, "tick", ["s", "row", *self.values])
+        room = EVENT_ROOM if self.kernel.has_slots else ""
+        return self.state + self.on_new_session(ended) + self.emit(call, room)
 
     def flush(self, ended: str) -> str:
         assert self.kernel.flush is not None
-        call = self.call(self.kernel.flush, "flush", ["s", "rows[k]"])
+        call = self.call(self.kernel.flush, "flush", ["s", "row"])
         return f"ended = {ended}\n" + self.emit(call)
 
-    @staticmethod
-    def emit(call: str, room: str = "") -> str:
-        return EMIT.format(call=call, room=indent(room, "    "))
+    def emit(self, call: str, room: str = "") -> str:
+        store = "\n".join(f"{o}[k] = {value}" for o, value in zip(self.outputs, self.filled, strict=True))
+        return EMIT.format(call=call, room=indent(room, "    "), store=indent(store, "    "))
 
     def window(self) -> str:
         kernel = self.kernel
@@ -294,14 +290,9 @@ class LoopSource:
                 regrown=indent(regrown, " " * 8),
                 end=indent(end, " " * 8),
             )
-        flush_body = self.state + self.flush("False")
-        loop = EVENT_LOOP.format(
-            name=name,
-            header=header,
-            body=indent(self.event(), " " * 12),
-            flush=indent(flush_body, " " * 12),
-        )
-        return loop
+        loop, inner = (EVENT_LOOP_WITH_SLOTS, " " * 16) if kernel.has_slots else (EVENT_LOOP, " " * 12)
+        flush = self.state + self.flush("False")
+        return loop.format(name=name, header=header, body=indent(self.event(), inner), flush=indent(flush, inner))
 
 
 def loop_text(kernel: Kernel) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -17,8 +17,13 @@ from fintech_toolkit.scan.slots import slot_dtype, state_dtype
 from fintech_toolkit.scan.steps import Step
 from fintech_toolkit.schema import Array
 
-INT64 = np.dtype("i8")
+CODE, INT64 = np.dtype("u4"), np.dtype("i8")
 NO_SESSION = np.empty(0, INT64)
+
+APART = 320
+"""Bytes by which a column begins further on than the one before. Large new arrays all begin at the same place of a
+page, and of a cache: side by side, a dozen would drive each other out of it with every row.
+"""
 
 
 @dataclass
@@ -36,15 +41,44 @@ class StepState:
         return StepState(self.records.copy(), self.slots.copy(), self.used.copy())
 
 
-@dataclass(frozen=True)
 class Emitted:
-    """Rows that an event kernel emitted: the records, whose they are, and the tick (row of the chunk) that caused
-    them.
+    """Rows that an event kernel has emitted, column by column.
+
+    Attributes
+    ----------
+    count : int
+        How many there are; beyond them is room for others.
+    columns : list of ndarray
+        What the kernel gives.
+    codes : ndarray of uint32
+        Whose they are.
+    at : ndarray of int64
+        The tick that caused each; of what was flushed, the symbol.
     """
 
-    rows: Array
-    codes: Array
-    at: Array
+    def __init__(self, dtypes: Sequence[np.dtype[Any]], room: int) -> None:
+        self.count = 0
+        all_dtypes = [*dtypes, CODE, INT64]
+        begins = [j * APART // dtype.itemsize for j, dtype in enumerate(all_dtypes)]
+        *self.columns, self.codes, self.at = (
+            np.empty(begin + room, dtype)[begin:] for begin, dtype in zip(begins, all_dtypes, strict=True)
+        )
+
+    def __iter__(self) -> Iterator[Array]:
+        yield from (*self.columns, self.codes, self.at)
+
+    def enlarge(self) -> None:
+        """Make room for twice as many rows."""
+        larger = Emitted([values.dtype for values in self.columns], 2 * len(self.codes))
+        for new, old in zip(larger, self, strict=True):
+            new[: self.count] = old[: self.count]
+        *self.columns, self.codes, self.at = larger
+
+    def cut(self) -> None:
+        """Cut off the room beyond the rows, of which nothing is kept if it was the larger part."""
+        few = 2 * self.count < len(self.codes)
+        cut = [values[: self.count] for values in self]
+        *self.columns, self.codes, self.at = [values.copy() for values in cut] if few else cut
 
 
 def as_taken(column: Array, dtype: np.dtype[Any]) -> Array:
@@ -92,7 +126,7 @@ class Scan:
         resolved = dict(step.resolved)
         self.parameters = [np.dtype(kind).type(resolved[name]) for name, kind in kernel.loop_parameters.items()]
         self.input_dtypes = [loop_dtype(column.dtype) for column in kernel.input_columns(step.width)]
-        self.output_dtypes = [] if kernel.emits else kernel.output_dtypes(step.width)
+        self.output_dtypes = kernel.output_dtypes(step.width)
         self.emits = kernel.emits
         self.reads, self.gives = step.reads, step.outputs
         self.state_dtype = state_dtype(kernel, step.width, session=session)
@@ -113,7 +147,11 @@ class Scan:
 
     def outputs(self, rows: int) -> list[Array]:
         """Return room for the output columns of so many ticks; none if the kernel emits rows of its own."""
-        return [np.empty(rows, dtype) for dtype in self.output_dtypes]
+        return [] if self.emits else [np.empty(rows, dtype) for dtype in self.output_dtypes]
+
+    def room(self, ticks: int) -> Emitted:
+        """Return room for the rows that are emitted for so many ticks: more often than not a row a tick at most."""
+        return Emitted(self.output_dtypes, ticks + 64)
 
     def run(
         self,
@@ -124,8 +162,8 @@ class Scan:
         ts: Array,
         columns: Sequence[Array],
         outputs: list[Array] | None = None,
-    ) -> list[Array] | Emitted:
-        """Advance `state` over a chunk and return the output columns, or the rows that were emitted.
+    ) -> list[Array]:
+        """Advance `state` over a chunk and return the output columns.
 
         Parameters
         ----------
@@ -144,28 +182,75 @@ class Scan:
         """
         if symbols > len(state.records):
             self.make_room(state, symbols)
-        loop = self.call
-        inputs = [as_taken(column, dtype) for column, dtype in zip(columns, self.input_dtypes, strict=True)]
-        ts = as_taken(ts, INT64)
-        head = (codes, session, ts, state.records, state.slots, state.used)
-        if self.emits:
-            buffer = np.zeros(max(64, len(codes)), self.kernel.row_dtype)  # more often than not a row a tick at most
-            state.slots, rows, code, at = loop(False, buffer, *head, *inputs, *self.parameters)
-            return Emitted(rows, code, at)
+        inputs = self._taken(columns)
+        head = (codes, session, as_taken(ts, INT64), state.records, state.slots, state.used)
         if outputs is None:
             outputs = self.outputs(len(codes))
-        state.slots = loop(*head, *inputs, *self.parameters, *outputs)
+        state.slots = self.call(*head, *inputs, *self.parameters, *outputs)
         return outputs
 
-    def flush(self, state: StepState) -> Emitted:
+    def emit(
+        self,
+        state: StepState,
+        symbols: int,
+        codes: Array,
+        session: Array,
+        ts: Array,
+        columns: Sequence[Array],
+        emitted: Emitted,
+        first: int = 0,
+    ) -> None:
+        """Advance `state` over a chunk, as `run` does, and add the rows that an event kernel emits to those before;
+        `first` is the number of its first tick.
+        """
+        if symbols > len(state.records):
+            self.make_room(state, symbols)
+        before = emitted.count
+        self._emit(False, state, codes, session, as_taken(ts, INT64), self._taken(columns), emitted)
+        if first:
+            emitted.at[before : emitted.count] += first
+
+    def flush(self, state: StepState, emitted: Emitted) -> None:
         """Emit what is unfinished, for every symbol; the state is used up."""
         codes = np.arange(len(state.records), dtype=np.uint32)
         nothing = [np.empty(0, dtype) for dtype in self.input_dtypes]
-        loop = self.call
-        no_time = np.empty(0, np.int64)
-        head = (codes, no_time, no_time, state.records, state.slots, state.used)
-        _, rows, code, at = loop(True, np.zeros(64, self.kernel.row_dtype), *head, *nothing, *self.parameters)
-        return Emitted(rows, code, at)
+        self._emit(True, state, codes, NO_SESSION, NO_SESSION, nothing, emitted)
+
+    def _emit(
+        self,
+        flushing: bool,
+        state: StepState,
+        codes: Array,
+        session: Array,
+        ts: Array,
+        inputs: list[Array],
+        emitted: Emitted,
+    ) -> None:
+        again, done = False, 0
+        while True:
+            state.slots, done, emitted.count, again = self.call(
+                flushing,
+                again,
+                done,
+                emitted.count,
+                emitted.codes,
+                emitted.at,
+                codes,
+                session,
+                ts,
+                state.records,
+                state.slots,
+                state.used,
+                *inputs,
+                *self.parameters,
+                *emitted.columns,
+            )
+            if done == len(codes):
+                return
+            emitted.enlarge()
+
+    def _taken(self, columns: Sequence[Array]) -> list[Array]:
+        return [as_taken(column, dtype) for column, dtype in zip(columns, self.input_dtypes, strict=True)]
 
     def entry(self) -> Any:
         """Return the compiled loop as it is entered by address (see `scan/entry.py`)."""

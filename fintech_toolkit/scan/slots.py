@@ -170,12 +170,6 @@ def grow_ring(s, slots, used, capacity):  # type: ignore[no-untyped-def]
     return slots
 
 
-@helper
-def grow_rows(rows):  # type: ignore[no-untyped-def]
-    """Return a copy of an output buffer with twice its length."""
-    return enlarged(rows, 2 * rows.shape[0])
-
-
 SLOT_HEADER = [("start", "i8"), ("capacity", "i4"), ("head", "i4"), ("count", "i4"), ("age", "i4")]
 
 

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import re
 
-ROOM = """\
-if s.count >= s.capacity:
-    slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
-"""
-
 # A full ring ends the loop over the ticks, before its row has changed anything that it would change again: were the
 # pool replaced within that loop, each row would count references to it.
 FULL = """\
@@ -56,34 +51,57 @@ if far:
     if near.capacity > 0:
         prefetch(slots, nth_slot(near, near.count))"""
 
+# Where the columns are full, the loop goes back to Python, which has it go on with larger ones from the very call at
+# which it was.
 EMIT = """\
-again = False
 while True:
-    if k == rows.shape[0]:
-        rows = grow_rows(rows)
-        code = grow_rows(code)
-        at = grow_rows(at)
+    if k == code.shape[0]:
+        return slots, i, k, again
 {room}
+    row = new_row()
     if not {call}:
         break
+{store}
     code[k] = codes[i]
     at[k] = i
-    k += 1
+    k += np.uint64(1)
     again = True
+"""
+
+EVENT_ROOM = """\
+full = s.count >= s.capacity
+if full:
+    break
 """
 
 # `flushing`: codes are the symbols to flush, each once, and no tick is read.
 EVENT_LOOP = """\
-def {name}(flushing, rows, {header}):
-    code = np.empty(rows.shape[0], np.uint32)
-    at = np.empty(rows.shape[0], np.int64)
-    k = 0
-    for i in range(codes.shape[0]):
+def {name}(flushing, again, begin, k, code, at, {header}):
+    for i in range(begin, np.uint64(codes.shape[0])):
         if flushing:
 {flush}
         else:
 {body}
-    return slots, rows[:k], code[:k], at[:k]
+        again = False
+    return slots, np.uint64(codes.shape[0]), k, False
+"""
+
+EVENT_LOOP_WITH_SLOTS = """\
+def {name}(flushing, again, begin, k, code, at, {header}):
+    while True:
+        for i in range(begin, np.uint64(codes.shape[0])):
+            full = False
+            if flushing:
+{flush}
+            else:
+{body}
+            if full:
+                break
+            again = False
+        else:
+            return slots, np.uint64(codes.shape[0]), k, False
+        slots = grow_ring(s, slots, used, max(16, 2 * s.capacity))
+        begin = i
 """
 
 REBUILD = """\

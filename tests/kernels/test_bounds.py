@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 FUZZ = """
 import sys
 import numpy as np
-from fintech_toolkit.scan.scan import NO_SESSION, Scan
+from fintech_toolkit.scan.scan import NO_SESSION, Emitted, Scan
 from fintech_toolkit.checking.ticks import step_of
 from tests.kernels.test_bounds import fuzzed
 
@@ -62,10 +62,12 @@ with np.errstate(all="ignore"):
                 codes = random.integers(0, SYMBOLS, ROWS).astype(np.uint32)
                 columns = [column(dtype) for dtype in scan.input_dtypes]
                 cuts = [0, *np.sort(random.integers(0, ROWS, 3)), ROWS]
+                emitted = Emitted(scan.output_dtypes, 1) if kernel.emits else None
                 for a, b in zip(cuts, cuts[1:]):
-                    scan.run(state, SYMBOLS, codes[a:b], NO_SESSION, ts[a:b], [c[a:b] for c in columns])
+                    ticks = SYMBOLS, codes[a:b], NO_SESSION, ts[a:b], [c[a:b] for c in columns]
+                    scan.emit(state, *ticks, emitted) if kernel.emits else scan.run(state, *ticks)
                 if kernel.emits:
-                    scan.flush(state)
+                    scan.flush(state, emitted)
         print(kernel.name)
 """
 

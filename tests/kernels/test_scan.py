@@ -24,7 +24,7 @@ X = RANDOM.integers(0, 50, ROWS).astype(float)
 
 
 def means(scan: Scan, state: StepState, rows: slice, symbols: int = SYMBOLS) -> Any:
-    (result,) = scan.run(state, symbols, CODES[rows], NO_SESSION, NO_SESSION, [X[rows]])  # type: ignore[misc]
+    (result,) = scan.run(state, symbols, CODES[rows], NO_SESSION, NO_SESSION, [X[rows]])
     return result
 
 
@@ -55,7 +55,7 @@ def test_symbols_may_come_one_by_one_without_copying_all_of_them_each_time() -> 
     for symbol in range(300):
         before = state.records
         code = np.array([symbol], np.uint32)
-        results += scan.run(state, symbol + 1, code, NO_SESSION, NO_SESSION, [np.array([float(symbol)])])  # type: ignore[operator]
+        results += scan.run(state, symbol + 1, code, NO_SESSION, NO_SESSION, [np.array([float(symbol)])])
         if state.records is not before:
             copies.append(len(state.records))
     assert len(copies) <= 12
@@ -90,7 +90,7 @@ def test_columns_come_as_they_are(kind: str) -> None:
     }[kind]
     column.flags.writeable = False
     scan = Scan(MEAN)
-    (result,) = scan.run(scan.fresh(), SYMBOLS, CODES, NO_SESSION, NO_SESSION, [column])  # type: ignore[misc]
+    (result,) = scan.run(scan.fresh(), SYMBOLS, CODES, NO_SESSION, NO_SESSION, [column])
     assert_array_equal(result, means(scan, scan.fresh(), slice(None)))
 
 
@@ -122,32 +122,77 @@ def countdown(s: Any, row: Any, x: float, again: bool) -> bool:
     return True
 
 
-def test_a_tick_may_emit_more_rows_than_there_is_room_for() -> None:
+def emitted_by(scan: Scan, counts: list[float], codes: list[int], room: int) -> Emitted:
+    """Return what is emitted where there is room for so many rows at first, the unfinished ones last."""
+    state, emitted = scan.fresh(), Emitted(scan.output_dtypes, room)
+    ticks = np.array(codes, np.uint32), NO_SESSION, NO_SESSION, [np.array(counts)]
+    scan.emit(state, 70, *ticks, emitted, 1000)
+    known = emitted.count
+    scan.flush(state, emitted)
+    assert emitted.at[known : emitted.count].tolist() == emitted.codes[known : emitted.count].tolist()
+    again = scan.room(0)
+    scan.flush(state, again)
+    assert again.count == 0, "the state is used up"
+    return emitted
+
+
+@pytest.mark.parametrize("room", [1, 2, 198, 199, 262, 263, 264, 300, 1000])
+def test_a_tick_may_emit_more_rows_than_there_is_room_for(room: int) -> None:
     scan = Scan(countdown.step("x"))
     assert scan.outputs(5) == []
-    state = scan.fresh()
-    codes = np.array([1, 0, 1], np.uint32)
-    counts = np.array([200.0, 1.0, 64.0])
-    emitted = scan.run(state, 2, codes, NO_SESSION, NO_SESSION, [counts])
-    assert isinstance(emitted, Emitted)
-    assert emitted.rows["left"].tolist() == [*range(200, 1, -1), *range(65, 1, -1)]
-    assert set(emitted.rows["number"].tolist()) == {7}
-    assert emitted.codes.tolist() == [1] * 199 + [1] * 64
-    assert emitted.at.tolist() == [0] * 199 + [2] * 64
-    left = scan.flush(state)
-    assert (left.rows["left"].tolist(), left.codes.tolist()) == ([1, 1], [0, 1])
-    assert len(scan.flush(state).rows) == 0, "the state is used up"
-    assert len(scan.flush(scan.fresh(70)).rows) == 0
+    emitted = emitted_by(scan, [200.0, 1.0, 64.0], [1, 0, 1], room)
+    assert emitted.count == 265
+    emitted.cut()
+    left, number = emitted.columns
+    assert left.tolist() == [*range(200, 1, -1), *range(65, 1, -1), 1, 1]
+    assert number.tolist() == [7] * 263 + [0, 0], "what is not said is 0"
+    assert emitted.codes.tolist() == [1] * 199 + [1] * 64 + [0, 1]
+    assert emitted.at[:263].tolist() == [1000] * 199 + [1002] * 64
+    assert len(emitted.at) == 265
+
+
+def test_room_beyond_the_rows_is_given_back_where_it_is_the_larger_part() -> None:
+    scan = Scan(countdown.step("x"))
+    for room, kept in ((9, True), (11, False)):
+        emitted = emitted_by(scan, [5.0], [0], room)
+        before = list(emitted)
+        emitted.cut()
+        assert [np.shares_memory(cut, old) for cut, old in zip(emitted, before, strict=True)] == [kept] * 4
+        assert emitted.columns[0].tolist() == [5, 4, 3, 2, 1]
+
+
+def test_columns_that_are_written_side_by_side_do_not_begin_at_the_same_place_of_a_page() -> None:
+    """They would drive each other out of the cache, and a row would take several times as long."""
+    emitted = Scan(ft.dollar_bars("price", "size", bar_size=1)).room(1 << 20)
+    lines = [(values.ctypes.data - values.base.ctypes.data) % 4096 // 64 for values in emitted]
+    assert len(set(lines)) == len(lines) == 12
+
+
+def test_a_session_that_ends_where_there_is_no_room_goes_on_with_more() -> None:
+    scan = Scan(countdown.step("x"), session=True)
+    codes, session = np.array([0, 0, 1, 0], np.uint32), np.array([1, 1, 1, 2])
+    counts = np.array([3.0, 2.0, 2.0, 4.0])
+    given = []
+    for room in range(1, 14):
+        emitted = Emitted(scan.output_dtypes, room)
+        scan.emit(scan.fresh(), 2, codes, session, NO_SESSION, [counts], emitted)
+        emitted.cut()
+        given.append([values.tolist() for values in emitted])
+    assert given[0][0] == [3, 2, 3, 2, 2, 1, 4, 3, 2]
+    assert given[0][3] == [0, 0, 1, 1, 2, 3, 3, 3, 3]
+    assert all(each == given[0] for each in given)
 
 
 def test_as_many_rows_as_there_are_symbols_are_flushed() -> None:
     scan = Scan(countdown.step("x"))
-    state = scan.fresh()
+    state, emitted = scan.fresh(), scan.room(0)
     codes = np.arange(130, dtype=np.uint32)
-    scan.run(state, 130, codes, NO_SESSION, NO_SESSION, [np.ones(130)])
-    left = scan.flush(state)
-    assert_array_equal(left.codes, codes)
-    assert left.rows["left"].tolist() == [1] * 130
+    scan.emit(state, 130, codes, NO_SESSION, NO_SESSION, [np.ones(130)], emitted)
+    assert emitted.count == 0
+    scan.flush(state, emitted)
+    emitted.cut()
+    assert_array_equal(emitted.codes, codes)
+    assert emitted.columns[0].tolist() == [1] * 130
 
 
 def ring(capacity: int, head: int, count: int, start: int = 0) -> Any:
@@ -195,7 +240,6 @@ def test_pools_grow_by_doubling_or_to_what_is_needed() -> None:
     assert np.shares_memory(slots.grow_pool(pool, 4), pool)
     assert slots.grow_pool(pool, 5).tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
     assert slots.grow_pool(pool, 50).tolist() == [1, 2, 3, 4] + [0] * 46
-    assert slots.grow_rows(pool).tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
 
 
 def test_a_helper_can_be_called_from_python() -> None:

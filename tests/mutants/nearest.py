@@ -26,7 +26,7 @@ FRAMES = ("tests/test_bad_input.py", "tests/test_pipeline.py")
 RUNS = ("tests/test_second_use_of_runs.py", "tests/test_integer_times.py")
 HOSTILE = ("tests/test_hostile_frames.py", "tests/test_hostile_inputs.py")
 STATES = ("tests/test_state.py",)
-STREAMS = ("tests/engines/test_stream.py",)
+STREAMS = ("tests/engines/test_stream.py", "tests/engines/test_emitted_rows.py")
 PLANS = (
     "tests/engines/test_plans.py",
     "tests/engines/test_evidence.py",
@@ -119,6 +119,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
     "frames/key_bytes.py": REFERENCES,
+    "frames/new_columns.py": ("tests/engines/test_emitted_rows.py", *FRAMES, *HOSTILE),
     "frames/order.py": ("tests/engines/test_time_order.py", "tests/engines/test_few_rows.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
     "frames/symbols.py": (

@@ -98,7 +98,7 @@ class PartitionScan(Expr):
         if not pipeline.emits or not self.chained or pipeline.symbol != symbol or pipeline.time is None:
             return False
         step = pipeline.scans[-1].step
-        return time == KNOWN_AT or (time, "ts") in zip(step.outputs, step.kernel.row_dtype.names or (), strict=True)
+        return time == KNOWN_AT or (time, "ts") in zip(step.outputs, step.kernel.output_names(step.width), strict=True)
 
     @functools.cached_property
     def unique_partition_mapping_columns_from_shuffle(self) -> set[Any]:

@@ -27,7 +27,7 @@ def has_lanes(pipeline: Description) -> bool:
         reads = {read.name: loop_dtype(read.dtype) for read in scan.reads}
         if any(types.get(name, dtype) != dtype or dtype.str not in WORDS for name, dtype in reads.items()):
             return False
-        types |= dict(zip(scan.gives, scan.output_dtypes, strict=True)) if scan.output_dtypes else {}
+        types |= dict(zip(scan.gives, scan.output_dtypes, strict=True)) if not scan.emits else {}
     return all(dtype.str in WORDS for dtype in types.values())
 
 

@@ -172,9 +172,7 @@ class Run:
 
     def peek(self, frame: Any) -> Any:
         """Return what the frame would give, unfinished rows included, without advancing the state."""
-        view, state = wrap(frame), self.state.copy()
-        result = self._advance(state, view)
-        return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
+        return self._advance(self.state.copy(), wrap(frame), flush=True)
 
     def accept(self, frame: Any, latest: Array | None = None) -> tuple[Any, pd.DataFrame]:
         """Use the rows that can be used, and return them enriched, and the others with the reason why not.
@@ -214,7 +212,15 @@ class Run:
         if not self.pipeline.emits:
             raise PipelineError("This pipeline has no event step: nothing is left to flush.")
         self._bound = False
-        rows = self._flush(self.state, wrap(pd.DataFrame() if like is None else like))
+        view, state = wrap(pd.DataFrame() if like is None else like), self.state
+        event = self.pipeline.scans[-1]
+        emitted = event.room(0)
+        try:
+            event.flush(state.steps[-1], emitted)
+            rows = emitted_rows(self.pipeline, state, view, emitted, np.full(emitted.count, NAT))
+        except BaseException as error:
+            self._stop(state, error)
+            raise
         self._state = self._fresh()
         return rows
 
@@ -222,13 +228,10 @@ class Run:
         """Return what a frame gives from empty state, unfinished rows included."""
         view, state = wrap(frame), self._fresh()
         result = stream(self.pipeline, view, state)
-        if result is None:
-            state = self._fresh()
-            result = self._advance(state, view)
-        return view.join(result, self._flush(state, view)) if self.pipeline.emits else result
+        return self._advance(self._fresh(), view, flush=True) if result is None else result
 
-    def _advance(self, state: State, view: Frame) -> Any:
-        return self._go_on(state, *self._read_whole(state, view))
+    def _advance(self, state: State, view: Frame, *, flush: bool = False) -> Any:
+        return self._go_on(state, *self._read_whole(state, view), flush=flush)
 
     def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array | None]:
         """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
@@ -243,10 +246,10 @@ class Run:
             ticks.prepare()
         return ticks, last
 
-    def _go_on(self, state: State, ticks: Ticks, last: Array | None) -> Any:
-        """Run the steps over a frame that can be used as a whole."""
+    def _go_on(self, state: State, ticks: Ticks, last: Array | None, *, flush: bool = False) -> Any:
+        """Run the steps over a frame that can be used as a whole; with `flush`, emit unfinished rows as well."""
         try:
-            emitted = ticks.advance(state, last, slice(0, ticks.view.rows))
+            emitted = ticks.advance(state, last, slice(0, ticks.view.rows), flush=flush)
             return ticks.enriched() if emitted is None else emitted
         except BaseException as error:
             self._stop(state, error)
@@ -257,15 +260,6 @@ class Run:
         if state is self._state:
             self._bound = False
             self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
-
-    def _flush(self, state: State, view: Frame) -> Any:
-        try:
-            found = self.pipeline.scans[-1].flush(state.steps[-1])
-            none = np.full(len(found.rows), NAT)
-            return emitted_rows(self.pipeline, state, view, found.rows, found.codes, none)
-        except BaseException as error:
-            self._stop(state, error)
-            raise
 
 
 def scan(run: Run, frame: Any, encoded: LocalCodes | None = None) -> tuple[Any, LocalCodes]:

@@ -31,8 +31,8 @@ LONG = 1_024
 
 
 def stream(pipeline: Description, view: Frame, state: State) -> Any:
-    """Return what a pipeline gives of a frame, from an empty state, or None if it is to be read before; then the state
-    cannot be used any more.
+    """Return what a pipeline gives of a frame, from an empty state, unfinished rows included, or None if it is to be
+    read before; the state cannot be used any more.
     """
     symbol = pipeline.symbol
     if view.rows <= wavefront.MORSEL or (symbol in view.names and not is_dictionary(view.column(symbol))):
@@ -61,7 +61,7 @@ def stream(pipeline: Description, view: Frame, state: State) -> Any:
     else:
         if local is None:
             state.table.add("")
-        emitted = ticks.advance(state, state.last, slice(0, view.rows), local)
+        emitted = ticks.advance(state, state.last, slice(0, view.rows), local, flush=True)
     return ticks.enriched() if emitted is None else emitted
 
 

@@ -117,6 +117,8 @@ class Ticker:
             self._results = 8 * self._lane.given
             self._gives = list(made)
             self._nullable = [name for name in made if name in pipeline.nullable]
+            if self._emits:
+                self._rows = pipeline.scans[-1].room(1)
 
     def _clashes(self) -> bool:
         """Whether a column that is read is a key, or one that is given is there already."""
@@ -224,9 +226,9 @@ class Ticker:
 
     def _emitted(self, instant: int) -> Any:
         state, lane = self._state, self._lane
-        event = self.pipeline.scans[-1]
-        found: Any = event.run(state.steps[-1], len(state.table), lane.codes, lane.session, lane.ts, lane.event)
-        if not len(found.rows):
+        event, emitted = self.pipeline.scans[-1], self._rows
+        event.emit(state.steps[-1], len(state.table), lane.codes, lane.session, lane.ts, lane.event, emitted)
+        if not emitted.count:
             return []
-        known_at = np.full(len(found.rows), instant)
-        return emitted_rows(self.pipeline, state, OneTick({}), found.rows, found.codes, known_at)
+        self._rows = event.room(1)
+        return emitted_rows(self.pipeline, state, OneTick({}), emitted, np.full(emitted.count, instant))

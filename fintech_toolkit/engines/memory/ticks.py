@@ -17,7 +17,7 @@ from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.order import keep_few
 from fintech_toolkit.frames.sessions import session_ids
 from fintech_toolkit.frames.symbols import LocalCodes, Symbol, as_int32, code_steps, read_only
-from fintech_toolkit.frames.times import as_times, times
+from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.arrays import series_loop
 from fintech_toolkit.scan.names import read_values
@@ -128,11 +128,14 @@ class Ticks:
             self._work.append((scan, [self._columns[j] for j in places], room))
             self._columns += room
 
-    def advance(self, state: State, last: Array | None, at: slice, local: LocalCodes | None = None) -> Any:
+    def advance(
+        self, state: State, last: Array | None, at: slice, local: LocalCodes | None = None, *, flush: bool = False
+    ) -> Any:
         """Run the steps over rows that can all be used; `last` is what reading their keys has returned.
 
         `local` is the column of symbols if these are still to be given their codes, which is done on the way then.
-        Where no emitted row says whose it is, those that it has do as well, and nobody looks at a symbol.
+        Where no emitted row says whose it is, those that it has do as well, and nobody looks at a symbol. With `flush`,
+        unfinished rows are emitted at the end, and the state is used up.
 
         Returns
         -------
@@ -144,13 +147,16 @@ class Ticks:
         else:
             keep_few(self.keys.codes[at], self.keys.ts[at], state.last)
         chunks = cut(at.stop - at.start, wavefront.MORSEL, at.start)
-        emitted: list[Emitted | None] = [None] * len(chunks)
+        emitted = self.pipeline.scans[-1].room(at.stop - at.start) if self.pipeline.emits else None
         if local is None and len(chunks) == 1 and (at.start, at.stop) == (0, self.view.rows):
             # Nothing to slice, nobody to wait for.
             for own, (scan, inputs, room) in zip(state.steps, self._work, strict=True):
-                rows = scan.run(own, len(state.table), self.keys.codes, self._sessions, self.keys.ts, inputs, room)
-                emitted[0] = rows if isinstance(rows, Emitted) else None
-            return self._emitted(state, emitted)
+                ticks = own, len(state.table), self.keys.codes, self._sessions, self.keys.ts, inputs
+                if emitted is not None and scan.emits:
+                    scan.emit(*ticks, emitted)
+                else:
+                    scan.run(*ticks, room)
+            return self._emitted(state, emitted, flush)
         codes: list[Any] = [None] * len(chunks) if local else [self.keys.codes[chunk] for chunk in chunks]
         coded = local if local and not self.pipeline.emits and len(local.values) <= self.view.rows else None
 
@@ -185,22 +191,26 @@ class Ticks:
                 sliced, filled = [values[at] for values in inputs], [values[at] for values in room]
                 keys = codes[c], self._sessions[at], self.keys.ts[at]
                 symbols = len(coded.values) if coded else len(state.table)
-                rows = scan.run(state.steps[s], symbols, *keys, sliced, filled)
-                if isinstance(rows, Emitted):
-                    emitted[c] = Emitted(rows.rows, rows.codes, rows.at + at.start)
+                if emitted is not None and scan.emits:
+                    scan.emit(state.steps[s], symbols, *keys, sliced, emitted, at.start)
+                else:
+                    scan.run(state.steps[s], symbols, *keys, sliced, filled)
 
-            steps.append((not scan.kernel.stateless, step))
+            # Rows are emitted to where those of the chunk before end.
+            steps.append((scan.emits or not scan.kernel.stateless, step))
         steps.append((False, forget_codes))
         run_wavefront(len(chunks), steps)
-        return self._emitted(state, emitted)
+        return self._emitted(state, emitted, flush)
 
-    def _emitted(self, state: State, emitted: list[Emitted | None]) -> Any:
-        if not self.pipeline.emits:
+    def _emitted(self, state: State, emitted: Emitted | None, flush: bool) -> Any:
+        if emitted is None:
             return None
-        known = [rows for rows in emitted if rows is not None]
-        known_at = self._known_at[np.concatenate([rows.at for rows in known])]
-        found, symbols = np.concatenate([r.rows for r in known]), np.concatenate([r.codes for r in known])
-        return emitted_rows(self.pipeline, state, self.view, found, symbols, known_at)
+        known = emitted.count
+        if flush:
+            self.pipeline.scans[-1].flush(state.steps[-1], emitted)
+        known_at = np.full(emitted.count, NAT)
+        known_at[:known] = self._known_at[emitted.at[:known]]
+        return emitted_rows(self.pipeline, state, self.view, emitted, known_at)
 
     def advance_runs(self, starts: Array) -> None:
         """Run the steps over rows of symbols that lie together, from empty state, each symbol a series of its own."""
@@ -236,14 +246,15 @@ class Ticks:
         return self.view.append(given)
 
 
-def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, codes: Array, known_at: Array) -> Any:
+def emitted_rows(pipeline: Description, state: State, view: Frame, emitted: Emitted, known_at: Array) -> Any:
     """Return emitted rows as a frame: symbol, what the kernel gives, and when it became known (missing: unfinished)."""
+    emitted.cut()
     time_kind = state.time_kind or "aware"
     result: dict[str, Any] = {}
     if pipeline.symbol is not None:
-        result[pipeline.symbol] = _symbol_array(state.symbols, codes)
-    for given, name in zip(rows.dtype.names or (), pipeline.scans[-1].step.outputs, strict=True):
-        values = np.ascontiguousarray(rows[given])
+        result[pipeline.symbol] = _symbol_array(state.symbols, emitted.codes)
+    step = pipeline.scans[-1].step
+    for given, name, values in zip(step.kernel.output_names(step.width), step.outputs, emitted.columns, strict=True):
         result[name] = as_times(values, time_kind, pipeline.unit, nullable=False) if given == "ts" else values
     if pipeline.time is not None:
         result[KNOWN_AT] = as_times(known_at, time_kind, pipeline.unit)
@@ -251,5 +262,7 @@ def emitted_rows(pipeline: Description, state: State, view: Frame, rows: Array, 
 
 
 def _symbol_array(symbols: list[Symbol], codes: Array) -> Any:
-    integers = len(symbols) > 0 and isinstance(symbols[0], int)
-    return pa.array(symbols, pa.int64() if integers else pa.string()).take(pa.array(codes))
+    kind = pa.int64() if len(symbols) > 0 and isinstance(symbols[0], int) else pa.string()
+    if len(codes) < len(symbols):
+        return pa.array([symbols[code] for code in codes.tolist()], kind)
+    return pa.DictionaryArray.from_arrays(pa.array(codes.view(np.int32)), pa.array(symbols, kind))

@@ -184,9 +184,7 @@ class WindowColumns:
             columns, of, codes, ts = [values[rows] for values in columns], of[rows], codes[rows], ts[rows]
             last = np.cumsum(inside)[last] - 1
         scan = Scan(step, session=True)
-        outputs = scan.run(scan.fresh(), groups.symbols, codes, of.astype(np.int64), ts, columns)
-        assert isinstance(outputs, list)
-        values: Array = outputs[0][last]
+        values: Array = scan.run(scan.fresh(), groups.symbols, codes, of.astype(np.int64), ts, columns)[0][last]
         return values
 
 
