@@ -17,12 +17,8 @@ AIMS = {"tick": 20, "window": 8, "pair": 20, "event": 8}
 
 WHOLE = "looks at its whole window in every row"
 EMITS = "a row of output for every tick or so, each with its symbol, times and columns"
-<<<<<<< HEAD
-SORTED = "keeps its window in order of size, in blocks: a value moves those of two, and turns the ones between"
-=======
 WAITS = "every trade waits in its symbol's part of the pool, and then is a row of output"
-SORTED = "keeps its window in order of size: a value moves those between its place and the one that it replaces"
->>>>>>> w-event
+SORTED = "keeps its window in order of size, in blocks: a value moves those of two, and turns the ones between"
 HEAPS = "keeps its window in heaps, whose height grows with it"
 BOOK = "looks at all of the symbol's dealers in every row"
 REASONS = {
