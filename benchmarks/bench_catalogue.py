@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import fintech_toolkit as ft
 from benchmarks.measure import quotes
@@ -38,7 +39,7 @@ REASONS = {
     "historical_var": HEAPS,
     "stochastic_osc": "the extremes of a window of highs and of one of lows, and two means",
     "wmr_schedule": "the fix of each row's day by London's clock: divisions of its time, daylight saving",
-    "order_book": "24 columns of output, whose memory is fetched in every row, and the side's name to be looked up",
+    "order_book": "24 columns of output, whose memory is fetched in every row, and a book of 40 levels to be looked up",
     "best_bid_offer": BOOK,
     "best_herfindahl": BOOK,
     "book_depth": BOOK,
@@ -48,6 +49,9 @@ REASONS = {
     **dict.fromkeys(("volume_bars", "dollar_bars", "imbalance_bars", "tick_bars", "time_bars", "gap_fill"), EMITS),
 }
 """Why a kernel does less, or is not flat in its window."""
+
+TEXTS = {"side": ["BID", "ASK"], "action": ["UPDATE", "DELETE"]}
+"""What columns of text hold that mean something."""
 
 BARS: dict[str, dict[str, Any]] = {
     "tick_bars": {"bar_size": 50},
@@ -138,7 +142,7 @@ class Ticks:
         seen: dict[str, int] = {}
         columns = []
         for read in kernel.input_columns(3):
-            sort = self._sort(read)
+            sort = "level" if (kernel.name, read.name) == ("order_book", "price") else self._sort(read)
             seen[sort] = seen.get(sort, 0) + 1
             columns.append(self.ts if sort == "ts" else self._column(sort, seen[sort]))
         keywords = parameters | ({} if "ts" in kernel.reads else {"ts": self.ts})
@@ -147,6 +151,8 @@ class Ticks:
     def _sort(self, read: Any) -> str:
         if read.name == "ts" or read.role == "side":
             return str(read.role if read.role == "side" else "ts")
+        if read.name in TEXTS and read.dtype.kind == "O":
+            return f"{read.name} as text"
         return "name" if read.dtype.kind == "O" else str(read.dtype) if read.dtype.kind in "bi" else "number"
 
     def _column(self, sort: str, nth: int) -> Any:
@@ -157,6 +163,11 @@ class Ticks:
                 column = self.rng.integers(0, 2, self.rows) * 2 - 1
             elif sort == "name":
                 column = self.rng.integers(0, 20, self.rows)
+            elif sort == "level":
+                column = 100 + self.rng.integers(0, 40, self.rows) / 100
+            elif sort.endswith(" as text"):
+                texts = TEXTS[sort.removesuffix(" as text")]
+                column = pd.Categorical.from_codes(self.rng.integers(0, len(texts), self.rows), texts)
             else:
                 column = self.rng.integers(0, 2, self.rows).astype(sort)
             self.made[sort, nth] = column
