@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,12 @@ REASONS = {
 }
 """Why a kernel does less, or is not flat in its window."""
 
+FROM_PRICE = {"bid": -0.02, "ask": 0.02, "high": 10.0, "low": -10.0}
+"""What is as far from the price in every row, or a quote would be crossed and a bar none."""
+
+CHANGES = {"r", "pnl", "fx_return", "spread", "signed_volume", "imbalance"}
+"""What has either sign."""
+
 TEXTS = {"side": ["BID", "ASK"], "action": ["UPDATE", "DELETE"]}
 """What columns of text hold that mean something."""
 
@@ -69,21 +75,25 @@ DENSE = "dollar_bars", {"bar_size": 4_000}
 """The worst that a kernel of bars can be asked for: a bar for every tick."""
 
 
-def speeds(rows: int, symbols: int) -> list[dict[str, Any]]:
-    """Return the speed of each kernel that is run tick by tick."""
-    ticks = Ticks(rows, symbols)
-    result = []
-    for name, entry in ft.catalogue().iterrows():
+def calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the kernels that are run tick by tick: what is said of each, its name, its parameters."""
+    kinds = ft.catalogue()["kind"]
+    for name, kind in kinds.items():
         kernel = getattr(ft, str(name))
         if not kernel.tickwise:
             continue
         parameters = BARS.get(str(name), dict(kernel.cases[0]))
-        if entry["kind"] == "window" and "window" in kernel.keywords:
+        if kind == "window" and "window" in kernel.keywords:
             parameters = {key: value for key, value in parameters.items() if key != "min_periods"} | {"window": 100}
-        result.append(_speed(ticks, str(name), str(name), entry, parameters))
+        yield str(name), str(name), parameters
         if name == DENSE[0]:
-            result.append(_speed(ticks, f"{name}, one for every tick", str(name), entry, DENSE[1]))
-    return result
+            yield f"{name}, one for every tick", str(name), DENSE[1]
+
+
+def speeds(rows: int, symbols: int) -> list[dict[str, Any]]:
+    """Return the speed of each kernel that is run tick by tick."""
+    ticks, entries = Ticks(rows, symbols), ft.catalogue()
+    return [_speed(ticks, title, name, entries.loc[name], parameters) for title, name, parameters in calls()]
 
 
 def _speed(ticks: Ticks, title: str, name: str, entry: Any, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +161,10 @@ class Ticks:
     def _sort(self, read: Any) -> str:
         if read.name == "ts" or read.role == "side":
             return str(read.role if read.role == "side" else "ts")
+        if read.role == "level":
+            return "depth"
+        if read.name in FROM_PRICE or read.name in CHANGES:
+            return str(read.name) if read.name in FROM_PRICE else "change"
         if read.name in TEXTS and read.dtype.kind == "O":
             return f"{read.name} as text"
         return "name" if read.dtype.kind == "O" else str(read.dtype) if read.dtype.kind in "bi" else "number"
@@ -159,10 +173,16 @@ class Ticks:
         if (sort, nth) not in self.made:
             if sort == "number":
                 column = 100 + self.rng.normal(size=self.rows)
+            elif sort == "change":
+                column = self.rng.normal(size=self.rows)
+            elif sort in FROM_PRICE:
+                column = self._column("number", 1) + FROM_PRICE[sort]
             elif sort == "side":
                 column = self.rng.integers(0, 2, self.rows) * 2 - 1
             elif sort == "name":
                 column = self.rng.integers(0, 20, self.rows)
+            elif sort == "depth":
+                column = self.rng.integers(1, 4, self.rows).astype(float)
             elif sort == "level":
                 column = 100 + self.rng.integers(0, 40, self.rows) / 100
             elif sort.endswith(" as text"):

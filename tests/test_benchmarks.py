@@ -16,6 +16,7 @@ import pytest
 import fintech_toolkit as ft
 from benchmarks import bench_live, bench_modes
 from benchmarks.__main__ import KERNELS, LONG, README, insert, markdown, tables_in, title
+from benchmarks.bench_catalogue import Ticks, calls
 from benchmarks.parity.__main__ import PARITY
 from benchmarks.parity.market import market
 from benchmarks.parity.pair import Pair, run
@@ -57,6 +58,17 @@ def test_the_short_form_fills_every_table_and_leaves_the_readme_alone() -> None:
     for peer in ("polars", "duckdb", "numbagg", "bottleneck"):
         pytest.importorskip(peer, reason="the benchmarks' peers come with: make bench ARGS=--short")
     short_form("benchmarks", TABLES)
+
+
+@stress  # compiles every kernel
+def test_kernels_are_measured_on_columns_of_which_something_comes() -> None:
+    """Bars whose high is below their low, or books of no side, cost next to nothing."""
+    ticks, nothing = Ticks(20_000, 20), {"fix_impact"}  # few rows last less than from one fix to the next
+    for what, name, parameters in calls():
+        made = ticks.call(getattr(ft, name), parameters)()
+        columns = [np.asarray(values) for values in (made if isinstance(made, tuple) else [made])]
+        some = [values for values in columns if len(values) and (values.dtype.kind != "f" or np.isfinite(values).any())]
+        assert some or name in nothing, what
 
 
 @stress
