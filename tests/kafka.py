@@ -220,6 +220,12 @@ def create_topic(bootstrap_servers: str, partitions: int = 1, name: str | None =
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     for created in admin.create_topics([NewTopic(name, num_partitions=partitions)]).values():
         created.result(timeout=60)
+    # The broker that answers may learn of it later than the one that made it.
+    deadline = time.monotonic() + 60
+    while len(admin.list_topics(name, timeout=10).topics[name].partitions) < partitions:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the broker does not show topic {name}")
+        time.sleep(0.05)
     return name
 
 
