@@ -14,7 +14,7 @@ from data_generators.simulation import MAX_SPREAD_BP, MIN_SPREAD_BP
 from data_generators.statistics import against_best, best_quotes
 
 MARKETS = st.builds(Market, st.integers(0, 2**64 - 1), st.sampled_from([1, 2, 8, 100, 1_000]))
-FEW = settings(max_examples=5, deadline=None)
+FEW = settings(max_examples=8, deadline=None)
 
 
 def day_of(market: Market, day: int) -> tuple[pd.DataFrame, pd.DataFrame]:

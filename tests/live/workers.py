@@ -5,6 +5,7 @@ As a module it is that worker: it enriches a topic, keeps each frame as a file, 
 
 from __future__ import annotations
 
+import atexit
 import json
 import signal
 import subprocess
@@ -85,6 +86,7 @@ class Worker:
         command = [sys.executable, "-m", "tests.live.workers", json.dumps({"folder": str(folder), **options})]
         with self._error_file.open("wb") as errors:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+        atexit.register(self.process.kill)  # a test that fails ends none
 
     @property
     def error(self) -> str:
