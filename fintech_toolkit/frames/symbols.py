@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -205,8 +206,10 @@ class SymbolTable:
         # Among texts only a text is found; among integers a True or a 1.0 would be, too.
         if values is None or (values.dtype.kind in "OU") is not isinstance(next(iter(self._codes), None), str):
             return None
+        symbols = values.tolist()
         try:
-            return np.fromiter(map(self._codes.__getitem__, values.tolist()), np.uint32, len(values))
+            # With one more, since of a single one there would be no tuple.
+            return np.fromiter(itemgetter(*symbols, *symbols[:1])(self._codes), np.uint32, len(symbols))
         except (KeyError, TypeError):
             return None
 

@@ -53,6 +53,11 @@ def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, st
         return whole_nanoseconds(column, what, unit), "int"
     if type(column) is np.ndarray and column.dtype in STAMPS:
         return whole_nanoseconds(column.view(np.int64), what, np.datetime_data(column.dtype)[0]), "naive"
+    stamps = column.array if isinstance(column, pd.Series) else column
+    if isinstance(stamps, pd.arrays.DatetimeArray):
+        return _of_pandas(stamps, what)
+    if type(column) is pa.TimestampArray and not column.null_count:
+        return whole_nanoseconds(column.to_numpy().view(np.int64), what, column.type.unit), _kind(column.type)
     wrong = f"{what} must hold times, not {getattr(column, 'dtype', None) or column.type}; "
     remedy = "convert it with pandas.to_datetime(…, utc=True)."
     try:
@@ -61,8 +66,7 @@ def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, st
         if isinstance(column, pd.Series):
             column = column.array
         if isinstance(column, pd.arrays.DatetimeArray):
-            stamps: Any = column
-            return whole_nanoseconds(stamps.asi8, what, stamps.unit), "aware" if stamps.tz else "naive"
+            return _of_pandas(column, what)
         if isinstance(column, pd.arrays.NumpyExtensionArray):
             column = column.to_numpy()
         if isinstance(column, np.ndarray) and column.dtype.kind == "O" and len(column):
@@ -76,12 +80,20 @@ def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, st
         raise DataError(f"{wrong}{remedy} ({error})") from error
     arrow = column.type
     if pa.types.is_timestamp(arrow):
-        return whole_nanoseconds(_integers(column, what), what, arrow.unit), "aware" if arrow.tz else "naive"
+        return whole_nanoseconds(_integers(column, what), what, arrow.unit), _kind(arrow)
     if pa.types.is_integer(arrow):
         return whole_nanoseconds(_integers(column, what), what, unit), "int"
     if pa.types.is_floating(arrow):
         remedy = "float64 cannot keep nanoseconds exact: read it as int64 (Int64 where values are missing)."
     raise DataError(wrong + remedy)
+
+
+def _of_pandas(stamps: Any, what: str) -> tuple[Array, str]:
+    return whole_nanoseconds(stamps.asi8, what, stamps.unit), _kind(stamps)
+
+
+def _kind(stamps: Any) -> str:
+    return "aware" if stamps.tz else "naive"
 
 
 def _integers(column: Any, what: str) -> Array:

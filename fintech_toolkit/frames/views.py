@@ -5,7 +5,6 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,12 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError, did_you_mean
+from fintech_toolkit.frames.few_columns import float_block, labels_of, with_block, with_fields
 from fintech_toolkit.frames.new_columns import decoded, nullable_column, numpy_column, pandas_column
 from fintech_toolkit.frames.taking import take_values
 from fintech_toolkit.schema import Array
-
-FEW = 4096
-"""Rows up to which what a frame costs is its columns, not its rows."""
 
 
 class Frame(Protocol):
@@ -125,7 +122,7 @@ class PandasFrame:
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
-        self.names = list(frame.columns)
+        self.names = labels_of(frame.columns)
         self.rows = len(frame)
         _check_names(self.names)
 
@@ -137,14 +134,12 @@ class PandasFrame:
         return self.frame[name] if take is None else take(self.names.index(name))
 
     def append(self, columns: dict[str, Array]) -> pd.DataFrame:
-        added: pd.DataFrame
-        if columns and self.rows <= FEW and all(values.dtype == np.float64 for values in columns.values()):
-            # For few rows a copy into one block is less than what pandas does for each column.
-            block = np.array(list(columns.values()))
-            added = pd.DataFrame(block.T, index=self.frame.index, columns=_index(tuple(columns)), copy=False)
-        else:
-            named = {name: nullable_column(v) for name, v in columns.items()}
-            added = pd.DataFrame(named, index=self.frame.index, copy=False)
+        block = float_block(columns.values(), self.rows)
+        few = None if block is None else with_block(self.frame, self.names, tuple(columns), block)
+        if few is not None:
+            return few
+        named = {name: nullable_column(v) for name, v in columns.items()}
+        added = pd.DataFrame(named, index=self.frame.index, copy=False)
         joined: Any = pd.concat([self.frame, added], axis=1)
         result: pd.DataFrame = joined.__finalize__(self.frame)
         result.columns.names = self.frame.columns.names
@@ -211,10 +206,14 @@ class ArrowFrame:
     def column(self, name: str) -> Any:
         return self.frame.column(name)
 
-    values = column
+    def values(self, name: str) -> Any:
+        return self.frame.column(self.names.index(name))
 
     def append(self, columns: dict[str, Array]) -> Any:
         table = self.frame
+        block = float_block(columns.values(), self.rows)
+        if block is not None:
+            return with_fields(table, columns, block)
         for name, values in columns.items():
             table = table.append_column(name, pa.array(values))
         return table
@@ -290,12 +289,15 @@ class DictFrame:
     """A dict of arrays of one length."""
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
-        self.frame = {name: _array(values, f"Column {name!r}") for name, values in arrays.items()}
+        self.frame = {
+            name: values if type(values) is np.ndarray and values.ndim == 1 else _array(values, f"Column {name!r}")
+            for name, values in arrays.items()
+        }
         self.names = list(self.frame)
-        lengths = {name: len(values) for name, values in self.frame.items()}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"The columns differ in length: {lengths}.")
-        self.rows = next(iter(lengths.values()), 0)
+        lengths = list(map(len, self.frame.values()))
+        self.rows = lengths[0] if lengths else 0
+        if lengths.count(self.rows) < len(lengths):
+            raise DataError(f"The columns differ in length: {dict(zip(self.names, lengths, strict=True))}.")
 
     def column(self, name: str) -> Any:
         return self.frame[name]
@@ -303,7 +305,7 @@ class DictFrame:
     values = column
 
     def append(self, columns: dict[str, Array]) -> dict[str, Any]:
-        return {**self.frame, **{name: v.data if np.ma.isMaskedArray(v) else v for name, v in columns.items()}}
+        return self.frame | {n: v.data if isinstance(v, np.ma.MaskedArray) else v for n, v in columns.items()}
 
     def replace(self, columns: dict[str, Any]) -> dict[str, Any]:
         return {**self.frame, **self.build(columns)}
@@ -345,8 +347,6 @@ def _array(values: Any, what: str) -> Any:
     DataError
         If it is not one value a row.
     """
-    if type(values) is np.ndarray and values.ndim == 1:
-        return values
     if isinstance(values, pa.Array | pa.ChunkedArray | pd.Series | pd.api.extensions.ExtensionArray):
         return values
     if isinstance(values, pd.Index):
@@ -379,8 +379,3 @@ def _joined(first: Any, second: Any) -> Any:
     if isinstance(first, np.ndarray):
         return np.concatenate([first, second])
     return pd.concat([pd.Series(first), pd.Series(second)]).array
-
-
-@lru_cache
-def _index(names: tuple[str, ...]) -> pd.Index[Any]:
-    return pd.Index(names)

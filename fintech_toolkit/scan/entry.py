@@ -1,4 +1,4 @@
-"""A step's compiled loop, entered for one tick with nothing but an address.
+"""A step's compiled loop, entered for a tick, or a few, with nothing but an address.
 
 What a call of compiled code costs is the unpacking of its arguments, of which a loop has a dozen, and arrays are the
 dearest. An entry takes one integer: where the addresses and lengths of the loop's arguments stand. It runs the very
@@ -34,18 +34,23 @@ STATE, POOL = slice(6, 12), slice(8, 10)
 ENTRY = """\
 def {name}(place):
     at = array_int64(place, {count})
-    codes, session, ts = array_uint32(at[0], 1), array_int64(at[2], at[3]), array_int64(at[4], at[5])
+    rows = at[1]
+    codes, session, ts = array_uint32(at[0], rows), array_int64(at[2], at[3]), array_int64(at[4], at[5])
     state, slots, used = array_state(at[6], at[7]), array_slot(at[8], at[9]), array_int64(at[10], at[11])
 {room}
     loop(codes, session, ts, state, slots, used, {rest})
     return 0
 """
 
-# Where the pool has no room for a ring to grow, the loop would take a larger one from memory of its own, which an
-# address cannot give back: Python makes room first.
+# Where the pool has no room for a ring to grow, the loop takes a larger one from memory of its own, which an address
+# cannot give back. A ring that grows several times has as many ticks that it takes no more than is counted here.
 ROOM = """\
-    s = state[codes[0]]
-    if s.count >= s.capacity and used[0] + max(16, 2 * s.capacity) > slots.shape[0]{grows}:
+    room = slots.shape[0] - used[0]
+    for i in range(rows):
+        s = state[codes[i]]
+        if s.count + rows > s.capacity{grows}:
+            room -= max(16, 2 * s.capacity)
+    if room < 0:
         return 1
 """
 
@@ -87,10 +92,11 @@ def _digest() -> bytes:
 
 
 def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_time: bool) -> Any:
-    """Return what runs a kernel's compiled loop over one tick: ``entry(place)``, where `place` is the address of what
-    `addresses` gives of the loop's arguments, each an array of one number (or none), and those of the state.
+    """Return what runs a kernel's compiled loop over a few ticks, as many as there are codes: ``entry(place)``, where
+    `place` is the address of what `addresses` gives of the loop's arguments, those that are numbers as arrays.
 
-    It returns 1, and has done nothing, if the pool must have room for the ring of the tick's symbol to grow; else 0.
+    It returns 1, and has done nothing, if the pool might have no room for the rings of the ticks' symbols to grow; else
+    0. An error that a kernel raises would be lost.
     """
     arrays = {
         "int64": np.dtype("i8"),
@@ -105,11 +111,11 @@ def compile_entry(kernel: Kernel, width: int, loop: Any, *, session: bool, by_ti
     dtypes = [*columns, *numbers.values(), *kernel.output_dtypes(width)]
     namespace |= {f"array_{name}": _array_at(dtype) for name, dtype in arrays.items()}
     namespace |= {f"array_{dtype}": _array_at(dtype) for dtype in dtypes}
-    rest = [f"array_{dtype}(at[{12 + 2 * j}], 1)" for j, dtype in enumerate(dtypes)]
+    rest = [f"array_{dtype}(at[{12 + 2 * j}], rows)" for j, dtype in enumerate(dtypes)]
     for j, number in enumerate(numbers, start=len(columns)):
         rest[j] += "[0]"
         if number == "window" and kernel.enter is not None and not by_time:
-            grows = f" and s.count != {rest[j]}"  # the full ring of a window of so many rows
+            grows = f" and s.capacity != {rest[j]}"  # that of a window of so many rows, which is all that it needs
     room = ROOM.format(grows=grows) if kernel.has_slots else ""
     # The loop's name stands for all that it is made of.
     name = f"{loop.py_func.__name__}_{hashlib.sha256(_digest() + room.encode()).hexdigest()[:8]}"
@@ -136,7 +142,7 @@ enter: Any = _enter
 def _enter_all(table, first, last):  # type: ignore[no-untyped-def]
     at = integers(table, 2 * last)
     for j in range(first, last):
-        if enter(at[2 * j], at[2 * j + 1]):
+        if at[2 * j] == 0 or enter(at[2 * j], at[2 * j + 1]):
             return j
     return -1
 
@@ -144,8 +150,8 @@ def _enter_all(table, first, last):  # type: ignore[no-untyped-def]
 @cache
 def enter_all() -> Any:
     """Return what enters one step after the other: ``enter(table, first, last)``, where `table` is the address of pairs
-    of addresses, of a step's entry and of its arguments. It returns -1, or the step that must have room and from which
-    to go on.
+    of addresses, of a step's entry and of its arguments. It returns -1, or the step that was not run: one without an
+    entry, or that might not have room.
     """
     compiled = compile_cached(_enter_all, (types.int64,) * 3)
     return compiled.get_overload(compiled.signatures[0])  # which does not look at the types of three integers

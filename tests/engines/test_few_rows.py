@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,11 @@ from numpy.testing import assert_array_equal
 import fintech_toolkit as ft
 from fintech_toolkit.checking.contract import given_by
 from fintech_toolkit.checking.ticks import START, take, ticks
+from fintech_toolkit.frames.few_columns import with_block
+from fintech_toolkit.frames.views import ArrowFrame, PandasFrame
 
 SYMBOLS = 60
+NONE = np.iinfo(np.int64).min
 PIPELINE = ft.Pipeline(ft.ewma("x", span=9), ft.rolling_mean("x", window="2s"))
 
 
@@ -176,3 +181,150 @@ def test_the_first_frames_of_a_run_without_symbols_and_times() -> None:
     given = [run({"x": np.array([x])})["diff"][0] for x in (1.0, 3.0, 2.0)]
     assert_array_equal(given, [np.nan, 2.0, -1.0])
     assert run.state.symbols == [""]
+
+
+def test_ticks_and_frames_of_any_size_alternate() -> None:
+    rows = 4_000
+    columns = {name: np.dtype("f8") for name in ("x", "bid", "ask", "bid_size", "ask_size")}
+    frame = ticks(columns, rows, seed=5, symbols=6, missing=0.03)
+    random = np.random.default_rng(5)
+    frame["id"], frame["dealer"] = random.integers(2**60, 2**61, rows), random.choice(["a", "b", "c"], rows)
+    pipeline = ft.Pipeline(
+        ft.rolling_median("x", window=40),
+        ft.rolling_mean("x", window="100s"),
+        ft.throttle("ts", rate=1.0),
+        ft.diff("id", dtype="int64"),
+        ft.best_bid_offer(),
+    )
+    whole = given_by(pipeline, pipeline(frame))
+    run, first, found = pipeline.start(), 0, []
+    while first < rows:
+        size = int(random.choice([1, 1, 2, 50, 200, 1_200]))
+        part = take(frame, slice(first, first + size))
+        if size == 1:
+            row = {name: values[0] for name, values in part.items()}
+            given = {name: np.array([value]) for name, value in run.tick(**row).items()}
+            given["diff"] = np.array([NONE if value is None else value for value in given["diff"]])
+        else:
+            given = given_by(pipeline, run(part))
+        found.append(given)
+        first += size
+    for name in pipeline.gives:
+        values = np.concatenate([given[name] for given in found])
+        assert_array_equal(values.astype(whole[name].dtype), whole[name], err_msg=name)
+
+
+class Own(pd.DataFrame):
+    """A frame of a class of the user's own, with an attribute that pandas carries along."""
+
+    _metadata = ("venue",)
+
+    @property
+    def _constructor(self) -> Any:
+        return Own
+
+
+INDEXES: dict[str, Any] = {
+    "range": pd.RangeIndex(4),
+    "times": pd.date_range("2024-01-02", periods=4, freq="s", tz="UTC", name="at"),
+    "twice": pd.Index(["a", "a", "b", "b"]),
+    "two levels": pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=["u", "v"]),
+}
+LABELS: dict[str, Any] = {
+    "texts": pd.Index(["s", "t", "x", "c", "o", "n", "y"], name="what"),
+    "objects": pd.Index(["s", 7, "x", ("c", 1), "o", "n", "y"], dtype=object),
+    "a missing one": pd.Index(["s", "t", "x", "c", "o", None, "y"], dtype="str"),
+    "numbers": pd.RangeIndex(7),
+    "categories": pd.CategoricalIndex(["s", "t", "x", "c", "o", "n", "y"]),
+}
+
+
+def odd_frame(index: str, labels: str, sort: Any = pd.DataFrame) -> Any:
+    frame = sort(
+        {
+            "s": pd.array(["a", None, "b", "a"], dtype="str"),
+            "t": pd.date_range("2024", periods=4, tz="Asia/Tokyo"),
+            "x": [1.0, 2.0, 3.0, 4.0],
+            "c": pd.Categorical(["u", "v", "u", None]),
+            "o": pd.Series([1, "a", None, 2.0], dtype=object),
+            "n": pd.array([1, None, 3, 4], "Int64"),
+            "y": [5.0, 6.0, 7.0, 8.0],
+        }
+    )
+    frame.index, frame.columns = INDEXES[index].copy(), LABELS[labels].copy()
+    frame.attrs = {"source": ["a"]}
+    frame.flags.allows_duplicate_labels = index == "twice"
+    return frame
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("index", INDEXES)
+def test_floats_are_added_to_few_rows_as_pandas_adds_them(index: str, labels: str) -> None:
+    frame = odd_frame(index, labels)
+    added = {"a": np.arange(4.0), "b": np.full(4, np.nan)}
+    result = PandasFrame(frame).append(added)
+    expected = pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
+    expected.columns.name = frame.columns.name
+    pd.testing.assert_frame_equal(result, expected, check_freq=True, check_column_type="exact")
+    assert result.attrs == frame.attrs
+    assert result.attrs["source"] is not frame.attrs["source"]
+    assert result.flags == frame.flags
+    assert getattr(result.index, "freq", None) == getattr(frame.index, "freq", None)
+
+
+@pytest.mark.parametrize("labels", ["texts", "objects", "a missing one"])
+def test_neither_frame_changes_with_the_other(labels: str) -> None:
+    frame, untouched = odd_frame("times", labels), odd_frame("times", labels)
+    added = {"a": np.arange(4.0)}
+    result = PandasFrame(frame).append(added)
+    for j in range(len(frame.columns)):
+        result.isetitem(j, result.iloc[:, j].iloc[::-1].array)
+    result.iloc[0, 2] = result.iloc[0, -1] = -1.0
+    result.index.name = result.columns.name = "changed"
+    pd.testing.assert_frame_equal(frame, untouched)
+    assert added["a"].tolist() == [0, 1, 2, 3]
+    again = PandasFrame(frame).append(added)
+    frame.iloc[0, 2] = 99.0
+    frame.iloc[0, 4] = "changed"
+    frame.columns.name = "changed"
+    pd.testing.assert_frame_equal(again.iloc[:, :-1], untouched)
+    assert again.columns.name == untouched.columns.name
+
+
+def test_a_frame_of_a_class_of_its_own_stays_one() -> None:
+    frame = odd_frame("range", "texts", Own)
+    frame.venue = "X"
+    result = PandasFrame(frame).append({"a": np.arange(4.0)})
+    assert type(result) is Own
+    assert result.venue == "X"
+
+
+def test_a_frame_to_which_is_added_again_and_again_is_not_in_pieces() -> None:
+    frame = odd_frame("range", "texts")
+    for j in range(30):
+        frame = PandasFrame(frame).append({f"a{j}{k}": np.arange(4.0) for k in range(5)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.PerformanceWarning)
+        frame["more"] = 1.0
+    assert frame["a293"].tolist() == [0, 1, 2, 3]
+
+
+def test_what_has_no_blocks_is_left_to_pandas() -> None:
+    assert with_block(SimpleNamespace(columns=pd.Index(["x"])), ["x"], ("a",), np.zeros((1, 4))) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sort", [pa.table, pa.RecordBatch.from_pydict])
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_floats_are_added_to_few_rows_of_arrow(sort: Any, rows: int) -> None:
+    schema = pa.schema([pa.field("x", pa.int64(), nullable=False, metadata={"unit": "lots"})], {"source": "a"})
+    frame = sort({"x": np.arange(rows)}, schema=schema)
+    added = {"a": np.arange(rows) / 3, "b": np.full(rows, np.nan)}
+    result = ArrowFrame(frame).append(added)
+    assert type(result) is type(frame)
+    assert result.schema.equals(
+        schema.append(pa.field("a", pa.float64())).append(pa.field("b", pa.float64())), check_metadata=True
+    )
+    result.validate(full=True)
+    for name, values in added.items():
+        assert_array_equal(result[name].to_numpy(), values)
+        assert result[name].null_count == 0

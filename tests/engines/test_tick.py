@@ -261,6 +261,26 @@ def test_a_tick_that_stops_half_way_stops_the_run(monkeypatch: pytest.MonkeyPatc
         run.tick("A", START + 2, **QUOTE)
 
 
+@ft.tick_kernel(reads="x", gives="counted", state=[("rows", "i8")], source="definition", cases=[{}])
+def up_to_two(s: Any, x: float) -> float:
+    """Count the rows of a symbol; a third is more than it can take."""
+    if s.rows == 2:
+        raise ValueError("three")
+    s.rows += 1
+    return float(s.rows)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_what_a_kernel_raises_stops_the_run(as_frame: bool) -> None:
+    run = ft.Pipeline(ft.diff("x"), up_to_two("x"), ft.ewma("counted", span=3), time=None).start()
+    run.tick("A", x=1.0)
+    assert run.tick("A", x=3.0) == {"diff": 2.0, "counted": 2.0, "ewma": 5 / 3}
+    with pytest.raises(ValueError, match="three"):
+        run({"symbol": ["A"], "x": [4.0]}) if as_frame else run.tick("A", x=4.0)
+    with pytest.raises(ft.StateError, match=r"stopped half-way \(ValueError: three\)"):
+        run.tick("A", x=5.0)
+
+
 def test_a_copy_of_the_state_is_left_alone_by_ticks() -> None:
     run = features().start()
     run.tick("A", START, **QUOTE)

@@ -69,7 +69,7 @@ class Run:
         self._stopped: str | None = None  # what stopped a step half-way
         self._few: FewRows | None = None
         self._ticker: Ticker | None = None
-        self._bound = False  # whether it is bound to the state as it is
+        self._bound: FewRows | Ticker | None = None  # which of them is bound to the state as it is
 
     def _fresh(self) -> State:
         return State(
@@ -108,11 +108,12 @@ class Run:
         few = self._few
         if few is None:
             few = self._few = FewRows(self.pipeline)
-        read = few.read(state, view)
-        if read is not None:
-            self._bound = False
+        if few.read(state, view):
+            if self._bound is not few:
+                few.bind(state)
+                self._bound = few
             try:
-                given = few.advance(state, view, *read)
+                given = few.advance(state, view)
             except BaseException as error:
                 self._stop(state, error)
                 raise
@@ -158,11 +159,11 @@ class Run:
         ticker = self._ticker
         if ticker is None:
             ticker = self._ticker = Ticker(self.pipeline)
-        if not self._bound and ticker.usable:
+        if self._bound is not ticker and ticker.usable:
             ticker.bind(self.state)
-            self._bound = True
+            self._bound = ticker
         try:
-            given = ticker(symbol, ts, values) if self._bound else None
+            given = ticker(symbol, ts, values) if ticker.usable else None
         except BaseException as error:
             self._stop(self._state, error)
             raise
@@ -191,7 +192,7 @@ class Run:
         DataFrame
             `row` (position in the input, int64) and `reason` (str) of the rejected ones.
         """
-        state, self._bound = self.state, False
+        state, self._bound = self.state, None
         ticks, ((last, _),), refused = _read(self.pipeline, wrap(frame), [(state, slice(0, None))], latest)
         rows, reasons = np.array(list(refused), np.int64), pd.Series(list(refused.values()), dtype="str")
         return self._go_on(state, ticks, last), pd.DataFrame({"row": rows, "reason": reasons})
@@ -211,7 +212,7 @@ class Run:
         """
         if not self.pipeline.emits:
             raise PipelineError("This pipeline has no event step: nothing is left to flush.")
-        self._bound = False
+        self._bound = None
         view, state = wrap(pd.DataFrame() if like is None else like), self.state
         event = self.pipeline.scans[-1]
         emitted = event.room(0)
@@ -235,7 +236,7 @@ class Run:
 
     def _read_whole(self, state: State, view: Frame, encoded: LocalCodes | None = None) -> tuple[Ticks, Array | None]:
         """Read a frame all of whose rows can be used, or say why one cannot; return also the last times after it."""
-        self._bound = False
+        self._bound = None
         with _intact([state]):
             ticks = Ticks(self.pipeline, view, encoded)
             ticks.read_times()
@@ -258,7 +259,7 @@ class Run:
     def _stop(self, state: State, error: BaseException) -> None:
         """Note that the steps' states were being changed when something went wrong, unless it was a copy of them."""
         if state is self._state:
-            self._bound = False
+            self._bound = None
             self._stopped = f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
