@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from fintech_toolkit.errors import ColumnError, DataError, ParameterError
 from fintech_toolkit.frames.views import is_frame, sort_of
 from fintech_toolkit.pipeline import Pipeline
-from fintech_toolkit.scan.arrays import compute, default_times, labelled, labels_of, result_type, unique
+from fintech_toolkit.scan.arrays import PLAIN, compute, default_times, labelled, labels_of, result_type, unique
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.parameters import sweep_shape
 from fintech_toolkit.schema import CANONICAL, Array
@@ -39,7 +40,7 @@ def call(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> 
                     f"{error} Without a column 'symbol', each column of a frame is a series; to use one column, name "
                     f"it: {kernel.name}(frame, 'mid', symbol='ticker')."
                 ) from None
-        return on_frame(kernel, frame, names, dict(keywords))
+        return on_frame(kernel, frame, names, keywords)
     if not all(sort_of(column) == "pandas" for column in columns if is_frame(column)):
         raise ColumnError(f"{kernel.name}: with a frame, give the names of its columns: {kernel.name}(frame, 'mid').")
     return by_symbol(kernel, columns, dict(keywords)) if "symbol" in keywords else compute(kernel, columns, keywords)
@@ -58,6 +59,11 @@ def _is_frame_of_series(kernel: Kernel, frame: Any, keywords: dict[str, Any]) ->
 
 def on_frame(kernel: Kernel, frame: Any, names: tuple[str, ...], keywords: dict[str, Any]) -> Any:
     """Return what a pipeline of one step gives for a frame."""
+    plain = PLAIN.issuperset(map(type, keywords.values()))
+    return (_known_pipeline if plain else _pipeline)(kernel, names, **keywords)(frame)
+
+
+def _pipeline(kernel: Kernel, names: tuple[str, ...], /, **keywords: Any) -> Pipeline:
     options = {name: keywords.pop(name) for name in OPTIONS if name in keywords}
     given = {*kernel.input_names(0)[: len(names)], *keywords}
     missing = [name for name in kernel.input_names(0) if name not in given and name not in CANONICAL]
@@ -67,7 +73,10 @@ def on_frame(kernel: Kernel, frame: Any, names: tuple[str, ...], keywords: dict[
             f"{kernel.name}(frame, 'mid'). Only a pandas frame of numbers without a column 'symbol' is taken as a "
             "series a column."
         )
-    return Pipeline(kernel.step(*names, **keywords), **options)(frame)
+    return Pipeline(kernel.step(*names, **keywords), **options)
+
+
+_known_pipeline = lru_cache(maxsize=256, typed=True)(_pipeline)
 
 
 def by_symbol(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -206,7 +206,28 @@ class SymbolTable:
         # Among texts only a text is found; among integers a True or a 1.0 would be, too.
         if values is None or (values.dtype.kind in "OU") is not isinstance(next(iter(self._codes), None), str):
             return None
-        symbols = values.tolist()
+        return self._found(values.tolist())
+
+    def learn(self, column: Any) -> Array | None:
+        """Return the codes of a column of few texts, at less than it costs to encode one, new ones having been given
+        theirs; None, and nothing has changed, if it might not be one.
+        """
+        values = None if is_dictionary(column) or isinstance(column, pd.Categorical) else _objects(column)
+        if values is None or values.dtype.kind != "O":
+            return None
+        texts = values.tolist()
+        if set(map(type, texts)) != {str} or not _encodable("".join(texts)):
+            return None
+        if not isinstance(next(iter(self._codes), ""), str):
+            return None
+        new = [text for text in dict.fromkeys(texts) if text not in self._codes]
+        if new:
+            self._own()
+            self._codes.update(zip(new, range(len(self.symbols), len(self.symbols) + len(new)), strict=True))
+            self.symbols += new
+        return self._found(texts)
+
+    def _found(self, symbols: list[Any]) -> Array | None:
         try:
             # With one more, since of a single one there would be no tuple.
             return np.fromiter(itemgetter(*symbols, *symbols[:1])(self._codes), np.uint32, len(symbols))

@@ -38,7 +38,7 @@ def times(frame: Frame, name: str, unit: str | None = None) -> tuple[Array, str]
     DataError
         If the column holds neither times nor integers, or times that int64 nanoseconds cannot hold.
     """
-    return times_of(frame.column(name), f"Column {name!r}", unit)
+    return times_of(frame.values(name), f"Column {name!r}", unit)
 
 
 def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, str]:

@@ -45,8 +45,8 @@ LANES = 5
 CACHED = 512
 """Rows of a frame that are copied at a time."""
 
-PLAIN, ARRAYS = {int, float, bool, str, NoneType}, {np.ndarray}
-"""Types of parameters, and of columns, that are looked up as they are."""
+PLAIN = {int, float, bool, str, NoneType}
+"""Types of parameters that are looked up as they are."""
 
 
 @cache
@@ -127,16 +127,21 @@ def _plain_call(kernel: Kernel, columns: int, /, **keywords: Any) -> Call | None
 
 def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
-    if not (PLAIN.issuperset(map(type, keywords.values())) and ARRAYS.issuperset(map(type, columns))):
+    try:
+        call = _plain_call(kernel, len(columns), **keywords)
+    except TypeError:  # of what cannot be looked up
         return None
-    call = _plain_call(kernel, len(columns), **keywords)
-    if call is None or len(shape := columns[0].shape) != 1:
+    if call is None:
         return None
     for column, dtype in zip(columns, call.taken):  # type: ignore[arg-type] # noqa: B905 - they are as many
-        flags = column.flags
-        if column.dtype != dtype or column.shape != shape or not (flags.c_contiguous and flags.aligned):
+        if type(column) is not np.ndarray or column.ndim != 1 or len(column) != len(columns[0]):
             return None
-    outputs = [np.empty(shape, dtype) for dtype in call.dtypes]
+        if column.dtype is not dtype and column.dtype != dtype:
+            return None
+        flags = column.flags
+        if not (flags.c_contiguous and flags.aligned):
+            return None
+    outputs = [np.empty(len(columns[0]), dtype) for dtype in call.dtypes]
     call.loop(NO_SESSION, *columns, *call.parameters, *outputs)
     return call.result(*outputs)
 

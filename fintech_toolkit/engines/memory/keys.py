@@ -92,6 +92,11 @@ class Keys:
     def ok(self) -> Array:
         return np.ones(self.view.rows, np.bool_)
 
+    @cached_property
+    def _column(self) -> Any:
+        assert self.symbol is not None
+        return self.view.column(self.symbol)
+
     def refuse_after(self, latest: Array | None) -> None:
         """Refuse the rows after the latest time that each may have: one beyond would make all that follow late."""
         if latest is not None and self.time is not None:
@@ -101,7 +106,7 @@ class Keys:
     def encode(self) -> LocalCodes | None:
         """Encode the column of symbols at once, for several looks at it; return it, if there is one."""
         if self.symbol is not None:
-            self._encoded = encode(self.view.column(self.symbol), self.symbol)
+            self._encoded = encode(self._column, self.symbol)
         return self._encoded
 
     def read(self, table: SymbolTable) -> None:
@@ -139,13 +144,17 @@ class Keys:
             As `read`.
         """
         rows = at.stop - at.start
-        if self._encoded is None and rows <= FEW and rows < len(last) == len(table):
-            found = self._known(table, at)
-            if found is not None:
+        if self._encoded is None and rows <= FEW:
+            if rows < len(last) == len(table) and (found := self._known(table, at)) is not None:
                 self.codes[at] = found
                 mark_few(found, self.ts[at], last, self.ok[at])
                 return None
-        coded = self.symbol is None or self._encoded is not None or is_dictionary(self.view.column(self.symbol))
+            if self.symbol is not None and (found := table.learn(self._values(at))) is not None:
+                self.codes[at] = found
+                after = _lengthened(last, len(table))
+                mark_disorder(self.codes[at], self.ts[at], after, self.ok[at])
+                return after
+        coded = self.symbol is None or self._encoded is not None or is_dictionary(self._column)
         chunks = cut(rows, wavefront.MORSEL if coded else CHUNK, at.start)
         steps = self._code_steps(table, chunks)
         if len(chunks) == 1:
@@ -161,12 +170,14 @@ class Keys:
         return after
 
     def _known(self, table: SymbolTable, at: slice) -> Array | None:
-        if self.symbol is None:
-            return self.codes[at]
-        column = self.view.column(self.symbol)
+        return self.codes[at] if self.symbol is None else table.known(self._values(at))
+
+    def _values(self, at: slice) -> Any:
+        assert self.symbol is not None
+        values = self.view.values(self.symbol)
         if (at.start, at.stop) == (0, self.view.rows):
-            return table.known(column)
-        return table.known(column.iloc[at] if isinstance(column, pd.Series) else column[at])
+            return values
+        return values.iloc[at] if isinstance(values, pd.Series) else values[at]
 
     def _code_steps(self, table: SymbolTable, chunks: list[slice]) -> list[tuple[bool, Callable[[int], None]]]:
         if self.symbol is None:
@@ -174,7 +185,7 @@ class Keys:
                 table.add("")
             return []
         places = [self.codes[chunk] for chunk in chunks]
-        return code_steps(self.view.column(self.symbol), self.symbol, table, chunks, places.__getitem__, self._encoded)
+        return code_steps(self._column, self.symbol, table, chunks, places.__getitem__, self._encoded)
 
     def in_time_order(self) -> bool:
         """Whether all rows that can be used have a symbol and a time, and all are in time order, not only those of

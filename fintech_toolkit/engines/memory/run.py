@@ -229,7 +229,7 @@ class Run:
         """Return what a frame gives from empty state, unfinished rows included."""
         view, state = wrap(frame), self._fresh()
         result = stream(self.pipeline, view, state)
-        return self._advance(self._fresh(), view, flush=True) if result is None else result
+        return self._advance(state, view, flush=True) if result is None else result
 
     def _advance(self, state: State, view: Frame, *, flush: bool = False) -> Any:
         return self._go_on(state, *self._read_whole(state, view), flush=flush)

@@ -31,8 +31,8 @@ LONG = 1_024
 
 
 def stream(pipeline: Description, view: Frame, state: State) -> Any:
-    """Return what a pipeline gives of a frame, from an empty state, unfinished rows included, or None if it is to be
-    read before; the state cannot be used any more.
+    """Return what a pipeline gives of a frame, from an empty state, unfinished rows included, and the state cannot be
+    used any more; or None if the frame is to be read before, and the state is as it was.
     """
     symbol = pipeline.symbol
     if view.rows <= wavefront.MORSEL or (symbol in view.names and not is_dictionary(view.column(symbol))):

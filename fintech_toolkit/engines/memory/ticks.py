@@ -68,7 +68,7 @@ class Ticks:
         for read in self.pipeline.source_reads:
             name = self.pipeline.source(read.name)
             what = f"Column {name!r}"
-            values = read_values(self.view.column(name), read.dtype, what, nullable=read.nullable)
+            values = read_values(self.view.values(name), read.dtype, what, nullable=read.nullable)
             self._columns.append(values)
             if not has_domain(read.role):
                 continue
