@@ -23,6 +23,13 @@ WIDE = pd.DataFrame(
 )
 
 
+def test_a_number_of_numpy_is_the_parameter_that_it_is() -> None:
+    assert_array_equal(ft.ewma(X, alpha=np.float64(0.25)), ft.ewma(X, alpha=0.25))
+    assert_array_equal(ft.rolling_mean(X, window=np.int64(5)), ft.rolling_mean(X, window=5))
+    with pytest.raises(ft.ParameterError, match="window"):
+        ft.rolling_mean(X, window=np.True_)
+
+
 # What the shapes of arrays and parameters make.
 
 

@@ -127,6 +127,39 @@ def test_a_new_symbol_among_known_ones_is_learned() -> None:
     assert run.state.last[[4, 5, 50]].tolist() == [START + 1, START, START + 1]
 
 
+@pytest.mark.parametrize("sort", [dict, pd.DataFrame, pa.table])
+def test_new_symbols_of_a_frame_that_is_refused_leave_no_trace(sort: Any) -> None:
+    run = ft.Pipeline(ft.diff("x")).start()
+    run(sort({"symbol": ["A", "B", "A"], "ts": [START] * 3, "x": np.ones(3)}))
+    assert run.state.symbols == ["A", "B"]
+    with pytest.raises(ft.DataError, match="goes backwards for symbol 'C' at row 2"):
+        run(sort({"symbol": ["C", "A", "C"], "ts": [START + 1, START, START], "x": np.ones(3)}))
+    given, refused = run.accept(
+        sort({"symbol": ["C", "D"], "ts": [START + 1, START], "x": np.ones(2)}), np.array([START])
+    )
+    assert refused["row"].tolist() == [0]
+    assert run.state.symbols == ["A", "B", "D"]
+    assert np.isnan(np.asarray(given["diff"])).all()
+
+
+@pytest.mark.parametrize(
+    ("symbols", "words"),
+    [
+        (["S1", "\ud800"], "holds '\\\\ud800' at row 1; symbols must be all strings"),
+        (["S1", b"S2"], "holds binary; symbols must be all strings"),
+        (["S1", 1], "holds 1 at row 1; symbols must be all strings"),
+        ([1, 2], "one is a string, one an integer"),
+        (["S1", None], "no symbol at row 1"),
+    ],
+)
+def test_what_is_no_text_is_not_learned(symbols: list[Any], words: str) -> None:
+    run = ft.Pipeline(ft.diff("x"), time=None).start()
+    run({"symbol": np.array(["S0"], object), "x": np.ones(1)})
+    with pytest.raises(ft.DataError, match=words):
+        run({"symbol": np.array(symbols, object), "x": np.ones(2)})
+    assert run.state.symbols == ["S0"]
+
+
 class WithoutColumnArrays(pd.DataFrame):
     """A frame of a pandas that has no such method."""
 
