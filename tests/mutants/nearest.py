@@ -118,6 +118,7 @@ CALLS = (
 NEAREST: dict[str, tuple[str, ...]] = {
     "frames/*": (*FRAMES, *RUNS, *STATES, *EDGES, *HOSTILE),
     "frames/dtypes.py": DATASETS,
+    "frames/few_columns.py": ("tests/engines/test_few_rows.py", *FRAMES, *HOSTILE),
     "frames/key_bytes.py": REFERENCES,
     "frames/new_columns.py": ("tests/engines/test_emitted_rows.py", *FRAMES, *HOSTILE),
     "frames/order.py": ("tests/engines/test_time_order.py", "tests/engines/test_few_rows.py", *FRAMES, *EDGES),
