@@ -129,8 +129,8 @@ def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     """Return the result for arrays that are as the loop takes them, where all else is plain; None if it is not."""
     try:
         call = _plain_call(kernel, len(columns), **keywords)
-    except TypeError:  # of what cannot be looked up
-        return None
+    except TypeError:
+        call = None  # of what cannot be looked up
     if call is None:
         return None
     for column, dtype in zip(columns, call.taken):  # type: ignore[arg-type] # noqa: B905 - they are as many
