@@ -136,8 +136,7 @@ def at_once(kernel: Kernel, columns: tuple[Any, ...], keywords: dict[str, Any]) 
     for column, dtype in zip(columns, call.taken):  # type: ignore[arg-type] # noqa: B905 - they are as many
         if type(column) is not np.ndarray or column.ndim != 1 or len(column) != len(columns[0]):
             return None
-        other = column.dtype is not dtype and column.dtype != dtype
-        if other or not ((flags := column.flags).c_contiguous and flags.aligned):
+        if column.dtype != dtype or not ((flags := column.flags).c_contiguous and flags.aligned):
             return None
     outputs = [np.empty(len(columns[0]), dtype) for dtype in call.dtypes]
     call.loop(NO_SESSION, *columns, *call.parameters, *outputs)
