@@ -310,15 +310,16 @@ def _objects(column: Any) -> Array | None:
     values = column
     if isinstance(column, pd.Series):
         column = values = column.array
-    if isinstance(column, pd.arrays.ArrowStringArray):
+    if isinstance(column, pd.arrays.ArrowExtensionArray):
         column = column.__arrow_array__()
     elif isinstance(column, pd.api.extensions.ExtensionArray):
         values = column.to_numpy()
     if isinstance(column, ARROW):
-        if column.null_count:
+        coded = isinstance(column.type, pa.DictionaryType)
+        kind = column.type.value_type if coded else column.type
+        if column.null_count or not (is_text(kind) or pa.types.is_integer(kind)):
             return None
-        if isinstance(column.type, pa.DictionaryType):
-            column = column.cast(column.type.value_type)
+        column = column.cast(kind) if coded else column
         if isinstance(column, pa.ChunkedArray):
             column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         values = column.to_numpy(zero_copy_only=False)
