@@ -14,6 +14,8 @@ from fintech_toolkit.scan.intrinsics import prefetch_read
 
 ONE = np.uint64(1)
 VARIANCE, DEVIATION, SCORE = 0, 1, 2
+AHEAD = np.uint64(16_384)
+"""Rows ahead of which the next block is fetched at most: of more, a cache would not keep the first."""
 
 
 @helper
@@ -86,7 +88,7 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
         length = min(size, rows - start)
         # The last block, if there are not two, is its own second one.
         two = start + size if start + size + size <= rows else start
-        rest, rest_2, finite = _sums_of_two(x, start, two, length, size + size, forth, forth_2, back, back_2)
+        rest, rest_2, finite = _sums_of_two(x, start, two, length, min(size + size, AHEAD), forth, forth_2, back, back_2)
         if not finite:
             return False
         if start == first + ONE:
@@ -128,7 +130,7 @@ def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[
         return True
     size, full, inverse = min(np.uint64(window), rows), float(window), 1.0 / float(window)
     forth, forth_2, back, back_2 = np.empty(size), np.empty(size), np.zeros(2 * size + 2), np.zeros(2 * size + 2)
-    older, newer = np.uint64(0), size + ONE
+    older, newer, ahead = np.uint64(0), size + ONE, min(size, AHEAD)
     result[first] = _moment(0.0, 0.0, 1.0, 1.0, ddof, 0.0, what)
     for start in range(first + ONE, rows, size):
         length = min(size, rows - start)
@@ -137,7 +139,7 @@ def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[
         total = square = rest = rest_2 = 0.0
         for j in range(length):
             k = length - ONE - j
-            prefetch_read(x, start + size + j)
+            prefetch_read(x, start + ahead + j)
             forward, backward = x[start + j] - shift, x[start + k] - next_shift
             total += forward
             square += forward * forward
