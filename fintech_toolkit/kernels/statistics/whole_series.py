@@ -79,6 +79,7 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
     if first == rows:
         return True
     size, full = min(np.uint64(window), rows), float(window)
+    ahead = min(size + size, AHEAD)
     forth, forth_2, older = np.empty(size), np.empty(size), np.zeros(size + ONE)
     back, back_2 = np.zeros(size + ONE), np.zeros(size + ONE)
     # The first value is older than all others until a block is complete.
@@ -88,7 +89,7 @@ def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
         length = min(size, rows - start)
         # The last block, if there are not two, is its own second one.
         two = start + size if start + size + size <= rows else start
-        rest, rest_2, finite = _sums_of_two(x, start, two, length, min(size + size, AHEAD), forth, forth_2, back, back_2)
+        rest, rest_2, finite = _sums_of_two(x, start, two, length, ahead, forth, forth_2, back, back_2)
         if not finite:
             return False
         if start == first + ONE:
