@@ -38,40 +38,21 @@ def own_slots(typing_context: Any, slots: Any, start: Any, capacity: Any) -> Any
     return types.Array(slots.dtype, 1, "C")(slots, start, capacity), generate
 
 
-def _fetch(context: Any, builder: Any, array_type: Any, array: Any, index: Any, offsets: set[int], write: int) -> None:
-    """Have the processor fetch the memory of an element, in so many bytes from its beginning."""
-    values = context.make_array(array_type)(context, builder, array)
-    first = builder.bitcast(builder.gep(values.data, [index]), llvm.voidptr_t)
-    flag = llvm.int32_t
-    function = builder.module.declare_intrinsic(
-        "llvm.prefetch", [llvm.voidptr_t], llvm.ir.FunctionType(llvm.ir.VoidType(), [llvm.voidptr_t, *[flag] * 3])
-    )
-    for offset in offsets:
-        builder.call(function, [builder.gep(first, [llvm.intp_t(offset)]), flag(write), flag(3), flag(1)])
-
-
 @intrinsic
 def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     """Have the memory of an element fetched that will soon be written to; of a long one its beginning and its end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array_type, index_type = signature.args
+        values = context.make_array(array_type)(context, builder, arguments[0])
         place = context.cast(builder, arguments[1], index_type, types.intp)
-        ends = {0, array_type.dtype.size - 1 if array_type.dtype.size > 8 else 0}
-        _fetch(context, builder, array_type, arguments[0], place, ends, 1)
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
-
-
-@intrinsic
-def prefetch_read(typing_context: Any, array: Any, index: Any) -> Any:
-    """Have the memory of a number fetched that will soon be read. The index may be past the end: nothing is read."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_type, index_type = signature.args
-        place = context.cast(builder, arguments[1], index_type, types.intp)
-        _fetch(context, builder, array_type, arguments[0], place, {0}, 0)
+        first = builder.bitcast(builder.gep(values.data, [place]), llvm.voidptr_t)
+        flag = llvm.int32_t
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [llvm.voidptr_t], llvm.ir.FunctionType(llvm.ir.VoidType(), [llvm.voidptr_t, *[flag] * 3])
+        )
+        for offset in {0, array_type.dtype.size - 1 if array_type.dtype.size > 8 else 0}:
+            builder.call(function, [builder.gep(first, [llvm.intp_t(offset)]), flag(1), flag(3), flag(1)])
         return context.get_dummy_value()
 
     return types.void(array, index), generate

@@ -10,7 +10,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import helper
 from fintech_toolkit.scan.arithmetic import add, value_of
-from fintech_toolkit.scan.intrinsics import prefetch_read
+from fintech_toolkit.scan.intrinsics import fetch_soon
 
 ONE = np.uint64(1)
 
@@ -41,8 +41,8 @@ def _whole_range(high, low, top, bottom, window):  # type: ignore[no-untyped-def
         lowest = lowest_back = np.inf
         for j in range(length):
             k = length - ONE - j
-            prefetch_read(high, start + size + j)
-            prefetch_read(low, start + size + j)
+            fetch_soon(high, start + size + j)
+            fetch_soon(low, start + size + j)
             highest, lowest = max(highest, highs[j]), min(lowest, lows[j])
             # Of equal prices, such as 0.0 and -0.0, the oldest counts.
             highest_back, lowest_back = max(highs[k], highest_back), min(lows[k], lowest_back)

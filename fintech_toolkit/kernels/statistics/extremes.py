@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import DTYPE, MISSING, Window, helper, nth, window_kernel
-from fintech_toolkit.scan.intrinsics import prefetch_read
+from fintech_toolkit.scan.intrinsics import fetch_soon
 
 ONE = np.uint64(1)
 
@@ -114,7 +114,7 @@ def _whole(x, result, window, min_periods, largest):  # type: ignore[no-untyped-
         forth_best = back_best = none
         for j in range(length):
             k = length - ONE - j
-            prefetch_read(x, start + size + j)
+            fetch_soon(x, start + size + j)
             # Of equal values, such as 0.0 and -0.0, the oldest counts.
             forth_best = _better(values[j], forth_best, largest)
             back_best = _better(back_best, values[k], largest)

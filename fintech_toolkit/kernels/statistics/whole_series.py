@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fintech_toolkit.authoring import helper
-from fintech_toolkit.scan.intrinsics import prefetch_read
+from fintech_toolkit.scan.intrinsics import fetch_soon
 
 ONE = np.uint64(1)
 VARIANCE, DEVIATION, SCORE = 0, 1, 2
@@ -62,8 +62,8 @@ def _sums_of_two(x, one, two, length, ahead, forth, forth_2, back, back_2):  # t
     total = total_2 = rest = rest_2 = 0.0
     for j in range(length):
         k = length - ONE - j
-        prefetch_read(x, one + ahead + j)
-        prefetch_read(x, two + ahead + j)
+        fetch_soon(x, one + ahead + j)
+        fetch_soon(x, two + ahead + j)
         total += x[one + j]
         total_2 += x[two + j]
         rest += x[one + k]
@@ -140,7 +140,7 @@ def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[
         total = square = rest = rest_2 = 0.0
         for j in range(length):
             k = length - ONE - j
-            prefetch_read(x, start + ahead + j)
+            fetch_soon(x, start + ahead + j)
             forward, backward = x[start + j] - shift, x[start + k] - next_shift
             total += forward
             square += forward * forward
