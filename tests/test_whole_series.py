@@ -24,7 +24,7 @@ RANGES: dict[str, list[dict[str, Any]]] = {
         {"k": k, "d": d, "slowing": slowing} for k in (1, 2, 7, 20, 2_000) for d in (1, 4) for slowing in (1, 3)
     ],
 }
-WHOLE = [name for name in ALL if name not in RANGES]
+WHOLE = [name for name, kernel in ALL.items() if kernel.name not in RANGES]
 
 
 def bits(values: Any) -> Any:
