@@ -15,7 +15,16 @@ from fintech_toolkit import kernels
 from fintech_toolkit.scan import arrays, threads
 from fintech_toolkit.scan.declaration import Kernel
 
-WHOLE = {name: kernel for name, kernel in kernels.registry().items() if kernel.series is not None}
+ALL = {name: kernel for name, kernel in kernels.registry().items() if kernel.series is not None}
+RANGES: dict[str, list[dict[str, Any]]] = {
+    "donchian_channel": [
+        {"window": w, "min_periods": least} for w in (1, 2, 7, 20, 2_000) for least in {1, (w + 1) // 2, w}
+    ],
+    "stochastic_osc": [
+        {"k": k, "d": d, "slowing": slowing} for k in (1, 2, 7, 20, 2_000) for d in (1, 4) for slowing in (1, 3)
+    ],
+}
+WHOLE = [name for name, kernel in ALL.items() if kernel.name not in RANGES]
 
 
 def bits(values: Any) -> Any:
@@ -56,6 +65,29 @@ def test_series_that_begin_late_or_stand_still_have_the_bits_of_their_ticks(name
         for window in (1, 2, 3, 8, 40, 500):
             expected = kernel(x, symbol=["A"] * len(x), window=window, min_periods=1)
             assert_array_equal(bits(kernel(x, window=window, min_periods=1)), bits(expected), err_msg=str(window))
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("dirt", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("rows", [0, 1, 2, 10, 201])
+def test_ranges_of_a_whole_series_have_the_bits_of_their_bars(name: str, dirt: float, rows: int) -> None:
+    kernel, rng, one = kernels.get(name), np.random.default_rng(rows), np.full(rows, "A")
+    columns = [coarse(rows, dirt, rng) for _ in kernel.reads]
+    for parameters in RANGES[name]:
+        expected, found = kernel(*columns, symbol=one, **parameters), kernel(*columns, **parameters)
+        for column in found._fields:
+            assert_array_equal(
+                bits(getattr(found, column)), bits(getattr(expected, column)), err_msg=f"{column}: {parameters}"
+            )
+
+
+def test_of_equal_prices_the_oldest_is_the_highest() -> None:
+    """However often the window was turned since: a zero keeps its sign until it leaves."""
+    price = np.array([-0.0, 0.0, 0.0, -0.0, 0.0])
+    for symbol in (None, ["A"] * 5):
+        channel = ft.donchian_channel(price, price, window=3, symbol=symbol)
+        assert_array_equal(np.signbit(channel.upper[2:]), [True, False, False])
+        assert_array_equal(np.signbit(channel.lower[2:]), [True, False, False])
 
 
 def test_a_kernel_may_leave_a_series_to_its_ticks() -> None:

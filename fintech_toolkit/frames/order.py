@@ -116,7 +116,7 @@ def times_in_order(ts: Array, at: slice) -> bool:
     )
 
 
-BLOCK = 1_024
+BLOCK = 64
 """Rows that are looked at together where the rows of a symbol lie together."""
 
 SHORT = 64

@@ -8,6 +8,7 @@ import numpy as np
 
 from fintech_toolkit.authoring import Count, Number, Window, helper, nth, pop, push, tick_kernel, window_kernel
 from fintech_toolkit.kernels.momentum.averages import valid_rows
+from fintech_toolkit.kernels.momentum.whole_ranges import whole_channel, whole_oscillator
 from fintech_toolkit.kernels.statistics.block_sums import MOMENTS, offset_of, variance_of
 from fintech_toolkit.kernels.statistics.moments import DDOF
 from fintech_toolkit.scan.arithmetic import add, value_of
@@ -102,7 +103,8 @@ def _turn(s, slots):  # type: ignore[no-untyped-def]
     for j in range(s.count - 1, -1, -1):
         k = nth(s, j)
         if np.isfinite(slots[k].v0) and np.isfinite(slots[k].v1):
-            high, low = max(high, slots[k].v0), min(low, slots[k].v1)
+            # Of equal prices, such as 0.0 and -0.0, the oldest counts.
+            high, low = max(slots[k].v0, high), min(slots[k].v1, low)
         slots[k].best_high, slots[k].best_low = high, low
     s.turned, s.recent, s.behind = True, 0, 0
 
@@ -112,6 +114,7 @@ def _turn(s, slots):  # type: ignore[no-untyped-def]
     gives=["upper", "lower", "mid"],
     enter=_enter,
     leave=_leave,
+    series=whole_channel,
     state=[*RANGE, ("behind", "i8"), ("n", "i8")],
     slots=BEST,
     parameters=[Window(default=20)],
@@ -169,7 +172,7 @@ def _highest_and_lowest(s, slots, k):  # type: ignore[no-untyped-def]
         high, low = -np.inf, np.inf
         for j in range(s.count - 1, first - 1, -1):
             at = nth(s, j)
-            high, low = max(high, slots[at].high), min(low, slots[at].low)
+            high, low = max(slots[at].high, high), min(slots[at].low, low)
             slots[at].best_high, slots[at].best_low = high, low
         s.turned, s.recent = True, 0
         return high, low
@@ -180,6 +183,7 @@ def _highest_and_lowest(s, slots, k):  # type: ignore[no-untyped-def]
 @tick_kernel(
     reads=["high", "low", "close"],
     gives=["pct_k", "pct_d"],
+    series=whole_oscillator,
     parameters=[
         Count("k", "bars of the range", 14),
         Count("d", "bars of the mean of %K that is %D", 3),

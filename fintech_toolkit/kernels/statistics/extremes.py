@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.authoring import DTYPE, MISSING, Window, helper, nth, window_kernel
+from fintech_toolkit.scan.intrinsics import fetch_soon
+
+ONE = np.uint64(1)
 
 # Two stacks: `best` is the extreme of a slot and of all younger ones up to where the stack was last turned, `back` that
 # of the `recent` values since. When the last of the older ones leaves, the window becomes the older ones, and each row
@@ -92,53 +95,34 @@ def _better(x, y, largest):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _join(newer, older, result, largest):  # type: ignore[no-untyped-def]
-    """Give the better of two; where there is nothing older, the newer."""
-    both = min(result.shape[0], older.shape[0])
-    for j in range(both):
-        result[j] = _better(newer[j], older[j], largest)
-    for j in range(both, result.shape[0]):
-        result[j] = newer[j]
-
-
-@helper
 def _whole(x, result, window, min_periods, largest):  # type: ignore[no-untyped-def]
     """Give the extremes of a whole series, by van Herk (1992) and Gil and Werman (1993): a window is the end of a block
     that is as long, and the beginning of the next one, so that two running extremes of each block are all it takes.
-
-    Within a running extreme a value waits for the one before, so two blocks are taken at a time, from both ends.
     """
-    rows, none = x.shape[0], -np.inf if largest else np.inf
-    size = np.uint64(max(1, min(window, rows)))
-    last, pair = size - np.uint64(1), size + size
-    values, forth, back = np.empty(pair), np.empty(pair), np.empty(pair)
-    values_2, forth_2, back_2 = values[size:], forth[size:], back[size:]
-    before = np.full(size, none)
-    missing = 0
-    for start in range(0, rows, pair):
-        piece, into = x[start : start + pair], result[start : start + pair]
-        for j in range(piece.shape[0]):
-            valid = np.isfinite(piece[j])
-            values[j] = piece[j] if valid else none
-            missing += 0 if valid else 1
-        values[piece.shape[0] :] = none
-        forth_best = forth_best_2 = back_best = back_best_2 = none
-        for j in range(size):
-            k = last - j
+    rows, none = np.uint64(x.shape[0]), -np.inf if largest else np.inf
+    size = np.uint64(max(1, min(window, x.shape[0])))
+    # The running extremes from the end of the last block and of this one, and behind either one that beats nothing.
+    values, back = np.empty(size), np.full(2 * (size + ONE), none)
+    older, newer = np.uint64(0), size + ONE
+    missing = np.uint64(0)
+    for start in range(np.uint64(0), rows, size):
+        length = min(size, rows - start)
+        for j in range(length):
+            valid = np.isfinite(x[start + j])
+            values[j] = x[start + j] if valid else none
+            missing += np.uint64(0) if valid else ONE
+        forth_best = back_best = none
+        for j in range(length):
+            k = length - ONE - j
+            fetch_soon(x, start + size + j)
             # Of equal values, such as 0.0 and -0.0, the oldest counts.
             forth_best = _better(values[j], forth_best, largest)
-            forth_best_2 = _better(values_2[j], forth_best_2, largest)
             back_best = _better(back_best, values[k], largest)
-            back_best_2 = _better(back_best_2, values_2[k], largest)
-            forth[j], forth_2[j] = forth_best, forth_best_2
-            back[k], back_2[k] = back_best, back_best_2
-        _join(forth, before[1:], into, largest)
-        _join(forth_2, back[1:size], into[size:], largest)
-        # One by one: an assignment of slices takes seconds to compile, most of them for the words of its errors.
-        for j in range(size):
-            before[j] = back_2[j]
+            back[newer + k] = back_best
+            result[start + j] = _better(forth_best, back[older + j + ONE], largest)
+        older, newer = newer, older
     valid = 0
-    for i in range(rows if missing > 0 else min(rows, min_periods)):
+    for i in range(x.shape[0] if missing > 0 else min(x.shape[0], min_periods)):
         valid += np.isfinite(x[i])
         if i >= window:
             valid -= np.isfinite(x[i - window])

@@ -10,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from fintech_toolkit.authoring import helper
+from fintech_toolkit.scan.intrinsics import fetch_soon
 
 ONE = np.uint64(1)
 VARIANCE, DEVIATION, SCORE = 0, 1, 2
+AHEAD = np.uint64(16_384)
+"""Rows ahead of which the next block is fetched at most: of more, a cache would not keep the first."""
 
 
 @helper
@@ -52,36 +55,59 @@ def keep_equal(x, result, first, start, length, size):  # type: ignore[no-untype
 
 
 @helper
+def _sums_of_two(x, one, two, length, ahead, forth, forth_2, back, back_2):  # type: ignore[no-untyped-def]
+    """Give the running sums of two blocks, from either end of each. Within one of them a value waits for the one before
+    to be added, so that four take little longer than two.
+    """
+    total = total_2 = rest = rest_2 = 0.0
+    for j in range(length):
+        k = length - ONE - j
+        fetch_soon(x, one + ahead + j)
+        fetch_soon(x, two + ahead + j)
+        total += x[one + j]
+        total_2 += x[two + j]
+        rest += x[one + k]
+        rest_2 += x[two + k]
+        forth[j], forth_2[j], back[k], back_2[k] = total, total_2, rest, rest_2
+    return rest, rest_2, np.isfinite((total + rest) + (total_2 + rest_2))
+
+
+@helper
 def whole_mean(x, result, window, min_periods):  # type: ignore[no-untyped-def]
     """Give the means of a series, unless it lacks values after its first."""
     first, rows = first_value(x, result), np.uint64(x.shape[0])
     if first == rows:
         return True
     size, full = min(np.uint64(window), rows), float(window)
-    forth, back = np.empty(size), np.zeros(2 * size + 2)
-    # The sums of the last block and of this one. The first value is older than all others until a block is complete.
-    older, newer = np.uint64(0), size + ONE
-    back[:size] = result[first] = x[first]
-    for start in range(first + ONE, rows, size):
+    ahead = min(size + size, AHEAD)
+    forth, forth_2, older = np.empty(size), np.empty(size), np.zeros(size + ONE)
+    back, back_2 = np.zeros(size + ONE), np.zeros(size + ONE)
+    # The first value is older than all others until a block is complete.
+    older[:size] = result[first] = x[first]
+    start = first + ONE
+    while start < rows:
         length = min(size, rows - start)
-        total = rest = 0.0
-        for j in range(length):
-            k = length - ONE - j
-            total += x[start + j]
-            rest += x[start + k]
-            forth[j], back[newer + k] = total, rest
-        if not np.isfinite(total + rest):
+        # The last block, if there are not two, is its own second one.
+        two = start + size if start + size + size <= rows else start
+        rest, rest_2, finite = _sums_of_two(x, start, two, length, ahead, forth, forth_2, back, back_2)
+        if not finite:
             return False
         if start == first + ONE:
             for j in range(length):
-                result[start + j] = (back[older + j + ONE] + forth[j]) / min(float(j + ONE + ONE), full)
+                result[start + j] = (older[j + ONE] + forth[j]) / min(float(j + ONE + ONE), full)
         else:
             for j in range(length):
-                result[start + j] = (back[older + j + ONE] + forth[j]) / full
+                result[start + j] = (older[j + ONE] + forth[j]) / full
         if length == size:
             result[start + length - ONE] = rest / full
         keep_equal(x, result, first, start, length, size)
-        older, newer = newer, older
+        if two > start:
+            for j in range(length):
+                result[two + j] = (back[j + ONE] + forth_2[j]) / full
+            result[two + length - ONE] = rest_2 / full
+            keep_equal(x, result, first, two, length, size)
+        older, back_2 = back_2, older
+        start = two + length
     result[first : min(rows, first + np.uint64(max(min_periods - 1, 0)))] = np.nan
     return True
 
@@ -105,7 +131,7 @@ def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[
         return True
     size, full, inverse = min(np.uint64(window), rows), float(window), 1.0 / float(window)
     forth, forth_2, back, back_2 = np.empty(size), np.empty(size), np.zeros(2 * size + 2), np.zeros(2 * size + 2)
-    older, newer = np.uint64(0), size + ONE
+    older, newer, ahead = np.uint64(0), size + ONE, min(size, AHEAD)
     result[first] = _moment(0.0, 0.0, 1.0, 1.0, ddof, 0.0, what)
     for start in range(first + ONE, rows, size):
         length = min(size, rows - start)
@@ -114,6 +140,7 @@ def _whole_moments(x, result, window, min_periods, ddof, what):  # type: ignore[
         total = square = rest = rest_2 = 0.0
         for j in range(length):
             k = length - ONE - j
+            fetch_soon(x, start + ahead + j)
             forward, backward = x[start + j] - shift, x[start + k] - next_shift
             total += forward
             square += forward * forward
