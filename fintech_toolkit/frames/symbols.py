@@ -71,16 +71,24 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
     if not pa.types.is_dictionary(encoded.type):
         _check_type(encoded.type, name)
         if is_text(encoded.type):
-            texts = encoded.cast(pa.large_string())  # which are long enough for all chunks together
-            codes, values = text_codes(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
+            if pa.types.is_string_view(encoded.type) or (
+                isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks > 1
+            ):
+                encoded = encoded.cast(pa.large_string())  # which can hold what several chunks have
+            codes, values = text_codes(_in_one(encoded))
             return LocalCodes(codes, values.to_pylist())
-        if isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks > 1:
-            encoded = encoded.combine_chunks()  # each would have a dictionary of its own
-        encoded = pc.dictionary_encode(encoded)
+        encoded = pc.dictionary_encode(_in_one(encoded))  # of several chunks each would have a dictionary of its own
     else:
         _check_type(encoded.type.value_type, name)
     chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
     return _checked(_merged(chunks), name, first_row)
+
+
+def _in_one(column: Any) -> Any:
+    """Return an Arrow column as one array: that of its only chunk as it is, of several a copy."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _merged(chunks: list[Any]) -> LocalCodes:
@@ -90,7 +98,11 @@ def _merged(chunks: list[Any]) -> LocalCodes:
     codes: list[Array] = []
     places: dict[Symbol, int] = {}
     for chunk in chunks:
-        indices = chunk.indices.cast(pa.int32())  # may be unsigned, and then has no room for -1
+        indices = chunk.indices
+        if indices.type == pa.uint32():  # which has no room for -1, nor as many values
+            indices = indices.view(pa.int32())
+        elif not pa.types.is_signed_integer(indices.type) or indices.type == pa.int64():
+            indices = indices.cast(pa.int32())
         local = (pc.fill_null(indices, -1) if indices.null_count else indices).to_numpy()
         values = chunk.dictionary.to_pylist()
         if len(chunks) == 1 and len(set(values)) == len(values):
@@ -319,10 +331,7 @@ def _objects(column: Any) -> Array | None:
         kind = column.type.value_type if coded else column.type
         if column.null_count or not (is_text(kind) or pa.types.is_integer(kind)):
             return None
-        column = column.cast(kind) if coded else column
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-        values = column.to_numpy(zero_copy_only=False)
+        values = _in_one(column.cast(kind) if coded else column).to_numpy(zero_copy_only=False)
     return values if isinstance(values, np.ndarray) and values.dtype.kind in "OUiu" else None
 
 

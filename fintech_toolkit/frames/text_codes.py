@@ -18,7 +18,7 @@ BLOCK = np.uint64(256)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
-def text_codes(texts: pa.LargeStringArray) -> tuple[Array, pa.LargeStringArray]:
+def text_codes(texts: pa.StringArray | pa.LargeStringArray) -> tuple[Array, pa.Array]:
     """Return texts as codes (int32, -1: null) into distinct ones, in order of arrival, of which one may be unused."""
     rows, missing = len(texts), None
     if not rows:
@@ -27,7 +27,9 @@ def text_codes(texts: pa.LargeStringArray) -> tuple[Array, pa.LargeStringArray]:
         missing = texts.is_null().to_numpy(zero_copy_only=False)
         texts = pc.fill_null(texts, "")
     _, places, data = texts.buffers()
-    offsets = read_only(np.frombuffer(places, np.int64)[texts.offset : texts.offset + rows + 1])
+    size = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    offsets = np.frombuffer(places, size)[texts.offset : texts.offset + rows + 1]
+    offsets = read_only(offsets.astype(np.int64, copy=False))
     characters = read_only(np.frombuffer(data or b"", np.uint8))
     # Of what has room for as many distinct texts as rows, memory is taken for what is written alone.
     codes, hashes, begins = np.empty(rows, np.int32), np.empty(rows, np.uint64), np.empty(rows + 1, np.int64)
