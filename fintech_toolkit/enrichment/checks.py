@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from fintech_toolkit.enrichment.feeds import is_one_sided
 from fintech_toolkit.enrichment.identifiers import has_wrong_check_digit
 from fintech_toolkit.errors import ColumnError, DataError, did_you_mean
+from fintech_toolkit.scan.names import is_text
 from fintech_toolkit.schema import Array, nanoseconds
 
 LATE_AFTER = "60s"
@@ -143,7 +144,7 @@ def _wanted(column: pa.Field, kind: str, file: str) -> pa.DataType | None:
         what = "times without a zone" if pa.types.is_timestamp(values) else str(values)
         raise DataError(f"{file}: column 'ts' holds {what}; write times with their zone, such as UTC.")
     if column.name in _TEXTS:
-        if pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values):
+        if is_text(values):
             return pa.string()
         raise DataError(f"{file}: column {column.name!r} holds {values}; it must hold texts.")
     if column.name in _NUMBERS or (column.name == "side" and kind == "trades"):

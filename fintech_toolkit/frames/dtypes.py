@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from fintech_toolkit.errors import ColumnError, DataError, PipelineError
 from fintech_toolkit.frames.views import is_dask
+from fintech_toolkit.scan.names import is_text
 from fintech_toolkit.schema import Array
 
 CODES = pa.int32()
@@ -247,7 +248,7 @@ def of_arrow(field: pa.Field) -> Any:
     kind = field.type
     if pa.types.is_dictionary(kind):
         return None
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         return pd.StringDtype(na_value=np.nan)
     if pa.types.is_timestamp(kind):
         return pd.DatetimeTZDtype(kind.unit, kind.tz) if kind.tz else np.dtype(f"M8[{kind.unit}]")

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.dtypes import plain
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.views import Frame, require
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.names import is_text
 from fintech_toolkit.schema import UNITS, Array
 
 MOST_BYTES = 2**31 - 1
@@ -106,7 +107,7 @@ def key_kind(kind: pa.DataType, name: str) -> KeyKind:
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return key_kind(kind.value_type, name)
     called = str(kind)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+    if is_text(kind):
         return KeyKind("texts", called)
     if types.is_integer(kind):
         return KeyKind("integers", called, unsigned=types.is_uint64(kind))

@@ -9,8 +9,9 @@ import numpy as np
 from numba.core import types
 
 from fintech_toolkit.errors import DataError
-from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, read_only
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol
 from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.scan import as_taken
 from fintech_toolkit.schema import Array

@@ -14,7 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fintech_toolkit.errors import DataError
+from fintech_toolkit.frames.text_codes import text_codes
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
+from fintech_toolkit.scan.names import is_text
 from fintech_toolkit.schema import Array
 
 Symbol = str | int
@@ -66,6 +69,10 @@ def encode(column: Any, name: str, first_row: int = 0) -> LocalCodes:
         encoded = pc.run_end_decode(encoded)
     if not pa.types.is_dictionary(encoded.type):
         _check_type(encoded.type, name)
+        if is_text(encoded.type):
+            texts = encoded.cast(pa.large_string())  # which are long enough for all chunks together
+            codes, values = text_codes(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
+            return LocalCodes(codes, values.to_pylist())
         if isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks > 1:
             encoded = encoded.combine_chunks()  # each would have a dictionary of its own
         encoded = pc.dictionary_encode(encoded)
@@ -93,9 +100,7 @@ def _merged(chunks: list[Any]) -> LocalCodes:
 
 
 def _check_type(kind: pa.DataType, name: str) -> None:
-    types = pa.types
-    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    if not (text or types.is_integer(kind) or types.is_null(kind)):
+    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise DataError(f"Column {name!r} holds {kind}; symbols must be all strings or all integers.")
 
 
@@ -366,10 +371,3 @@ def _mark_used(local, used):  # type: ignore[no-untyped-def]
 def _translate(local, lookup, codes):  # type: ignore[no-untyped-def]
     for i in range(local.shape[0]):
         codes[i] = lookup[local[i]]  # -1, a null, is the last
-
-
-def read_only(values: Array) -> Array:
-    """Return a contiguous view that is read only: columns come either way, and one sort means one compiled loop."""
-    view = np.ascontiguousarray(values).view()
-    view.flags.writeable = False
-    return view

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fintech_toolkit.frames.symbols import read_only
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.kafka.message_schema import DAY, TIME
 from fintech_toolkit.kafka.messages import Messages, raise_first, too_large
+from fintech_toolkit.scan.names import is_text
 
 _ROWS = 100_000  # that are encoded together
 _ESCAPED = r'["\\\x00-\x1f]'  # what stands in a string of JSON in another way
@@ -126,7 +127,7 @@ def _json_texts(name: str, column: pa.Array) -> pa.Array:
         if pc.any(pc.or_(pc.less(days, _FIRST_DAY), pc.greater(days, _LAST_DAY))).as_py():
             raise DataError("a day beyond the years 1 to 9999 cannot be written in ISO 8601; leave it out")
         return pc.binary_join_element_wise('"', column.cast(pa.string()), '"', "")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         # Few distinct symbols: each is escaped once.
         encoded = column.cast(pa.string()).dictionary_encode()
         distinct = encoded.dictionary

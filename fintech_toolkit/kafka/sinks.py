@@ -23,6 +23,7 @@ from fintech_toolkit.kafka.config import KafkaConfig
 from fintech_toolkit.kafka.message_schema import arrow_table
 from fintech_toolkit.kafka.messages import raise_first
 from fintech_toolkit.kafka.writer import BATCH, Writer
+from fintech_toolkit.scan.names import is_text
 from fintech_toolkit.schema import key_columns
 
 
@@ -195,7 +196,7 @@ class to_kafka_frames(FrameSink):  # a node is named as its method
             raise ColumnError(f"no column {self._key!r} for the key. {did_you_mean(self._key, table.column_names)}")
         keys = table[self._key]
         kind = keys.type.value_type if pa.types.is_dictionary(keys.type) else keys.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        if not is_text(kind):
             raise DataError(f"column {self._key!r} is {keys.type}; a key is a string")
         return table, self._encoder(table, keys.cast(kind).cast(pa.large_binary()).combine_chunks(), room)
 

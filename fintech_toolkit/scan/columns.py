@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fintech_toolkit.errors import KernelError
-from fintech_toolkit.schema import dtype_of
+from fintech_toolkit.schema import Array, dtype_of
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,10 @@ def typed(declared: str | Iterable[str], default: str | None = None) -> tuple[Ty
                 f"The column {text!r} is declared with the dtype {dtype!r}, which there is not."
             ) from None
     return tuple(columns)
+
+
+def read_only(values: Array) -> Array:
+    """Return a contiguous view that is read only: columns come either way, and one sort means one compiled loop."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view

@@ -137,6 +137,15 @@ def _word_at(typing_context: Any, data: Any, at: Any) -> Any:
     return types.uint64(data, at), generate
 
 
+def _turned(typing_context: Any, word: Any) -> Any:
+    """Return an integer of eight bytes with these in the other order."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bswap(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 def _fetch_soon(typing_context: Any, array: Any, at: Any) -> Any:
     """Have the processor fetch what is at a place of an array, and go on: it will be needed soon."""
 
@@ -177,5 +186,6 @@ def _count_until(typing_context: Any, array: Any, at: Any, number: Any, most: An
 # Numba itself gives the first argument, which types do not know.
 enlarged: Any = intrinsic(_enlarged)
 word_at: Any = intrinsic(_word_at)
+turned: Any = intrinsic(_turned)
 fetch_soon: Any = intrinsic(_fetch_soon)
 count_until: Any = intrinsic(_count_until)

@@ -83,6 +83,11 @@ def key_of(name: str) -> int:
     return int(as_keys([name], "name")[0])
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is one of texts, in whichever form."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)  # type: ignore[no-any-return]
+
+
 def _arrow(column: Any, what: str) -> Any:
     """Return a column as Arrow; NaN and None are nulls."""
     if isinstance(column, pa.Array | pa.ChunkedArray):
@@ -116,7 +121,7 @@ def _keys(values: pa.Array, what: str) -> Array | None:
         return np.full(len(values), MISSING)
     if pa.types.is_integer(kind):
         return as_values(values, _INT64, what, nullable=True)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         return _hashes(values.cast(pa.large_string()))
     return None
 

@@ -19,8 +19,8 @@ from fintech_toolkit.frames.symbols import (
     check_same_kind,
     code_steps,
     encode,
-    read_only,
 )
+from fintech_toolkit.scan.columns import read_only
 from tests.frames import features, ticks
 
 NAMES: list[Any] = ["B", None, "A", "B", None, "C", "A"]

@@ -17,10 +17,10 @@ from fintech_toolkit.engines.memory.wavefront import MORSEL, run_wavefront
 from fintech_toolkit.engines.memory.window_columns import value_codes
 from fintech_toolkit.engines.memory.windows import EVER, WindowKeys, read_keys
 from fintech_toolkit.flow.cross_sections import CrossSection
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Joinable, joinable, require
 from fintech_toolkit.scan.across import Columns, further_columns
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compiled_loops import compile_across
 from fintech_toolkit.scan.declaration import Kernel
 from fintech_toolkit.scan.names import read_values

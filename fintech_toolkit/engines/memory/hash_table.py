@@ -12,10 +12,10 @@ import numpy as np
 
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.key_bytes import KeyBytes
-from fintech_toolkit.frames.symbols import read_only
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
-from fintech_toolkit.scan.hashing import hash_rows, tail
-from fintech_toolkit.scan.intrinsics import fetch_soon, word_at
+from fintech_toolkit.scan.hashing import hash_rows, same_bytes
+from fintech_toolkit.scan.intrinsics import fetch_soon
 from fintech_toolkit.schema import Array
 
 _ROW_BITS = np.uint64(40)
@@ -108,16 +108,6 @@ def _home(hashed, size):  # type: ignore[no-untyped-def]
 
 
 @compile_cached
-def _same(data, begin, other, there, length):  # type: ignore[no-untyped-def]
-    if length < 8:
-        return tail(data, begin, begin + length) == tail(other, there, there + length)
-    for j in range(0, length - 8, 8):
-        if word_at(data, begin + j) != word_at(other, there + j):
-            return False
-    return word_at(data, begin + length - 8) == word_at(other, there + length - 8)
-
-
-@compile_cached
 def _insert(slots, hashed, data, offsets, width, valid, first):  # type: ignore[no-untyped-def]
     size = np.uint64(slots.shape[0])
     for i in range(hashed.shape[0]):
@@ -142,7 +132,7 @@ def _insert(slots, hashed, data, offsets, width, valid, first):  # type: ignore[
                     there, bytes_ = offsets[row], offsets[row + 1] - offsets[row]
                 else:
                     there, bytes_ = row * width, width
-                if bytes_ == length and _same(data, begin, data, there, length):
+                if bytes_ == length and same_bytes(data, begin, data, there, length):
                     first[i] = row
                     break
             at = at + _ONE if at + _ONE < size else np.uint64(0)
@@ -178,7 +168,7 @@ def _find(slots, hashed, rows, data, offsets, width, valid, their_data, their_of
                 if bytes_ == length:
                     if there < 0 or there > their_data.shape[0] - length:
                         return False
-                    if _same(data, begin, their_data, there, length):
+                    if same_bytes(data, begin, their_data, there, length):
                         found[n] = row
                         break
             at = at + _ONE if at + _ONE < size else np.uint64(0)

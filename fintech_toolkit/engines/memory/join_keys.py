@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.scan.threads import threads
 from fintech_toolkit.schema import Array

@@ -25,8 +25,8 @@ from fintech_toolkit.engines.memory.versions import Versions
 from fintech_toolkit.engines.memory.whole_file import write_whole
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.frames.key_bytes import ALL, KeyBytes, KeyColumns, KeyKind
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.views import wrap
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.schema import Array
 
 MARK = b"fintech_toolkit reference 1\n"

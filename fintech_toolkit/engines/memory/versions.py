@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fintech_toolkit.errors import StateError
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.times import NAT
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.compilation import compile_cached
 from fintech_toolkit.schema import Array
 

@@ -15,8 +15,8 @@ from fintech_toolkit.engines.memory import window_loops as loops
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.windows import OF_NUMBERS, Aggregate
 from fintech_toolkit.frames.dtypes import dictionary
-from fintech_toolkit.frames.symbols import read_only
 from fintech_toolkit.frames.views import Joinable, require
+from fintech_toolkit.scan.columns import read_only
 from fintech_toolkit.scan.names import read_values
 from fintech_toolkit.scan.scan import Scan
 from fintech_toolkit.scan.steps import Read, Step
