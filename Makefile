@@ -20,8 +20,10 @@ help: ## List what there is
 demo: $(VENV)/.installed ## One pipeline on pandas, on Dask and live, with a dashboard (ARGS="--seconds 20 --no-browser")
 	@$(BIN)/fintech-toolkit demo $(ARGS)
 
-test: $(VENV)/.installed-test ## Tests and docstring examples (the long ones: stress); what needs Java, Maven or Chromium says so if it is missing
-	@$(BIN)/python -m pytest $(ARGS)
+# All of them side by side, more than there are cores, since many wait for a broker, a browser or a cluster; in their own order,
+# since files with few tests are the long ones. What ARGS names is run by one process.
+test: $(VENV)/.installed-test ## Tests and docstring examples, the long ones excepted: stress (ARGS="tests/kernels -k ewma": those, in one process)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 3 --no-loadscope-reorder)
 
 stress: $(VENV)/.installed-test ## What test does for some kernels, variants and rounds, for all others (ARGS="-n 2")
 	@$(BIN)/python -m pytest -m stress $(ARGS)

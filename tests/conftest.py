@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -25,6 +26,16 @@ dask.config.set({"distributed.admin.tick.interval": "1s", "distributed.admin.sys
 # A job in the background of a shell ignores Ctrl-C, and so would the programs that tests start to send it one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Fifteen thousand tests and all that they import stay: what looks for rubbish need not look through them each time.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
 
 CONTRACT, GROUPS = "tests/kernels/test_contract.py", 4
 LONGEST = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import dask.dataframe as dd
@@ -15,6 +16,7 @@ from streamz import Stream
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.wavefront import MORSEL
 from tests.frames import same, ticks
+from tests.stress import crossed
 
 STEPS = ft.Pipeline(
     ft.midprice(),
@@ -27,7 +29,9 @@ COLUMNS = ["symbol", "ts", "bid", "ask", "price", "size"]
 FEW, MANY = 40, 2 * MORSEL + 100
 
 
+@cache
 def good(rows: int) -> pd.DataFrame:
+    """Ticks with which nothing is wrong; what changes them takes a copy."""
     return ticks(rows, seed=rows)[COLUMNS].reset_index(drop=True)
 
 
@@ -100,11 +104,8 @@ WAYS = {"whole": whole, "going on": going_on}
 SORTS = {"pandas": as_they_come, "Arrow": as_table, "arrays": as_arrays, "codes": as_codes}
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("rows", [FEW, MANY], ids=["few", "many"])
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("sort", SORTS)
-def test_of_a_frame(case: str, rows: int, way: str, sort: str) -> None:
+@crossed(case=list(CASES), sort=list(SORTS), rows=[FEW, MANY], way=list(WAYS))
+def test_of_a_frame(case: str, sort: str, rows: int, way: str) -> None:
     change, message = CASES[case]
     frame, row = good(rows), rows - 3
     expected = message.format(row=row, symbol=frame.loc[row, "symbol"])

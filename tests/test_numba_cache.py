@@ -18,7 +18,7 @@ from fintech_toolkit.scan.fingerprint import fingerprint
 from tests.stress import dealt
 
 PROCESSES = 6
-ROUNDS, OF_SHORT_FORM = 20, 3
+ROUNDS, OF_SHORT_FORM = 20, 1
 
 WORK = """
 import hashlib

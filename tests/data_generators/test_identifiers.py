@@ -93,7 +93,7 @@ def test_check_digit_of_what_is_no_body_is_an_error(body: str) -> None:
         cusip_check_digit(body)
 
 
-@pytest.mark.parametrize("validated", dealt([100_000, 1_000_000], 1))  # python-stdnum takes its time
+@pytest.mark.parametrize("validated", dealt([20_000, 1_000_000], 1))  # python-stdnum takes its time
 def test_a_million_identifiers_are_unique_and_valid(validated: int) -> None:
     blocks = [securities.block(11, number).select(["symbol", "cusip", "isin"]) for number in range(62)]
     table = pa.concat_tables(blocks)

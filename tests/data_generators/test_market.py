@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_generators import GeneratorError, sample, securities, stream
+from data_generators import GeneratorError, sample, securities
 from data_generators.market import CLOSE, OPEN, QUOTES_PER_DAY, TRADES_PER_DAY, Market, trading_date
 from data_generators.simulation import MAX_SPREAD_BP, MIN_SPREAD_BP
 from data_generators.statistics import against_best, best_quotes
 
 MARKETS = st.builds(Market, st.integers(0, 2**64 - 1), st.sampled_from([1, 2, 8, 100, 1_000]))
-FEW = settings(max_examples=8, deadline=None)
 
 
 def day_of(market: Market, day: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -40,25 +39,16 @@ def standing(quotes: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["bid", "ask", "bid_sizes", "ask_sizes"], index=trades.index)
 
 
-@FEW
-@given(MARKETS, st.integers(0, 500))
-def test_every_trade_was_quoted_before_and_its_instrument_exists(market: Market, day: int) -> None:
-    quotes, trades = day_of(market, day)
+def every_trade_was_quoted_before_and_its_instrument_exists(
+    quotes: pd.DataFrame, trades: pd.DataFrame, master: pd.DataFrame
+) -> None:
     assert (len(quotes), len(trades)) == (QUOTES_PER_DAY, TRADES_PER_DAY)
     first_quote = quotes.groupby("symbol")["ts"].min()
     assert (trades["symbol"].map(first_quote) < trades["ts"]).all()
-    master = {
-        symbol
-        for batch in stream("securities", market.universe.master_rows, seed=market.seed)
-        for symbol in batch["symbol"].to_pylist()
-    }
-    assert set(trades["symbol"]) <= set(quotes["symbol"]) <= master
+    assert set(trades["symbol"]) <= set(quotes["symbol"]) <= set(master["symbol"])
 
 
-@FEW
-@given(MARKETS, st.integers(0, 500))
-def test_times_increase_strictly_within_the_session(market: Market, day: int) -> None:
-    quotes, trades = day_of(market, day)
+def times_increase_strictly_within_the_session(quotes: pd.DataFrame, trades: pd.DataFrame, day: int) -> None:
     times = np.sort(np.r_[quotes["ts"].array.asi8, trades["ts"].array.asi8])
     assert (np.diff(times) >= 1_000).all(), "no two records tie, not even a quote and a trade"
     for frame in (quotes, trades):
@@ -71,29 +61,44 @@ def test_times_increase_strictly_within_the_session(market: Market, day: int) ->
     assert trading_date(day).astype(object).weekday() < 5
 
 
-@FEW
-@given(MARKETS, st.integers(0, 500))
-def test_spreads_lie_within_5_to_50_basis_points(market: Market, day: int) -> None:
-    quotes, _ = day_of(market, day)
+def spreads_lie_within_5_to_50_basis_points(quotes: pd.DataFrame) -> None:
     basis_points = (quotes["ask"] - quotes["bid"]) / ((quotes["ask"] + quotes["bid"]) / 2) * 1e4
     assert basis_points.min() >= MIN_SPREAD_BP
     assert basis_points.max() <= MAX_SPREAD_BP
     assert quotes["bid"].between(5, 400).all()
 
 
-@FEW
-@given(MARKETS, st.integers(0, 500))
-def test_dealers_never_cross_each_other(market: Market, day: int) -> None:
-    quotes, _ = day_of(market, day)
+def dealers_never_cross_each_other(quotes: pd.DataFrame) -> None:
     best = best_quotes(quotes)
     assert (best["bid"] < best["ask"]).all()
     # One price for all: a new quote is never further from the one before than the two spreads reach.
-    quotes["mid"], quotes["spread"] = (quotes["bid"] + quotes["ask"]) / 2, quotes["ask"] - quotes["bid"]
+    quotes = quotes.assign(mid=(quotes["bid"] + quotes["ask"]) / 2, spread=quotes["ask"] - quotes["bid"])
     by_symbol = quotes.groupby("symbol")
     jump = by_symbol["mid"].diff().abs()
     other_dealer = quotes["dealer"] != by_symbol["dealer"].shift()
     reach = (quotes["spread"] + by_symbol["spread"].shift()) / 2
     assert (jump < reach)[other_dealer & jump.notna()].all()
+
+
+def sizes_are_whole_denominations(quotes: pd.DataFrame, trades: pd.DataFrame, master: pd.DataFrame) -> None:
+    denominations = master.set_index("symbol")["min_denomination"]
+    for frame, columns in ((quotes, ["bid_size", "ask_size"]), (trades, ["size"])):
+        denomination = frame["symbol"].map(denominations)
+        for column in columns:
+            assert (frame[column] % denomination == 0).all()
+            assert (frame[column] >= denomination).all()
+
+
+@settings(max_examples=8, deadline=None)
+@given(MARKETS, st.integers(0, 500))
+def test_what_holds_on_every_day_of_every_market(market: Market, day: int) -> None:
+    quotes, trades = day_of(market, day)
+    master = sample("securities", market.universe.master_rows, seed=market.seed)
+    every_trade_was_quoted_before_and_its_instrument_exists(quotes, trades, master)
+    times_increase_strictly_within_the_session(quotes, trades, day)
+    spreads_lie_within_5_to_50_basis_points(quotes)
+    dealers_never_cross_each_other(quotes)
+    sizes_are_whole_denominations(quotes, trades, master)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -120,18 +125,6 @@ def test_trades_against_the_quotes_that_stood(seed: int) -> None:
     assert np.array_equal(joined["bid"], stood["bid"])
     assert np.array_equal(joined["ask"], stood["ask"])
     assert np.array_equal(joined["where"] == "through", through)
-
-
-@FEW
-@given(MARKETS, st.integers(0, 500))
-def test_sizes_are_whole_denominations(market: Market, day: int) -> None:
-    quotes, trades = day_of(market, day)
-    master = sample("securities", market.universe.master_rows, seed=market.seed).set_index("symbol")
-    for frame, columns in ((quotes, ["bid_size", "ask_size"]), (trades, ["size"])):
-        denomination = frame["symbol"].map(master["min_denomination"])
-        for column in columns:
-            assert (frame[column] % denomination == 0).all()
-            assert (frame[column] >= denomination).all()
 
 
 def test_prices_are_exact_thousandths() -> None:
@@ -177,7 +170,7 @@ def test_terms_of_securities_are_consistent() -> None:
     assert (master["coupon"] >= 0).all()
     of_issuer = master[master["status"] != "DEFAULTED"].groupby(master["cusip"].str[:6])
     assert (of_issuer[["issuer", "segment", "sector", "rating", "country"]].nunique() == 1).all().all()
-    assert master.groupby("issuer")["cusip"].apply(lambda own: own.str[:6].nunique()).max() == 1
+    assert master["cusip"].str[:6].groupby(master["issuer"]).nunique().max() == 1
     assert of_issuer.size().max() > 20
     assert (master["isin"].str[:2] == np.where(master["country"] == "CA", "CA", "US")).all()
     worse = master[master["status"] == "ACTIVE"].groupby("segment")["coupon"].mean()

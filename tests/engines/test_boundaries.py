@@ -19,6 +19,7 @@ from fintech_toolkit.engines.memory import keys, wavefront
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut
 from fintech_toolkit.frames.symbols import CHUNK
 from tests.frames import same
+from tests.stress import crossed
 
 SECOND = 1_000_000_000
 FEW_ROWS, MORE_ROWS = 40, 160
@@ -100,13 +101,15 @@ KINDS: dict[str, Callable[[pd.DataFrame], Any]] = {
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
-@each_kind
-@pytest.mark.parametrize("edge", [FEW_ROWS, 2 * FEW_ROWS, MORE_ROWS, 2 * MORE_ROWS, 3 * MORE_ROWS + FEW_ROWS])
-@pytest.mark.parametrize("beyond", [-1, 0, 1])
+@crossed(
+    kind=list(KINDS),
+    edge=[FEW_ROWS, 2 * FEW_ROWS, MORE_ROWS, 2 * MORE_ROWS, 3 * MORE_ROWS + FEW_ROWS],
+    beyond=[-1, 0, 1],
+)
 @pytest.mark.usefixtures("small")
-def test_rows_that_fill_chunks_with_symbols_that_come_late(kind: Any, edge: int, beyond: int) -> None:
+def test_rows_that_fill_chunks_with_symbols_that_come_late(kind: str, edge: int, beyond: int) -> None:
     frame = growing(edge + beyond)
-    assert_is_pandas(steps()(kind(frame)), frame)
+    assert_is_pandas(steps()(KINDS[kind](frame)), frame)
 
 
 @pytest.mark.parametrize("rows", [MORSEL - 1, MORSEL, MORSEL + 1, CHUNK - 1, CHUNK, CHUNK + 1])

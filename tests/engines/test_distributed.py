@@ -20,11 +20,10 @@ from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from fintech_toolkit.engines.dask.workers import connected
 from tests.engines.ticks import PLANS, parts_of, prepared, refuse, ticks
 from tests.frames import features, same
+from tests.stress import crossed
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("npartitions", [1, 2, 7])
-@pytest.mark.parametrize("scheduler", ["sync", "threads", "processes"])
+@crossed(scheduler=["sync", "threads", "processes"], npartitions=[1, 2, 7], plan=PLANS)
 def test_same_bits_as_pandas(scheduler: str, npartitions: int, plan: str, request: pytest.FixtureRequest) -> None:
     frame = ticks()
     ddf = prepared(frame, npartitions, plan)

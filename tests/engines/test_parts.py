@@ -16,6 +16,7 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.memory.run import accept_parts
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.pipeline import Pipeline
+from tests.stress import crossed
 
 PIPELINES = {
     "values": Pipeline(ft.ewma("bid", halflife=5), ft.lag("ewma"), ft.rolling_zscore("bid", window=7)),
@@ -62,9 +63,7 @@ def anywhere(reasons: Iterable[str]) -> list[str]:
     return [re.sub(r"row \d+", "row", reason) for reason in reasons]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("chance", [0.0, 0.2, 1.0])
-@pytest.mark.parametrize("name", PIPELINES)
+@crossed(name=list(PIPELINES), chance=[0.0, 0.2, 1.0], kind=list(KINDS))
 def test_they_are_the_same_as_frames_of_their_own(name: str, chance: float, kind: str) -> None:
     pipeline = PIPELINES[name]
     runs = [pipeline.start() for _ in COUNTS[0]]

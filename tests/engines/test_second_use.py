@@ -20,6 +20,7 @@ from streamz import Stream
 import fintech_toolkit as ft
 from fintech_toolkit.engines.dask.partitions import partition_by_symbol
 from tests.frames import features, same, ticks
+from tests.stress import crossed
 
 
 def bars() -> ft.Pipeline:
@@ -90,15 +91,14 @@ def one_process() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("second", SECOND.values(), ids=SECOND)
-@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-@pytest.mark.parametrize("make", [features, bars])
-def test_a_pipeline_remembers_nothing_of_a_frame(make: Any, engine: Any, second: Any) -> None:
-    one, other = first(), second(first())
+@crossed(second=list(SECOND), engine=list(ENGINES), make=[features, bars])
+def test_a_pipeline_remembers_nothing_of_a_frame(second: str, engine: str, make: Any) -> None:
+    one, run = first(), ENGINES[engine]
+    other = SECOND[second](one)
     used = make()
-    before, between, after = engine(used, one), engine(used, other), engine(used, one)
+    before, between, after = run(used, one), run(used, other), run(used, one)
     same(after, before)
-    same(between, engine(make(), other))
+    same(between, run(make(), other))
 
 
 def test_two_runs_of_one_pipeline_take_turns() -> None:

@@ -14,6 +14,7 @@ import pytest
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import stream, wavefront
 from tests.frames import same
+from tests.stress import crossed
 
 ROWS = 1_000
 STEPS = {
@@ -93,9 +94,7 @@ def test_it_is_what_a_run_gives(order: str, steps: str, options: dict[str, Any])
     same(pipeline(table).to_pandas(), step_by_step(pipeline, table).to_pandas())
 
 
-@pytest.mark.parametrize("at", [0, 1, 96, 97, 98, 149, 150, 500, ROWS - 1])
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("wrong", ["earlier", "no time", "no symbol"])
+@crossed(at=[0, 1, 96, 97, 98, 149, 150, 500, ROWS - 1], order=list(ORDERS), wrong=["earlier", "no time", "no symbol"])
 def test_what_is_wrong_is_said_as_by_a_run(at: int, order: str, wrong: str) -> None:
     frame = ticks(order)
     if wrong == "earlier":

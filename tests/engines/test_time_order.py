@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from fintech_toolkit.frames.order import Order, mark_disorder, run_starts
 from fintech_toolkit.frames.symbols import NULL
 from fintech_toolkit.frames.times import NAT
+from tests.stress import crossed
 
 
 def slow(codes: list[int], ts: list[int], last: list[int], ok: list[bool]) -> tuple[list[int], list[bool]]:
@@ -20,9 +20,11 @@ def slow(codes: list[int], ts: list[int], last: list[int], ok: list[bool]) -> tu
     return last, ok
 
 
-@pytest.mark.parametrize("rows", [1, 3, 40, 400])
-@pytest.mark.parametrize("wrong", ["nothing", "one earlier", "no time", "no symbol", "refused before", "the first"])
-@pytest.mark.parametrize("known", ["none", "earlier", "to the last", "beyond"])
+@crossed(
+    rows=[1, 3, 40, 400],
+    wrong=["nothing", "one earlier", "no time", "no symbol", "refused before", "the first"],
+    known=["none", "earlier", "to the last", "beyond"],
+)
 def test_it_is_what_a_look_at_each_row_says(rows: int, wrong: str, known: str) -> None:
     for seed in range(5):
         random = np.random.default_rng(seed)
@@ -49,9 +51,11 @@ def test_it_is_what_a_look_at_each_row_says(rows: int, wrong: str, known: str) -
         assert (last.tolist(), ok.tolist()) == expected
 
 
-@pytest.mark.parametrize("width", [np.int8, np.int16, np.int32, np.uint32])
-@pytest.mark.parametrize("lengths", [[1], [70], [200, 100, 300], [2_000, 900, 1_024, 1_025], [64] * 40])
-@pytest.mark.parametrize("wrong", ["nothing", "one earlier", "no time", "no symbol", "refused before", "twice"])
+@crossed(
+    width=[np.int8, np.int16, np.int32, np.uint32],
+    lengths=[[1], [70], [200, 100, 300], [2_000, 900, 1_024, 1_025], [64] * 40],
+    wrong=["nothing", "one earlier", "no time", "no symbol", "refused before", "twice"],
+)
 def test_it_is_what_a_look_at_each_row_says_where_symbols_lie_together(
     width: type, lengths: list[int], wrong: str
 ) -> None:

@@ -66,6 +66,13 @@ def whole(faulty: Path, client: Client, tmp_path_factory: pytest.TempPathFactory
     return out, enrich_folder(faulty, out, client)
 
 
+@pytest.fixture(scope="module")
+def clean(market: Path, client: Client, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    """What comes of the market in which nothing is wrong, by the minute."""
+    out = tmp_path_factory.mktemp("clean") / "out"
+    return out, enrich_folder(market, out, client, every="1min")
+
+
 def contents(out: Path) -> dict[str, bytes]:
     """Every Parquet file of a folder, hidden ones too."""
     return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if ".parquet" in path.name}
@@ -106,9 +113,13 @@ def lost_symbols(faulty: Path, out: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("profile", ["narrow", "wide"])
-def test_what_comes_out_is_what_frames_give(profile: str, market: Path, client: Client, tmp_path: Path) -> None:
-    market = market if profile == "narrow" else make(tmp_path / "wide", profile=profile)
-    summary = enrich_folder(market, tmp_path / "out", client, every="1min")
+def test_what_comes_out_is_what_frames_give(
+    profile: str, market: Path, clean: tuple[Path, Summary], client: Client, tmp_path: Path
+) -> None:
+    out, summary = clean
+    if profile == "wide":
+        market, out = make(tmp_path / "wide", profile=profile), tmp_path / "out"
+        summary = enrich_folder(market, out, client, every="1min")
     frames = {name: pd.read_parquet(market / name) for name in ROWS}
     frames["trades"]["side"] = frames["trades"]["side"].astype(float)
     expected = ft.enrich(**frames, every="1min")
@@ -116,7 +127,7 @@ def test_what_comes_out_is_what_frames_give(profile: str, market: Path, client: 
     for name, rows in summary.outputs.items():
         there = getattr(expected, name)
         assert len(there) == rows > 0
-        found = pd.read_parquet(tmp_path / "out" / name)
+        found = pd.read_parquet(out / name)
         found = found.astype({column: "Int64" for column in there if there[column].dtype == "Int64"})
         by = [column for column in ("ts", "symbol", "dealer", "venue", "segment", "sector") if column in found]
         if name not in ("quotes", "trades"):  # which stand in the order in which they came
@@ -125,7 +136,7 @@ def test_what_comes_out_is_what_frames_give(profile: str, market: Path, client: 
 
 
 def test_files_may_lie_in_folders_of_their_own_and_paths_be_relative(
-    market: Path, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market: Path, clean: tuple[Path, Summary], client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, parts in PARTS.items():
         for number in range(parts):
@@ -134,17 +145,14 @@ def test_files_may_lie_in_folders_of_their_own_and_paths_be_relative(
             shutil.copy(market / name / f"part-{number:05d}.parquet", tmp_path / "days" / file)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    enrich_folder("../days", "out", client)
-    enrich_folder(market, "expected", client)
-    assert contents(Path("out")) == contents(Path("expected"))
+    enrich_folder("../days", "out", client, every="1min")
+    assert contents(Path("out")) == contents(clean[0])
 
 
-def test_csv_gives_the_same(market: Path, client: Client, tmp_path: Path) -> None:
+def test_csv_gives_the_same(clean: tuple[Path, Summary], client: Client, tmp_path: Path) -> None:
     make(tmp_path / "csv", format="csv")
-    found, expected = tmp_path / "from_csv", tmp_path / "from_parquet"
-    enrich_folder(tmp_path / "csv", found, client)
-    enrich_folder(market, expected, client)
-    assert contents(found) == contents(expected)
+    enrich_folder(tmp_path / "csv", tmp_path / "out", client, every="1min")
+    assert contents(tmp_path / "out") == contents(clean[0])
 
 
 @pytest.mark.parametrize("workers", dealt([2, 4], 1))

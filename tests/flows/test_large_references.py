@@ -22,7 +22,7 @@ import fintech_toolkit as ft
 from fintech_toolkit.engines.dask import references
 from tests.frames import same
 from tests.live.topics import SECONDS
-from tests.stress import dealt
+from tests.stress import crossed
 
 TRADES, BONDS = ft.source("trades"), ft.source("bonds")
 UNIT = pd.DatetimeTZDtype("s", "UTC")
@@ -105,11 +105,13 @@ def both_ways(flow: ft.Flow, monkeypatch: pytest.MonkeyPatch, **inputs: Any) -> 
 KEYS = [("day", "number", "large"), ("isin",), ("number", "large"), ("isin", "large")]
 
 
-@pytest.mark.parametrize("kept", [held, lambda frame: frame], ids=["dask", "pandas"])
-@pytest.mark.parametrize("on", dealt(KEYS, 2), ids="-".join)
-@pytest.mark.parametrize("how", ["inner", "left"])
+def kept(frame: pd.DataFrame) -> Any:
+    return frame
+
+
+@crossed(on=KEYS, how=["inner", "left"], reference=[held, kept])
 def test_the_bits_of_those_sent_whole(
-    how: str, on: tuple[str, ...], kept: Callable[[pd.DataFrame], Any], monkeypatch: pytest.MonkeyPatch
+    on: tuple[str, ...], how: str, reference: Callable[[pd.DataFrame], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left, right = trades(), alone(bonds(), *on)
     flow = TRADES.join(BONDS, on=list(on), how=how, select=["rating", "issued", "listed", "what"])
@@ -117,13 +119,13 @@ def test_the_bits_of_those_sent_whole(
     assert 100 < expected["issued"].notna().sum() < len(left)
     with dask.config.set({"dataframe.convert-string": False}, scheduler="sync"):
         here = lazy(left, 5)
-        ways = both_ways(flow, monkeypatch, trades=here, bonds=kept(right))
+        ways = both_ways(flow, monkeypatch, trades=here, bonds=reference(right))
         for result in ways:
             assert result.npartitions == here.npartitions
             assert result.dtypes.equals(expected.dtypes)
             same(result.compute(), expected)
-        for whole, part in zip(*(way.partitions for way in ways), strict=True):
-            same(part.compute(), whole.compute())
+        for whole, part in zip(dask.compute(*ways[0].partitions), ways[1].partitions, strict=True):
+            same(part.compute(), whole)
 
 
 def test_categories_that_differ_from_partition_to_partition(monkeypatch: pytest.MonkeyPatch) -> None:

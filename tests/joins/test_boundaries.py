@@ -18,6 +18,7 @@ from fintech_toolkit.engines.memory import keys
 from tests.frames import same
 from tests.joins.feeds import Options, best, feed
 from tests.joins.layouts import LAYOUTS, by_time, unknown
+from tests.stress import crossed
 
 HOW: list[Options] = [
     {"direction": direction, "allow_exact_matches": exact, "tolerance": tolerance}
@@ -73,25 +74,34 @@ def test_partitions_that_touch(edges: list[tuple[int, ...]], symbols: str) -> No
         assert ft.asof_join(left, right, **how)["n_right"].tolist() == expected
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("how", HOW, ids=str)
-def test_sides_that_are_empty_or_one_row(layout: str, how: Options) -> None:
-    full, one = rows(1, 2, 2, 5, symbols="ABAB"), rows(2)
-    for left, right in ((full.iloc[:0], full), (full, full.iloc[:0]), (one, one), (one, full), (full, one),
-                        (full.iloc[:0], full.iloc[:0])):  # fmt: skip
-        expected = best(left, right, {**how, "tolerance": how["tolerance"] and f"{how['tolerance']}ns"})
-        answer = [pd.NA if row is None else right["n"].iloc[row] for row in expected]
-        result = ft.asof_join(left, right, **how)
-        assert result["n_right"].tolist() == answer
-        summary = ft.asof_summary(left, right, **how)
-        assert summary.rows == len(left)
-        assert summary.matched == sum(row is not None for row in expected)
-        arrow = ft.asof_join(*(pa.Table.from_pandas(side, preserve_index=False) for side in (left, right)), **how)
-        assert [pd.NA if n is None else n for n in arrow.column("n_right").to_pylist()] == answer
-        if len(left) and len(right):
-            lazy = ft.asof_join(by_time(left, 2), LAYOUTS[layout](right, 2), **how)
-            assert lazy["n_right"].compute().tolist() == answer
-            assert ft.asof_summary(by_time(left, 2), LAYOUTS[layout](right, 2), **how).compute() == summary
+FULL, ONE = rows(1, 2, 2, 5, symbols="ABAB"), rows(2)
+SIDES = {"none": FULL.iloc[:0], "one": ONE, "several": FULL}
+
+
+@crossed(
+    how=HOW,
+    layout=list(LAYOUTS),
+    # Four with rows on both sides come first: one for each layout, whatever is asked.
+    sides=[
+        *("one, one", "one, several", "several, one", "several, several"),
+        *("none, several", "several, none", "none, none"),
+    ],
+)
+def test_sides_that_are_empty_or_one_row(how: Options, layout: str, sides: str) -> None:
+    left, right = (SIDES[side] for side in sides.split(", "))
+    expected = best(left, right, {**how, "tolerance": how["tolerance"] and f"{how['tolerance']}ns"})
+    answer = [pd.NA if row is None else right["n"].iloc[row] for row in expected]
+    result = ft.asof_join(left, right, **how)
+    assert result["n_right"].tolist() == answer
+    summary = ft.asof_summary(left, right, **how)
+    assert summary.rows == len(left)
+    assert summary.matched == sum(row is not None for row in expected)
+    arrow = ft.asof_join(*(pa.Table.from_pandas(side, preserve_index=False) for side in (left, right)), **how)
+    assert [pd.NA if n is None else n for n in arrow.column("n_right").to_pylist()] == answer
+    if len(left) and len(right):
+        lazy = ft.asof_join(by_time(left, 2), LAYOUTS[layout](right, 2), **how)
+        assert lazy["n_right"].compute().tolist() == answer
+        assert ft.asof_summary(by_time(left, 2), LAYOUTS[layout](right, 2), **how).compute() == summary
 
 
 def test_shares_of_no_rows() -> None:

@@ -19,6 +19,7 @@ from fintech_toolkit.engines.dask.shuffle import PartitionBySymbol
 from tests.frames import same
 from tests.joins.feeds import Options, feed
 from tests.joins.layouts import as_pandas, by_symbol, by_time, split, unknown
+from tests.stress import crossed
 
 HOW: list[Options] = [
     {},
@@ -62,20 +63,18 @@ def test_the_route_is_told(both: tuple[pd.DataFrame, pd.DataFrame], layout: Call
         ft.asof_explain(left, right, time="time")
 
 
-@pytest.mark.parametrize("layout", [by_time, by_symbol, unknown])
-@pytest.mark.parametrize("how", HOW, ids=str)
+@crossed(how=HOW, partitions=[(1, 1), (2, 7), (7, 2), (7, 7)], layout=[by_time, by_symbol, unknown])
 def test_partitions_do_not_matter(
-    both: tuple[pd.DataFrame, pd.DataFrame], layout: Callable[..., Any], how: Options
+    both: tuple[pd.DataFrame, pd.DataFrame], how: Options, partitions: tuple[int, int], layout: Callable[..., Any]
 ) -> None:
     left, right = both
-    for lefts, rights in ((1, 1), (2, 7), (7, 2), (7, 7)):
-        there = layout(right, rights)
-        # The order of partitions is the order of rows, and says which of several at one instant is the last.
-        result = ft.asof_join(left, there.compute().sort_values("ts", kind="stable"), **how)
-        lazy = ft.asof_join(by_time(left, lefts), there, **how)
-        assert lazy.npartitions == by_time(left, lefts).npartitions
-        assert lazy.dtypes.equals(result.dtypes)
-        same(lazy.compute(), result)
+    here, there = by_time(left, partitions[0]), layout(right, partitions[1])
+    # The order of partitions is the order of rows, and says which of several at one instant is the last.
+    result = ft.asof_join(left, there.compute().sort_values("ts", kind="stable"), **how)
+    lazy = ft.asof_join(here, there, **how)
+    assert lazy.npartitions == here.npartitions
+    assert lazy.dtypes.equals(result.dtypes)
+    same(lazy.compute(), result)
 
 
 def test_without_symbols_time_tells_which_partition_answers(both: tuple[pd.DataFrame, pd.DataFrame]) -> None:

@@ -20,6 +20,7 @@ from tests.frames import same
 from tests.joins.feeds import best, feed, feeds
 from tests.joins.layouts import as_pandas, by_symbol, by_time, unknown
 from tests.joins.ways import in_pieces, on_streams, same_without_rules
+from tests.stress import crossed
 
 OFFSETS = ["-4ns", "-1ns", "0ns", "3ns", "12ns"]
 HOW = {"tolerance": "5ns", "allow_exact_matches": False}
@@ -154,25 +155,22 @@ def test_what_is_kept_of_right_is_what_may_be_asked_for() -> None:
     assert sum(map(len, join._right.frames)) < 3_000
 
 
-@pytest.mark.parametrize("layout", [by_time, by_symbol, unknown, as_pandas])
-@pytest.mark.parametrize("how", [{}, HOW], ids=str)
-def test_partitions_do_not_matter(layout: Any, how: dict[str, Any]) -> None:
+@crossed(layout=[by_time, by_symbol, unknown, as_pandas], partitions=[(1, 1), (2, 7), (7, 2)], how=[{}, HOW])
+def test_partitions_do_not_matter(layout: Any, partitions: tuple[int, int], how: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     left, right = feed(rng, 90, 5), feed(rng, 130, 4)
     left["symbol"] = left["symbol"].replace("S00", "only left")
     with dask.config.set({"scheduler": "threads", "dataframe.convert-string": False}):
-        for lefts, rights in ((1, 1), (2, 7), (7, 2)):
-            there = layout(right, rights)
-            known = there if layout is as_pandas else there.compute()
-            result = ft.horizon_join(left, known.sort_values("ts", kind="stable"), OFFSETS, **how)
-            here = by_time(left, lefts)
-            lazy = ft.horizon_join(here, there, OFFSETS, **how)
-            assert lazy.npartitions == here.npartitions
-            assert lazy.dtypes.equals(result.dtypes)
-            same(lazy.compute(), result)
-            same(lazy[["id_3ns", "known_at", "price"]].compute(), result[["id_3ns", "known_at", "price"]])
-            flow = ft.source("left").horizon_join(ft.source("right"), OFFSETS, **how)
-            same(flow(left=here, right=there).compute(), result)
+        here, there = by_time(left, partitions[0]), layout(right, partitions[1])
+        known = there if layout is as_pandas else there.compute()
+        result = ft.horizon_join(left, known.sort_values("ts", kind="stable"), OFFSETS, **how)
+        lazy = ft.horizon_join(here, there, OFFSETS, **how)
+        assert lazy.npartitions == here.npartitions
+        assert lazy.dtypes.equals(result.dtypes)
+        same(lazy.compute(), result)
+        same(lazy[["id_3ns", "known_at", "price"]].compute(), result[["id_3ns", "known_at", "price"]])
+        flow = ft.source("left").horizon_join(ft.source("right"), OFFSETS, **how)
+        same(flow(left=here, right=there).compute(), result)
 
 
 def test_processes_give_the_same_and_what_is_known_of_left_goes_on() -> None:

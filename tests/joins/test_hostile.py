@@ -16,6 +16,7 @@ import pytest
 
 import fintech_toolkit as ft
 from tests.hostile import BAD_ROW, DAY, HOSTILE, SECOND, CannotHold, Column, as_arrow, as_pandas
+from tests.stress import crossed
 
 ROWS = 6
 
@@ -106,9 +107,7 @@ ARROW = {"arrow", "batch", "polars"}
 TOGETHER = {("pandas", "pandas"), ("dask", "dask"), ("dask", "pandas")} | {(a, b) for a in ARROW for b in ARROW}
 
 
-@pytest.mark.parametrize("join", [ft.asof_join, ft.asof_summary])
-@pytest.mark.parametrize("left", list(frames()))
-@pytest.mark.parametrize("right", list(frames()))
+@crossed(left=list(frames()), right=list(frames()), join=[ft.asof_join, ft.asof_summary])
 def test_sorts_of_frames_that_go_together(left: str, right: str, join: Callable[..., Any]) -> None:
     here, there = frames()[left], frames()[right]
     if (left, right) in TOGETHER:

@@ -15,6 +15,7 @@ import fintech_toolkit as ft
 from tests.frames import same
 from tests.joins.feeds import feed
 from tests.joins.layouts import LAYOUTS, by_symbol, by_time
+from tests.stress import crossed
 
 NAMES = [
     "__row",
@@ -92,9 +93,7 @@ def test_in_memory_and_live(where: str, direction: str) -> None:
         same(pd.concat([join.left(left), join.flush()]), result)
 
 
-@pytest.mark.parametrize("where", ["left", "right", "both"])
-@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@crossed(where=["left", "right", "both"], direction=["backward", "forward", "nearest"], layout=list(LAYOUTS))
 def test_on_dask(where: str, direction: str, layout: str) -> None:
     left, right = both(where, NAMES)
     joined = ft.asof_join(by_time(left, 3), LAYOUTS[layout](right, 4), direction=direction)

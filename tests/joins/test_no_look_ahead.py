@@ -23,6 +23,7 @@ import fintech_toolkit as ft
 from fintech_toolkit import kernels
 from fintech_toolkit.checking.ticks import columns_of, dtypes_of, step_of, ticks
 from tests.frames import same
+from tests.stress import crossed
 
 Frames = dict[str, pd.DataFrame]
 Composition = Callable[[Any], Any]
@@ -190,9 +191,9 @@ def test_on_dask_neither(name: str) -> None:
     check(on_dask, frame, cuts)
 
 
-@pytest.mark.parametrize("partitions", [1, 2, 5])
-@pytest.mark.parametrize("layout", ["time", "symbol", "unknown", "pandas"])
-@pytest.mark.parametrize("direction", ["backward", "forward", "nearest"])
+@crossed(
+    layout=["time", "symbol", "unknown", "pandas"], direction=["backward", "forward", "nearest"], partitions=[1, 2, 5]
+)
 def test_dask_sends_rows_where_they_were_known(layout: str, direction: str, partitions: int) -> None:
     frame = feed()
     bars = BARS(frame)

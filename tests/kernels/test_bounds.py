@@ -95,7 +95,7 @@ def fuzz(script: str, cache: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-SHARES, OF_SHORT_FORM = 12, 2
+SHARES, OF_SHORT_FORM = 12, 1
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 

@@ -19,7 +19,7 @@ from fintech_toolkit import kernels
 from fintech_toolkit.checking.ticks import dtypes_of, ticks
 from fintech_toolkit.scan.arithmetic import LEAST_OF_MOMENT, LEAST_OF_SUM
 from tests.kernels import exact
-from tests.stress import dealt
+from tests.stress import crossed, dealt
 
 ROWS = 150
 SECOND = 1_000_000_000
@@ -147,9 +147,7 @@ def companions(name: str, x: Any) -> list[Any]:
     return [x, np.cbrt(x) * random.normal(1, 0.01, len(x))] if name in pairs else [x]
 
 
-@pytest.mark.parametrize("window", [2, 10, 40, "4s"])
-@pytest.mark.parametrize("signal", SIGNALS)
-@pytest.mark.parametrize("name", WINDOWED)
+@crossed(name=list(WINDOWED), signal=list(SIGNALS), window=[2, 10, 40, "4s"])
 def test_a_window_is_right_whatever_came_before(name: str, signal: str, window: int | str) -> None:
     statistic, degree = WINDOWED[name]
     columns = companions(name, SIGNALS[signal]())

@@ -39,7 +39,7 @@ json.dump(found, sys.stdout)
 """
 
 
-SHARES, OF_SHORT_FORM = 12, 2
+SHARES, OF_SHORT_FORM = 12, 1
 """Into how many the kernels are dealt out: one test would be a long wait."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -26,13 +27,15 @@ def slower(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(ts=start + 10 * (frame["ts"] - start))
 
 
-MARKET = {name: slower(data_generators.sample(name, rows=2_000)) for name in FEEDS}
-MARKET["securities"] = data_generators.sample("securities", rows=2_000)
+@cache
+def market() -> dict[str, pd.DataFrame]:
+    feeds = {name: slower(data_generators.sample(name, rows=2_000)) for name in FEEDS}
+    return {**feeds, "securities": data_generators.sample("securities", rows=2_000)}
 
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, pd.DataFrame]:
-    return vars(ft.enrich(**MARKET, every="1min"))
+    return vars(ft.enrich(**market(), every="1min"))
 
 
 class Enriched:
@@ -42,10 +45,10 @@ class Enriched:
         how = {"group": topics["trades"], "batch_size": 150, "until": "latest", **how}
         config = {"bootstrap.servers": servers}
         self.sources: dict[str, Any] = {
-            name: Stream.from_kafka_frames(topics[name], config, schema=schema_of(MARKET[name]), **how)
+            name: Stream.from_kafka_frames(topics[name], config, schema=schema_of(market()[name]), **how)
             for name in FEEDS
         }
-        streams = {**self.sources, "securities": MARKET["securities"]}
+        streams = {**self.sources, "securities": market()["securities"]}
         self.flows: dict[str, Any] = {}
         for name, flow in enrichment.dataflows(every="1min").items():
             self.flows[name] = streams[f"enriched_{name}"] = flow.live(**{each: streams[each] for each in flow.sources})
@@ -86,7 +89,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 def test_all_flows(kafka_broker: str, topics: dict[str, str], expected: dict[str, pd.DataFrame]) -> None:
     for name in FEEDS:
-        put(kafka_broker, topics[name], MARKET[name])
+        put(kafka_broker, topics[name], market()[name])
     rows: dict[str, list[pd.DataFrame]] = {}
     enriched = Enriched(kafka_broker, topics, rows)
     back = f"{topics['quotes']}-enriched"
@@ -114,7 +117,7 @@ def test_stopped_in_the_middle(
     """By a stop after which all states are lost, and made again of the records; or by a sink that fails."""
     rows: dict[str, list[pd.DataFrame]] = {}
     for name in FEEDS:
-        put(kafka_broker, topics[name], MARKET[name].iloc[:1_400])
+        put(kafka_broker, topics[name], market()[name].iloc[:1_400])
     first = Enriched(kafka_broker, topics, rows, until=None if fails is None else "latest")
     failed = []
 
@@ -132,7 +135,7 @@ def test_stopped_in_the_middle(
         wait_until(lambda: bool(failed))
     first.stop()
     for name in FEEDS:
-        put(kafka_broker, topics[name], MARKET[name].iloc[1_400:])
+        put(kafka_broker, topics[name], market()[name].iloc[1_400:])
     second = Enriched(kafka_broker, topics, rows, replay=True) if fails is None else first
     second.run()
     second.flush()

@@ -17,12 +17,16 @@ def days() -> list[Day]:
     return [analysed(number) for number in range(12)]
 
 
+@pytest.fixture(scope="module")
+def tables(days: list[Day]) -> dict[str, pd.DataFrame]:
+    return added([summarise(*each, LEFT_OUT) for each in days]).tables()
+
+
 def in_bytes(made: Aggregates) -> dict[str, bytes]:
     return {name: table.to_csv(index=False).encode() for name, table in made.tables().items()}
 
 
-def test_as_pandas_finds_them_in_all_rows(days: list[Day]) -> None:
-    tables = added([summarise(*each, LEFT_OUT) for each in days]).tables()
+def test_as_pandas_finds_them_in_all_rows(days: list[Day], tables: dict[str, pd.DataFrame]) -> None:
     final, metrics, missed = (pd.concat(parts, ignore_index=True) for parts in zip(*days, strict=True))
     for name, key in {"by_security": "security_code", "by_date": "day", "by_participant": "participantid"}.items():
         found = tables[name].set_index(key)
@@ -50,8 +54,7 @@ def test_as_pandas_finds_them_in_all_rows(days: list[Day]) -> None:
     assert tables["left_out"].values.tolist() == [["without trades", 36], ["filled on arrival", 24]]
 
 
-def test_tests_and_trends_are_those_of_all_rows(days: list[Day]) -> None:
-    tables = added([summarise(*each, LEFT_OUT) for each in days]).tables()
+def test_tests_and_trends_are_those_of_all_rows(days: list[Day], tables: dict[str, pd.DataFrame]) -> None:
     metrics = pd.concat([each[1] for each in days])
     mid = metrics[(metrics["scenario"] == "mid") & (metrics["quantity"] > 0)]
     row = tables["paired_tests"].set_index(["scenario", "measure", "by", "group"]).loc[("mid", "cost_bps", "all", "")]
