@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import keys, wavefront
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut
-from fintech_toolkit.frames.symbols import CHUNK
+from fintech_toolkit.frames.symbol_table import CHUNK
 from tests.frames import same
 from tests.stress import crossed
 

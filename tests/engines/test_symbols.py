@@ -13,13 +13,8 @@ from numpy.testing import assert_array_equal
 import fintech_toolkit as ft
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
-from fintech_toolkit.frames.symbols import (
-    NULL,
-    SymbolTable,
-    check_same_kind,
-    code_steps,
-    encode,
-)
+from fintech_toolkit.frames.symbol_table import SymbolTable, code_steps
+from fintech_toolkit.frames.symbols import NULL, check_same_kind, encode
 from fintech_toolkit.scan.columns import read_only
 from tests.frames import features, ticks
 

@@ -123,7 +123,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "frames/new_columns.py": ("tests/engines/test_emitted_rows.py", *FRAMES, *HOSTILE),
     "frames/order.py": ("tests/engines/test_time_order.py", "tests/engines/test_few_rows.py", *FRAMES, *EDGES),
     "frames/sessions.py": ("tests/engines/test_sessions.py", "tests/test_pipeline.py"),
-    "frames/symbols.py": (
+    "frames/symbol*": (
         "tests/engines/test_symbols.py",
         "tests/engines/test_few_rows.py",
         *FRAMES,
@@ -132,6 +132,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         *HOSTILE,
     ),
     "frames/taking.py": JOINS,
+    "frames/text_codes.py": ("tests/engines/test_text_codes.py", "tests/engines/test_symbols.py", *FRAMES),
     "frames/times.py": (*FRAMES, *RUNS, "tests/joins/test_asof.py", *EDGES, *HOSTILE),
     "engines/dask/*": PLANS,
     "engines/dask/asof.py": JOINS_ON_DASK,

@@ -20,7 +20,8 @@ from fintech_toolkit.engines.memory.sides import check_time_kinds, finished, rea
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.feed_joins import FeedOptions
-from fintech_toolkit.frames.symbols import Symbol, SymbolTable, check_same_kind
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import Symbol, check_same_kind
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import PandasFrame
 from fintech_toolkit.schema import Array

@@ -12,16 +12,8 @@ import pandas as pd
 from fintech_toolkit.engines.memory import wavefront
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.frames.order import Order, backwards, mark_disorder, mark_few, no_symbol, no_time
-from fintech_toolkit.frames.symbols import (
-    CHUNK,
-    NULL,
-    LocalCodes,
-    Symbol,
-    SymbolTable,
-    code_steps,
-    encode,
-    is_dictionary,
-)
+from fintech_toolkit.frames.symbol_table import CHUNK, SymbolTable, code_steps
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, Symbol, encode, is_dictionary
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array

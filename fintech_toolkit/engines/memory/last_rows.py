@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fintech_toolkit.frames.symbols import Symbol, SymbolTable
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import Symbol
 from fintech_toolkit.frames.views import Joinable, joinable
 from fintech_toolkit.schema import Array
 

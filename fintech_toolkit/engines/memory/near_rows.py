@@ -13,7 +13,7 @@ from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import AsOf
 from fintech_toolkit.flow.window_joins import Aggregate, Interval, WindowOptions
-from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.symbol_table import SymbolTable
 from fintech_toolkit.frames.times import times
 from fintech_toolkit.frames.views import Frame, Joinable, joinable
 from fintech_toolkit.scan.compilation import compile_cached

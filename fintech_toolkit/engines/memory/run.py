@@ -18,7 +18,8 @@ from fintech_toolkit.engines.memory.stream import stream
 from fintech_toolkit.engines.memory.tick import Ticker, as_frame
 from fintech_toolkit.engines.memory.ticks import Ticks, emitted_rows
 from fintech_toolkit.errors import DataError, PipelineError, StateError
-from fintech_toolkit.frames.symbols import LocalCodes, SymbolTable
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import LocalCodes
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame, wrap
 from fintech_toolkit.schema import Array

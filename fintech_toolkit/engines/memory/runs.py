@@ -6,7 +6,7 @@ import numpy as np
 
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.frames.order import run_starts
-from fintech_toolkit.frames.symbols import CHUNK
+from fintech_toolkit.frames.symbol_table import CHUNK
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.schema import Array
 

@@ -16,7 +16,7 @@ from fintech_toolkit.engines.memory.join_keys import JoinKeys, Runs, Side
 from fintech_toolkit.engines.memory.sides import check_time_kinds, read_right, read_side
 from fintech_toolkit.engines.memory.wavefront import MORSEL, cut, run_wavefront
 from fintech_toolkit.flow.asof import AsOf
-from fintech_toolkit.frames.symbols import SymbolTable
+from fintech_toolkit.frames.symbol_table import SymbolTable
 from fintech_toolkit.frames.times import NAT
 from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.scan.columns import read_only

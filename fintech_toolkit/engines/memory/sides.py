@@ -16,7 +16,8 @@ from fintech_toolkit.engines.memory.runs import find_runs
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.asof import COMPLETE, AsOf
 from fintech_toolkit.frames.order import mark_disorder
-from fintech_toolkit.frames.symbols import NULL, LocalCodes, SymbolTable, is_dictionary
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import NULL, LocalCodes, is_dictionary
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.columns import read_only

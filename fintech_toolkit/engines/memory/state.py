@@ -15,7 +15,8 @@ import pyarrow as pa
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import StateError
 from fintech_toolkit.flow.pipeline import Description
-from fintech_toolkit.frames.symbols import Symbol, SymbolTable, symbol_array
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import Symbol, symbol_array
 from fintech_toolkit.frames.times import NAT, as_times
 from fintech_toolkit.scan.scan import Scan, StepState
 from fintech_toolkit.schema import Array

@@ -19,7 +19,8 @@ from fintech_toolkit.engines.memory.ticks import Ticks
 from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.frames.order import times_in_order
-from fintech_toolkit.frames.symbols import CHUNK, LocalCodes, is_dictionary
+from fintech_toolkit.frames.symbol_table import CHUNK
+from fintech_toolkit.frames.symbols import LocalCodes, is_dictionary
 from fintech_toolkit.frames.views import Frame
 from fintech_toolkit.schema import Array
 

@@ -16,7 +16,8 @@ from fintech_toolkit.engines.memory.wavefront import cut, run_wavefront
 from fintech_toolkit.errors import ColumnError, DataError
 from fintech_toolkit.frames.order import keep_few
 from fintech_toolkit.frames.sessions import session_ids
-from fintech_toolkit.frames.symbols import LocalCodes, Symbol, as_int32, code_steps
+from fintech_toolkit.frames.symbol_table import code_steps
+from fintech_toolkit.frames.symbols import LocalCodes, Symbol, as_int32
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Frame, require
 from fintech_toolkit.scan.arrays import series_loop

@@ -22,7 +22,8 @@ from fintech_toolkit.engines.memory.sides import check_time_kinds, read_side, si
 from fintech_toolkit.engines.memory.state_file import read_state_file, table_to_bytes, write_state_file
 from fintech_toolkit.errors import DataError, ParameterError, PipelineError
 from fintech_toolkit.flow.window_joins import FEED_OPTIONS
-from fintech_toolkit.frames.symbols import SymbolTable, check_same_kind
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import check_same_kind
 from fintech_toolkit.frames.times import NAT, times
 from fintech_toolkit.frames.views import joinable, sort_of
 from fintech_toolkit.schema import Array

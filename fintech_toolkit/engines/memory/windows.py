@@ -14,7 +14,8 @@ from fintech_toolkit.engines.memory.keys import Keys
 from fintech_toolkit.engines.memory.window_columns import Groups, WindowColumns
 from fintech_toolkit.errors import DataError
 from fintech_toolkit.flow.windows import WINDOW_END, Window, Windows
-from fintech_toolkit.frames.symbols import NULL, Symbol, SymbolTable
+from fintech_toolkit.frames.symbol_table import SymbolTable
+from fintech_toolkit.frames.symbols import NULL, Symbol
 from fintech_toolkit.frames.times import NAT, as_times, times
 from fintech_toolkit.frames.views import Joinable, require
 from fintech_toolkit.scan.columns import read_only
