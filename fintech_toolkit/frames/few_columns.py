@@ -17,10 +17,12 @@ FEW = 4096
 """Rows up to which what a frame costs is its columns, not its rows."""
 
 
-def float_block(columns: Iterable[Array], rows: int) -> Array | None:
-    """Return columns as the rows of one array; None if they are not all floats, or not few rows."""
+def float_block(columns: Iterable[Any], rows: int) -> Array | None:
+    """Return columns as the rows of one array; None if they are not all NumPy's floats, or not few rows."""
     values = list(columns)
-    if not values or rows > FEW or any(column.dtype != np.float64 for column in values):
+    if not values or rows > FEW:
+        return None
+    if any(type(column) is not np.ndarray or column.dtype != np.float64 for column in values):
         return None
     return np.array(values)
 
