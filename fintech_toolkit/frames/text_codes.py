@@ -1,4 +1,4 @@
-"""Texts as codes into distinct values: what `pyarrow.compute.dictionary_encode` gives, in a third to half of its time."""
+"""Texts as codes into distinct ones: `pyarrow.compute.dictionary_encode` in a third to half of its time."""
 
 from __future__ import annotations
 
