@@ -22,9 +22,8 @@ def crossed(**dimensions: Sequence[Any]) -> pytest.MarkDecorator:
     fewest = min(map(len, dimensions.values()))
     met: set[Any] = set()
     of_short_form = set()
-    for places in sorted(
-        combined, key=lambda places: sum(places) % fewest
-    ):  # the first are enough for three dimensions
+    # Those whose places add up to a multiple come first: of three dimensions they are enough.
+    for places in sorted(combined, key=lambda places: sum(places) % fewest):
         pairs = set(combinations(enumerate(places), 2))
         if not pairs <= met:
             of_short_form.add(places)

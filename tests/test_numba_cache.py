@@ -88,6 +88,27 @@ def test_processes_that_start_at_once_on_an_empty_cache(_round: int, tmp_path: P
     assert list(tmp_path.rglob("*.ewma_*.nbi")), "nothing was cached, so nothing was raced for"
 
 
+TEXTS = """
+import numpy as np, pandas as pd, pyarrow as pa, fintech_toolkit as ft
+from fintech_toolkit.scan.names import as_keys
+
+names = np.array(["A", "a name of many bytes"] * 1_000, dtype=object)
+series, array = pd.Series(names), pa.array(names)
+for column in (series, series.astype("category"), array, array.cast(pa.large_string())):
+    assert len(set(as_keys(column, "name"))) == 2
+    ft.Pipeline(ft.diff("x"), time=None)({"symbol": column, "x": np.ones(2_000)})
+    left, right = pa.table({"symbol": pa.array(column)}), pa.table({"symbol": names[:2], "number": [1, 2]})
+    print(sum(ft.source("left").join(ft.source("right"), on="symbol")(left=left, right=right)["number"].to_pylist()))
+"""
+
+
+def test_what_reads_texts_is_compiled_for_one_sort_of_arguments(tmp_path: Path) -> None:
+    """Of several, Numba confuses what processes save that start at once."""
+    assert python(TEXTS, NUMBA_CACHE_DIR=str(tmp_path)).stdout.split() == ["3000"] * 4
+    assert list(tmp_path.rglob("hashing.same_bytes-*.1.nbc"))
+    assert not list(tmp_path.rglob("*.2.nbc"))
+
+
 def test_without_a_folder_to_write_to_it_works_and_says_so_once(tmp_path: Path, expected: str) -> None:
     (tmp_path / "file").touch()
     done = python(

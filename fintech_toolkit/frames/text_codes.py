@@ -34,10 +34,11 @@ def text_codes(texts: pa.StringArray | pa.LargeStringArray) -> tuple[Array, pa.A
     # Of what has room for as many distinct texts as rows, memory is taken for what is written alone.
     codes, hashes, begins = np.empty(rows, np.int32), np.empty(rows, np.uint64), np.empty(rows + 1, np.int64)
     known = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+    looked_at = read_only(known)  # what compares bytes knows one sort of array
     begins[0] = row = distinct = 0
     slots = np.zeros(1 << 14, np.uint32)
     while row < rows:
-        row, distinct = _give_codes(characters, offsets, slots, row, distinct, codes, hashes, begins, known)
+        row, distinct = _give_codes(characters, offsets, slots, row, distinct, codes, hashes, begins, known, looked_at)
         if row < 0:  # two texts have one hash, as none have unless somebody has looked for such
             encoded = pc.dictionary_encode(texts)
             codes, distinct_texts = encoded.indices.to_numpy(zero_copy_only=False).copy(), encoded.dictionary
@@ -65,7 +66,7 @@ def _take_slots(slots, hashes):  # type: ignore[no-untyped-def]
 
 
 @compile_cached
-def _give_codes(data, offsets, slots, row, distinct, codes, hashes, begins, known):  # type: ignore[no-untyped-def]
+def _give_codes(data, offsets, slots, row, distinct, codes, hashes, begins, known, looked_at):  # type: ignore[no-untyped-def]
     """Give rows their codes, from one on, and each new code the hash of its text, its bytes and where they begin.
 
     Return the row at which it stopped, at the end or for want of slots, of which a quarter is taken at most, and how
@@ -105,7 +106,7 @@ def _give_codes(data, offsets, slots, row, distinct, codes, hashes, begins, know
                 begins[stored] = there + length
                 for k in range(length):
                     known[there + k] = data[begin + k]
-            same &= begins[code + _ONE] - there == length and same_bytes(data, begin, known, there, length)
+            same &= begins[code + _ONE] - there == length and same_bytes(data, begin, looked_at, there, length)
         if not same:
             return -1, np.int64(distinct)
     return np.int64(rows), np.int64(distinct)

@@ -62,11 +62,9 @@ def times_of(column: Any, what: str, unit: str | None = None) -> tuple[Array, st
     remedy = "convert it with pandas.to_datetime(…, utc=True)."
     try:
         if isinstance(column, np.ndarray) and not np.ma.isMaskedArray(column) and column.dtype.kind == "M":
-            column = pd.Series(column)  # in a unit that pandas has
+            return _of_pandas(pd.Series(column).array, what)  # in a unit that pandas has
         if isinstance(column, pd.Series):
             column = column.array
-        if isinstance(column, pd.arrays.DatetimeArray):
-            return _of_pandas(column, what)
         if isinstance(column, pd.arrays.NumpyExtensionArray):
             column = column.to_numpy()
         if isinstance(column, np.ndarray) and column.dtype.kind == "O" and len(column):

@@ -31,8 +31,10 @@ class Frame(Protocol):
     def values(self, name: str) -> Any:
         """Return a column's values, for those who only read them: of pandas, at less than a column costs."""
 
-    def append(self, columns: dict[str, Array]) -> Any:
-        """Return the frame with columns added at the end; masked arrays are integers that may be missing."""
+    def append(self, columns: dict[str, Any]) -> Any:
+        """Return the frame with columns of NumPy or Arrow added at the end; masked arrays are integers that may be
+        missing.
+        """
 
     def replace(self, columns: dict[str, Any]) -> Any:
         """Return the frame with columns replaced where they stand, or else added at the end."""
@@ -133,7 +135,7 @@ class PandasFrame:
         take = getattr(self.frame, "_get_column_array", None)  # not public: there may be none
         return self.frame[name] if take is None else take(self.names.index(name))
 
-    def append(self, columns: dict[str, Array]) -> pd.DataFrame:
+    def append(self, columns: dict[str, Any]) -> pd.DataFrame:
         block = float_block(columns.values(), self.rows)
         few = None if block is None else with_block(self.frame, self.names, tuple(columns), block)
         if few is not None:
@@ -209,7 +211,7 @@ class ArrowFrame:
     def values(self, name: str) -> Any:
         return self.frame.column(self.names.index(name))
 
-    def append(self, columns: dict[str, Array]) -> Any:
+    def append(self, columns: dict[str, Any]) -> Any:
         table = self.frame
         block = float_block(columns.values(), self.rows)
         if block is not None:
@@ -304,7 +306,7 @@ class DictFrame:
 
     values = column
 
-    def append(self, columns: dict[str, Array]) -> dict[str, Any]:
+    def append(self, columns: dict[str, Any]) -> dict[str, Any]:
         return self.frame | {n: v.data if isinstance(v, np.ma.MaskedArray) else v for n, v in columns.items()}
 
     def replace(self, columns: dict[str, Any]) -> dict[str, Any]:

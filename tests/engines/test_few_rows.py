@@ -361,3 +361,12 @@ def test_floats_are_added_to_few_rows_of_arrow(sort: Any, rows: int) -> None:
     for name, values in added.items():
         assert_array_equal(result[name].to_numpy(), values)
         assert result[name].null_count == 0
+
+
+def test_columns_of_arrow_are_added_to_few_rows_of_arrow_as_they_are() -> None:
+    """As joins add them: a null stays one."""
+    added = {"a": pa.array([0.5, None, float("nan")]), "b": pa.chunked_array([[1, 2], [None]])}
+    result = ArrowFrame(pa.table({"x": [1, 2, 3]})).append(added)
+    assert [result[name].null_count for name in added] == [1, 1]
+    assert result["b"].to_pylist() == [1, 2, None]
+    assert result["a"].type == pa.float64()
