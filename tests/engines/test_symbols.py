@@ -60,6 +60,8 @@ COLUMNS: dict[str, Any] = {
     "Arrow view": pa.array(NAMES, pa.string_view()).cast(pa.string()),
     "Arrow dictionary": dictionary(NAMES, pa.int8(), pa.string()),
     "Arrow dictionary 64": dictionary(NAMES, pa.int64(), pa.string()),
+    "Arrow dictionary unsigned": dictionary(NAMES, pa.uint8(), pa.string()),
+    "Arrow dictionary unsigned 32": dictionary(NAMES, pa.uint32(), pa.large_string()),
     "Arrow dictionary of a null": with_a_null_level(),
     "Arrow chunks": pa.chunked_array([pa.array(NAMES[:2]), pa.array(NAMES[2:2], pa.string()), pa.array(NAMES[2:])]),
     "Arrow chunks of dictionaries": pa.chunked_array(
